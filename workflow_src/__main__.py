@@ -1,0 +1,6 @@
+"""``python -m workflow_src``."""
+
+from workflow_src.cli import main
+
+if __name__ == "__main__":
+    main()

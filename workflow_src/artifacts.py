@@ -1,0 +1,135 @@
+"""Reading and writing every kind of file: atomic, deterministic, checked.
+
+A file is written beside its place and renamed when it is complete, so what bears the final name is always whole. The same
+content gives the same bytes: sorted keys, no time stamps. Arrays (weights, splits) are safetensors with a header, a
+format version and a SHA-256 over names, types, shapes and data; frames have a store of their own (`episodes.store`).
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from workflow_src.errors import DamagedFile, UserError, explained
+
+# One number for all files of this package: raise it when any format changes in a way older readers would misread.
+FORMAT = 1
+
+
+@contextlib.contextmanager
+def atomic(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a hidden path beside ``path`` to write to; rename it to ``path`` when the block ends without an error.
+
+    After an error nothing is left. After SIGKILL the hidden file is left, and the next writer of ``path`` removes it.
+    """
+    path = Path(path)
+    with explained("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers of ``path`` left that no longer run."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        pid = re.fullmatch(r"(\d+)", left.name[len(path.name) + 2 : -4])
+        if pid and not Path(f"/proc/{pid[1]}").exists():
+            left.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write ``text`` as UTF-8 with Unix line ends."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(text.encode())
+
+
+def write_json(path: str | os.PathLike, content: Any) -> None:
+    """Write ``content`` as indented JSON with sorted keys; NaN is refused."""
+    write_text(path, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Read a JSON file; `DamagedFile` when it does not parse."""
+    with explained("read", path):
+        try:
+            return json.loads(Path(path).read_bytes())
+        except ValueError as error:
+            raise DamagedFile(f"{path} is damaged (it is not JSON): delete it and make it again") from error
+
+
+def _digest(arrays: Mapping[str, np.ndarray], header: str) -> str:
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def write_arrays(path: str | os.PathLike, kind: str, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
+    """Write named arrays and a JSON-able header as one safetensors file that says of what ``kind`` it is.
+
+    safetensors orders several metadata keys at random, so everything stands as one JSON string under one key.
+    """
+    text = json.dumps(dict(header), sort_keys=True, allow_nan=False)
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    envelope = {"format": FORMAT, "header": text, "kind": kind, "sha256": _digest(arrays, text)}
+    blob = safetensors.numpy.save(arrays, metadata={"workflow_src": json.dumps(envelope, sort_keys=True)})
+    with atomic(path) as temporary:
+        temporary.write_bytes(blob)
+
+
+def read_arrays(path: str | os.PathLike, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what `write_arrays` wrote; `DamagedFile` when the checksum fails, `UserError` for another kind or version."""
+    envelope = _envelope(path, kind)
+    try:
+        arrays = safetensors.numpy.load_file(path)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise _damaged(path) from error
+    if _digest(arrays, envelope["header"]) != envelope["sha256"]:
+        raise _damaged(path)
+    return arrays, json.loads(envelope["header"])
+
+
+def read_header(path: str | os.PathLike, kind: str) -> dict[str, Any]:
+    """The header of a file of arrays, without its data (and so without checking them)."""
+    return json.loads(_envelope(path, kind)["header"])
+
+
+def _envelope(path: str | os.PathLike, kind: str) -> dict[str, Any]:
+    with explained("read", path):
+        open(path, "rb").close()
+        try:
+            with safetensors.safe_open(path, framework="numpy") as file:
+                envelope = json.loads(file.metadata()["workflow_src"])
+        except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise DamagedFile(f"{path} is damaged, or not a file of {kind} made by this workflow: make it again") from error
+    check_kind(path, kind, envelope["kind"], envelope["format"])
+    return envelope
+
+
+def check_kind(path: str | os.PathLike, kind: str, found_kind: str, found_format: int) -> None:
+    """Refuse a file of another kind or of another version of the format."""
+    if found_kind != kind:
+        raise UserError(f"{path} holds {found_kind}, not {kind}: name the right file")
+    if found_format != FORMAT:
+        raise UserError(f"{path} has format version {found_format}, this program reads version {FORMAT}: make it again")
+
+
+def _damaged(path: str | os.PathLike) -> DamagedFile:
+    return DamagedFile(f"{path} is damaged (checksum or structure does not match): delete it and make it again")

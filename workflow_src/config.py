@@ -1,0 +1,336 @@
+"""The typed model of ``config.yaml``: the only place that knows its keys.
+
+The model is closed and strict: an unknown key, a number out of range or a number read as text is refused with the key's
+full path and what would be allowed. ``Config.load`` is called before any job starts.
+"""
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from workflow_src import artifacts
+from workflow_src.ari.labels import GAMES, LABEL_SETS
+from workflow_src.errors import UserError, explained
+
+Purpose = Literal["pretrain", "probe"]
+PURPOSES: tuple[Purpose, ...] = typing.get_args(Purpose)
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+LearningRate = Annotated[float, Field(gt=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: closed, strict, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Policy(Section):
+    """Who plays."""
+
+    kind: Literal["random"]
+    noop: bool = Field(description="whether action 0 is drawn too; the 2019 code never drew it (Q2)")
+
+
+class Frames(Section):
+    """Frames a game, by purpose."""
+
+    pretrain: Positive
+    probe: Positive
+
+    def of(self, purpose: Purpose) -> int:
+        """Frames of one purpose."""
+        return getattr(self, purpose)
+
+
+class Episodes(Section):
+    """How frames are collected."""
+
+    frames: Frames
+    streams: Positive = Field(description="independent emulators whose frames follow one another in the file")
+    repeat: Annotated[int, Field(ge=2)] = Field(description="emulator frames a step; the last two are merged by maximum")
+    noop_max: Annotated[int, Field(ge=0)] = Field(description="no-ops at a reset are uniform on 1..noop_max")
+
+
+class ProbeParts(Section):
+    """Shares of the probe's episodes."""
+
+    train: Fraction
+    val: Fraction
+    test: Fraction
+
+
+class PretrainParts(Section):
+    """Shares of the encoder's episodes."""
+
+    train: Fraction
+    val: Fraction
+
+
+class Splits(Section):
+    """How episodes are shared out."""
+
+    pretrain: PretrainParts
+    probe: ProbeParts
+    min_entropy: Annotated[float, Field(ge=0)] = Field(description="nats; variables below are dropped")
+
+
+class SplitProtocol(Section):
+    """The quirks of the 2019 code that concern splits (reference: docs/protocol.md)."""
+
+    shuffle_episodes: bool = Field(description="Q1: false keeps the order of collection")
+    labels_slip_at_reset: bool = Field(description="Q4: an episode's first frame bears its predecessor's last label")
+    entropy_of: Literal["all", "train"] = Field(description="Q8: the frames that the entropy filter sees")
+    min_episode_frames: Positive = Field(description="Q8: shorter episodes are dropped; 2019: batch size + 1")
+    remove_pretrain_duplicates: bool = Field(description="Q11: test loses the encoder's training frames too")
+    episode: Literal["life", "game"] = Field(description="Q12: what is never shared between parts")
+    keep_unfinished: bool = Field(description="Q12: whether episodes cut off by the end of collecting count")
+
+
+class MethodProtocol(Section):
+    """The quirks that concern training encoders."""
+
+    wrap_pairs: bool = Field(description="Q5: the frame before an episode's first is its last")
+    keep: Literal["last", "best"] = Field(description="Q6: whose epoch's weights are kept")
+    sampling: Literal["replacement", "permutation"] = Field(
+        description="Q7: episodes drawn alike with replacement, or every frame once an epoch"
+    )
+
+
+class ProbeProtocol(Section):
+    """The quirks that concern probes."""
+
+    keep: Literal["last", "best"] = Field(description="Q6: whose epoch's weights are kept, by variable")
+    sampling: Literal["replacement", "permutation"] = Field(description="Q7: as above, for train, val and test")
+    lr: LearningRate = Field(description="Q9: 3e-4 in the 2019 script, 5e-4 in its class and README, once 5e-2")
+
+
+class Protocol(Section):
+    """Every known quirk of the 2019 code as a named switch, by step."""
+
+    splits: SplitProtocol
+    methods: MethodProtocol
+    probes: ProbeProtocol
+
+
+class Training(Section):
+    """The one training loop."""
+
+    epochs: Positive
+    patience: Positive = Field(description="epochs without a better validation loss before training stops")
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: LearningRate
+    eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
+    precision: Literal["float32", "bfloat16"] = Field(description="of the convolutions; heads and scores are float32")
+    channels_last: bool
+    threads: Positive = Field(description="of the processor; another number gives other last bits")
+
+
+class Method(Section):
+    """A row of ``methods``: one column of the tables."""
+
+    kind: str = Field(description="the file in workflow_src/methods, or majority")
+    encoder: Literal["nature"] = "nature"
+    feature_size: Positive = 256
+    epochs: Positive | None = Field(None, description="instead of training.epochs")
+    patience: Positive | None = Field(None, description="instead of training.patience")
+    batch_size: Annotated[int, Field(ge=2)] | None = Field(None, description="instead of training.batch_size")
+    lr: LearningRate | None = Field(None, description="instead of training.lr")
+    eps: Annotated[float, Field(gt=0)] | None = Field(None, description="instead of training.eps")
+
+    @pydantic.field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in METHOD_KINDS:
+            raise ValueError(f"unknown kind {kind!r}; known: {', '.join(METHOD_KINDS)}")
+        return kind
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the method reads features out of frames; the majority baseline does not."""
+        return self.kind != "majority"
+
+    @property
+    def learns(self) -> bool:
+        """Whether frames are needed to make the encoder."""
+        return self.kind not in ("majority", "random-cnn")
+
+    def training(self, default: Training) -> Training:
+        """``default`` with what this row changes."""
+        return default.model_copy(update={k: v for k, v in self.model_dump().items() if k in Training.model_fields and v is not None})
+
+
+# A file in methods/ is a kind, so that a new method is one file and one row; names with a leading underscore, the loop
+# and what the files share are not.
+_SHARED = {"__init__", "objective", "training", "encode"}
+METHOD_KINDS = ("majority",) + tuple(
+    sorted(f.stem.replace("_", "-") for f in (Path(__file__).parent / "methods").glob("*.py") if f.stem not in _SHARED)
+)
+
+
+class Probe(Section):
+    """The linear probe."""
+
+    classes: Annotated[int, Field(ge=2, le=256)]
+    epochs: Positive
+    patience: Positive = Field(description="epochs without a better validation accuracy before a variable stops")
+    batch_size: Positive
+    eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
+    plateau_patience: Positive = Field(description="epochs without gain before a variable's learning rate falls")
+    plateau_factor: Fraction
+    min_lr: Annotated[float, Field(gt=0)]
+    threads: Positive
+
+
+class Config(Section):
+    """A whole run."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(description="root seeds, one a replicate")
+    games: Annotated[list[str], Field(min_length=1)]
+    label_set: str
+    device: Literal["auto", "cpu", "cuda"]
+    policies: Annotated[dict[Identifier, Policy], Field(min_length=1)]
+    protocols: Annotated[dict[Identifier, Protocol], Field(min_length=1)]
+    episodes: Episodes
+    splits: Splits
+    training: Training
+    methods: Annotated[dict[Identifier, Method], Field(min_length=1)]
+    probe: Probe
+
+    @pydantic.field_validator("label_set")
+    @classmethod
+    def _label_set_is_known(cls, label_set: str) -> str:
+        if label_set not in LABEL_SETS:
+            raise ValueError(f"unknown label set {label_set!r}; known: {', '.join(LABEL_SETS)}")
+        return label_set
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self) -> typing.Self:
+        known = GAMES[self.label_set]
+        for game in self.games:
+            if game not in known:
+                raise ValueError(f"games: unknown game {game!r}{_guess(game, known)}; {self.label_set} knows: {', '.join(known)}")
+        for name, values in (("games", self.games), ("seeds", self.seeds)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}: an entry stands twice; name each once")
+        for purpose in PURPOSES:
+            shares = getattr(self.splits, purpose).model_dump()
+            if abs(sum(shares.values()) - 1) > 1e-9:
+                raise ValueError(f"splits.{purpose}: the shares {shares} do not add up to 1")
+        return self
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Config":
+        """Read and check a configuration file; `UserError` in one line when anything is wrong."""
+        return cls.check(read_yaml(path), source=str(path))
+
+    @classmethod
+    def check(cls, content: dict, source: str) -> "Config":
+        """Check a configuration that was read from ``source``."""
+        try:
+            return cls.model_validate(content)
+        except pydantic.ValidationError as error:
+            first, *others = error.errors()
+            more = f" (and {len(others)} more)" if others else ""
+            raise UserError(f"{source}: {_explain(first)}{more}") from error
+
+
+def read_yaml(path: str | Path) -> dict:
+    """Read a YAML mapping; `UserError` when it does not parse."""
+    with explained("read", path):
+        try:
+            content = yaml.safe_load(Path(path).read_text())
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a mapping of keys to values: start from config.yaml of the repository")
+    return content
+
+
+def _explain(error: dict) -> str:
+    """One pydantic error as a line: where, why, what would be allowed."""
+    where = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    value, kind = error.get("input"), error["type"]
+    if kind == "extra_forbidden":
+        key, allowed = error["loc"][-1], _keys(error["loc"][:-1])
+        return f"unknown key {where}{_guess(key, allowed)}; allowed here: {', '.join(allowed)}"
+    if kind == "missing":
+        return f"{where} is missing; add it as in the repository's config.yaml"
+    if isinstance(value, str) and kind in ("int_type", "float_type"):
+        return f"{where}: {value!r} is text, not a number; write it with a decimal point, such as 3.0e-4"
+    if kind == "string_pattern_mismatch":
+        return f"{where}: {value!r} is no identifier; use small letters, digits, '-' and '_'"
+    if kind == "value_error":
+        return f"{where}: {error['ctx']['error']}".removeprefix(": ")
+    shown = f" (it is {value!r})" if isinstance(value, str | int | float | bool | None) else ""
+    return f"{where}: {error['msg'][0].lower()}{error['msg'][1:]}{shown}"
+
+
+def _keys(location: Iterable) -> list[str]:
+    """The keys that the model allows at ``location``."""
+    model: Any = Config
+    for part in location:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            model = model.model_fields[part].annotation
+        else:
+            model = typing.get_args(model)[-1]
+        if typing.get_origin(model) in (Annotated, types.UnionType):
+            model = typing.get_args(model)[0]
+    return list(model.model_fields) if hasattr(model, "model_fields") else []
+
+
+def _guess(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(word), list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def leaves(config: dict, *keys: str) -> dict[str, Any]:
+    """``{dotted key: value}`` of the named keys: what a rule hands its job, under the names that dvc.yaml uses."""
+    found = {}
+    for key in keys:
+        value: Any = config
+        for part in key.split("."):
+            value = value[part]
+        found[key] = value
+    return found
+
+
+def merge(base: dict, change: dict) -> dict:
+    """``base`` with the keys of ``change`` replaced, mapping by mapping; lists are replaced whole, null takes a key away."""
+    merged = dict(base)
+    for key, value in change.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = merge(base[key], value) if both else value
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def configure(base: Path, preset: Path | None, games: list[str], into: Path) -> Path:
+    """Write the effective configuration of another run: ``base`` changed by ``preset``, for ``games`` if any are named.
+
+    The file is written only when its content changes, so that a repeated call makes nothing stale.
+    """
+    content = read_yaml(base)
+    source = str(base)
+    if preset is not None:
+        if not preset.is_file():
+            known = ", ".join(sorted(p.stem for p in preset.parent.glob("*.yaml")))
+            raise UserError(f"unknown preset {preset.stem!r}; known: {known or 'none'}")
+        content, source = merge(content, read_yaml(preset)), f"{base} with {preset}"
+    if games:
+        content["games"] = games
+    Config.check(content, source)
+    text = f"# Made by: configure, from {source}. Edit the sources, or this file; every job reads this one.\n"
+    text += yaml.safe_dump(content, sort_keys=False, width=120)
+    target = into / "config.yaml"
+    if not target.is_file() or target.read_text() != text:
+        artifacts.write_text(target, text)
+    return target
