@@ -6,10 +6,12 @@ format version and a SHA-256 over names, types, shapes and data; frames have a s
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,12 +46,38 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def scratch(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a hidden directory beside ``path`` for what is needed while it is made; it is removed at the end."""
+    path = Path(path)
+    with explained("write", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
+        directory = path.with_name(f".{path.name}.{os.getpid()}.parts")
+        shutil.rmtree(directory, ignore_errors=True)
+        try:
+            directory.mkdir()
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
 def _sweep(path: Path) -> None:
     """Remove what writers of ``path`` left that no longer run."""
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        pid = re.fullmatch(r"(\d+)", left.name[len(path.name) + 2 : -4])
-        if pid and not Path(f"/proc/{pid[1]}").exists():
-            left.unlink(missing_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
+        match = re.fullmatch(r"\.(\d+)\.(tmp|parts)", left.name[len(path.name) + 1 :])
+        if match and not _runs(int(match[1])):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -171,7 +171,7 @@ class Method(Section):
 
 # A file in methods/ is a kind, so that a new method is one file and one row; names with a leading underscore, the loop
 # and what the files share are not.
-_SHARED = {"__init__", "objective", "training", "encode"}
+_SHARED = {"__init__", "objective", "train", "training"}
 METHOD_KINDS = ("majority",) + tuple(
     sorted(f.stem.replace("_", "-") for f in (Path(__file__).parent / "methods").glob("*.py") if f.stem not in _SHARED)
 )
@@ -218,7 +218,7 @@ class Config(Section):
         known = GAMES[self.label_set]
         for game in self.games:
             if game not in known:
-                raise ValueError(f"games: unknown game {game!r}{_guess(game, known)}; {self.label_set} knows: {', '.join(known)}")
+                raise ValueError(f"games: {_unknown('game', game, known)}")
         for name, values in (("games", self.games), ("seeds", self.seeds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: an entry stands twice; name each once")
@@ -226,6 +226,23 @@ class Config(Section):
             shares = getattr(self.splits, purpose).model_dump()
             if abs(sum(shares.values()) - 1) > 1e-9:
                 raise ValueError(f"splits.{purpose}: the shares {shares} do not add up to 1")
+        return self
+
+    def policy(self, name: str) -> Policy:
+        """The row of a policy; `UserError` naming the known ones."""
+        return self.policies[_one_of("policy", name, self.policies)]
+
+    def game(self, name: str) -> str:
+        """``name``, if the label set knows that game; `UserError` naming the known ones."""
+        return _one_of("game", name, GAMES[self.label_set])
+
+    def knowing(self, *, game: str, policy: str, protocol: str, method: str | None = None, **_: Any) -> "Config":
+        """This configuration, after checking that it knows what a job was asked to make."""
+        self.game(game)
+        self.policy(policy)
+        _one_of("protocol", protocol, self.protocols)
+        if method is not None:
+            _one_of("method", method, self.methods)
         return self
 
     @classmethod
@@ -286,6 +303,16 @@ def _keys(location: Iterable) -> list[str]:
         if typing.get_origin(model) in (Annotated, types.UnionType):
             model = typing.get_args(model)[0]
     return list(model.model_fields) if hasattr(model, "model_fields") else []
+
+
+def _one_of(thing: str, name: str, known: Iterable[str]) -> str:
+    if name not in known:
+        raise UserError(_unknown(thing, name, known))
+    return name
+
+
+def _unknown(thing: str, name: str, known: Iterable[str]) -> str:
+    return f"unknown {thing} {name!r}{_guess(name, known)}; known: {', '.join(known)}"
 
 
 def _guess(word: str, known: Iterable[str]) -> str:

@@ -34,9 +34,9 @@ def explained(action: str, path: str | os.PathLike) -> Iterator[None]:
     """Turn an operating system's error about ``path`` into a `UserError`: ``cannot {action} {path}: why; mend``."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise UserError(f"cannot {action} {Path(path)}: there is no such file; make it first") from error
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and action == "read":
+            raise UserError(f"cannot read {Path(path)}: there is no such file; make it first") from error
         if error.errno not in _REASONS:
             raise
         raise UserError(f"cannot {action} {Path(path)}: {_REASONS[error.errno]}") from error

@@ -1,0 +1,46 @@
+"""From nothing but the ROMs in the ale-py wheel to the paper's tables: `snakemake --cores 8 --resources gpu=1`.
+
+A run is a directory with one effective config.yaml: this repository's root is the paper's run, others are made by
+`python -m workflow_src configure` and run with `snakemake --directory runs/mine`.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+include: "rules/common.smk"
+include: "rules/episodes.smk"
+include: "rules/splits.smk"
+include: "rules/encoders.smk"
+include: "rules/probes.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+    tables,
+    figures,
+
+
+# Every artifact is named: Snakemake does not remake a lost file that only other, present files were made of.
+rule all:
+    default_target: True
+    input:
+        EPISODES,
+        SPLITS,
+        ENCODERS,
+        PROBES,
+        SCORES,
+        TABLES,
+        FIGURES,
+
+
+rule tables:
+    input:
+        TABLES,
+
+
+rule figures:
+    input:
+        FIGURES,

@@ -1,0 +1,16 @@
+# Playing: one job a file of frames and RAM.
+rule episodes:
+    input:
+        code=code("episodes.collect"),
+    output:
+        EPISODE,
+    log:
+        "logs/episodes/{policy}/{purpose}/{game}-s{seed}.log",
+    params:
+        lambda w: leaves(
+            config, f"episodes.frames.{w.purpose}", "episodes.streams", "episodes.repeat", "episodes.noop_max", f"policies.{w.policy}"
+        ),
+    threads: 2
+    shell:
+        "{PYTHON} episodes --game {wildcards.game} --policy {wildcards.policy} --purpose {wildcards.purpose}"
+        " --seed {wildcards.seed} --out {output} --workers {threads} > {log} 2>&1"

@@ -1,0 +1,1 @@
+# Showing: scores, tables, figures.

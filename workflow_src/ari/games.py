@@ -1,0 +1,40 @@
+"""One game, three names: ours (``mspacman``), the ROM's (``ms_pacman``) and gymnasium's (``MsPacmanNoFrameskip-v4``).
+
+Ours are those of the label sets (arXiv 1906.08226); the others follow from the ROMs in the ale-py wheel.
+"""
+
+import re
+from functools import cache
+
+import ale_py.roms
+
+from workflow_src.ari.labels import GAMES, one_of
+
+_KNOWN = tuple(sorted({game for games in GAMES.values() for game in games}))
+
+# What may follow the game's name in the ids of gym and gymnasium, old and new.
+_SUFFIX = re.compile(r"(-ram)?(NoFrameskip|Deterministic)?(-v\d+)?$")
+
+
+@cache
+def _rom_names() -> dict[str, str]:
+    return {rom.replace("_", ""): rom for rom in ale_py.roms.get_all_rom_ids()}
+
+
+def game_of(name: str) -> str:
+    """The game of a gymnasium id (``ALE/MsPacman-v5``, ``MsPacmanNoFrameskip-v4``), of a ROM's name, or of our own name.
+
+    Raises `UserError` for a game that is in no label set, naming those that are.
+    """
+    stem = _SUFFIX.sub("", re.split("[/:]", name)[-1])
+    return one_of("game", re.sub("[^a-z0-9]", "", stem.lower()), _KNOWN)
+
+
+def rom_name(game: str) -> str:
+    """The ROM of our ``game``, as ``ale_py.roms.get_rom_path`` wants it; `UserError` if no label set has the game."""
+    return _rom_names()[one_of("game", game, _KNOWN)]
+
+
+def gym_id(game: str, suffix: str = "NoFrameskip-v4") -> str:
+    """The gymnasium id of our ``game``; `UserError` if no label set has the game."""
+    return rom_name(game).title().replace("_", "") + suffix

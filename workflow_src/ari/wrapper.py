@@ -1,0 +1,57 @@
+"""State variables for anyone's Atari environment: a gymnasium wrapper that puts them into ``info["labels"]``.
+
+Source: AtariARI (Anand et al. 2019, arXiv 1906.08226), section 3. As in the 2019 code: ``info["labels"]`` is a dictionary of
+name -> integer, read from the emulator's RAM at the moment of the observation. Ours: ``reset`` has it too, and the label
+set is chosen by name.
+"""
+
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+
+from workflow_src.ari.games import game_of
+from workflow_src.ari.labels import variables
+from workflow_src.errors import UserError
+
+# So that whoever imports the wrapper can `gymnasium.make` the games; calling it again does nothing.
+gym.register_envs(ale_py)
+
+
+class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
+    """Adds ``info["labels"]`` to ``reset`` and ``step``; everything else passes through.
+
+    Takes any gymnasium environment whose innermost one is ale-py's, with whatever wrappers between. Raises `UserError`
+    when it is not, when the label set is unknown, or when it does not have the game.
+    """
+
+    def __init__(self, env: gym.Env, label_set: str = "paper-2019"):
+        gym.utils.RecordConstructorArgs.__init__(self, label_set=label_set)
+        super().__init__(env)
+        known = variables(label_set, _game_played(env))
+        self._names = tuple(known)
+        self._bytes = np.array(list(known.values()))
+
+    def labels(self) -> dict[str, int]:
+        """The state variables at this moment: name -> value in 0..255, in the annotations' order."""
+        ram = self.env.unwrapped.ale.getRAM()
+        return dict(zip(self._names, ram[self._bytes].tolist(), strict=True))
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Reset the environment; ``info["labels"]`` belongs to the returned observation."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation, info | {"labels": self.labels()}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step the environment; ``info["labels"]`` belongs to the returned observation."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated, truncated, info | {"labels": self.labels()}
+
+
+def _game_played(env: gym.Env) -> str:
+    atari = env.unwrapped
+    if not isinstance(atari, ale_py.AtariEnv):
+        raise UserError(f"{env} has no Atari emulator, so no RAM to read; wrap an environment of ale-py, such as Pong-v4")
+    # The ROM, not the id: an environment built by hand has no id, and `gymnasium.make(..., game=)` plays another than its id says.
+    return game_of(atari._game)

@@ -1,0 +1,143 @@
+"""The command line: one subcommand a step. Each parses, calls one function, and nothing else; ``--help`` loads no torch.
+
+All settings come from the run's ``config.yaml`` (``--config``, by default the one in the current directory), so that
+Snakemake and DVC see the same; options only say which files, and of which game, policy, protocol, method and seed.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from workflow_src import __version__
+from workflow_src.errors import UserError
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+def _options(*names: str) -> Callable:
+    """The options that several steps share, in this order."""
+    known = {
+        "config": click.option("--config", "config_file", type=_FILE, default="config.yaml", show_default=True, help="The run's configuration."),
+        "game": click.option("--game", required=True, help="Game, such as mspacman."),
+        "policy": click.option("--policy", required=True, help="Who plays: a row of policies."),
+        "protocol": click.option("--protocol", required=True, help="A row of protocols, such as paper."),
+        "method": click.option("--method", required=True, help="A row of methods, such as st-dim."),
+        "purpose": click.option("--purpose", required=True, type=click.Choice(["pretrain", "probe"]), help="What the frames are for."),
+        "seed": click.option("--seed", required=True, type=click.IntRange(min=0), help="Root seed."),
+        "out": click.option("--out", required=True, type=_FILE, help="File to write."),
+        "quiet": click.option("--quiet", is_flag=True, help="No progress bar."),
+    }
+
+    def decorate(function: Callable) -> Callable:
+        for name in reversed(names):
+            function = known[name](function)
+        return function
+
+    return decorate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__)
+def cli() -> None:
+    """AtariARI: does an encoder capture where things are, who is winning, how many lives are left?
+
+    The steps in the way of the data: episodes, splits, encoders, probes, scores, tables, figures. Snakemake calls them; so
+    can you.
+    """
+
+
+@cli.command()
+@click.option("--base", type=_FILE, default="config.yaml", show_default=True, help="The configuration to change.")
+@click.option("--preset", help="Name of a file in presets/ beside the base.")
+@click.option("--games", default="", help="Games instead of the preset's, separated by blanks.")
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), required=True, help="The run's directory.")
+def configure(base: Path, preset: str | None, games: str, into: Path) -> None:
+    """Write the effective configuration of another run."""
+    from workflow_src.config import configure
+
+    configure(base, base.parent / "presets" / f"{preset}.yaml" if preset else None, games.replace(",", " ").split(), into)
+
+
+@cli.command()
+@_options("config", "game", "policy", "purpose", "seed", "out")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one a processor. The file is the same.")
+@_options("quiet")
+def episodes(config_file: Path, game: str, policy: str, workers: int | None, quiet: bool, **which) -> None:
+    """Play a game and store its frames and RAM."""
+    from workflow_src.config import Config
+    from workflow_src.episodes.collect import collect
+
+    config = Config.load(config_file)
+    collect(
+        game=config.game(game),
+        policy=policy,
+        policy_settings=config.policy(policy),
+        settings=config.episodes,
+        workers=workers,
+        progress=not quiet,
+        **which,
+    )
+
+
+@cli.command()
+@_options("config", "game", "policy", "protocol", "purpose", "seed")
+@click.option("--frames", type=_FILE, required=True, help="Frames to split.")
+@click.option("--exclude", type=_FILE, help="The encoder's frames, to keep out of test.")
+@_options("out")
+def splits(config_file: Path, **which) -> None:
+    """Share frames out to train, validation and test."""
+    from workflow_src.config import Config
+    from workflow_src.splits.split import split
+
+    split(Config.load(config_file).knowing(**which), **which)
+
+
+@cli.command()
+@_options("config", "game", "policy", "protocol", "method", "seed")
+@click.option("--frames", type=_FILE, help="The encoder's frames, unless the method learns nothing.")
+@click.option("--split", type=_FILE, help="Their split.")
+@_options("out")
+@click.option("--history", type=_FILE, required=True, help="CSV of losses to write.")
+@click.option("--checkpoint", type=_FILE, help="Where to keep the state, to go on from if killed.")
+@_options("quiet")
+def encoders(config_file: Path, quiet: bool, **which) -> None:
+    """Train an encoder."""
+    from workflow_src.config import Config
+    from workflow_src.methods.train import train
+
+    train(Config.load(config_file).knowing(**which), progress=not quiet, **which)
+
+
+@cli.command()
+@_options("config", "game", "policy", "protocol", "method", "seed")
+@click.option("--frames", type=_FILE, required=True, help="The probe's frames.")
+@click.option("--split", type=_FILE, required=True, help="Their split.")
+@click.option("--weights", type=_FILE, help="The encoder, unless the method has none.")
+@_options("out")
+def probes(config_file: Path, **which) -> None:
+    """Fit a linear probe for each state variable and score it."""
+    from workflow_src.config import Config
+    from workflow_src.probes.probe import probe
+
+    probe(Config.load(config_file).knowing(**which), **which)
+
+
+@cli.command()
+@click.argument("probes", type=_FILE, nargs=-1, required=True)
+@_options("out")
+def scores(probes: tuple[Path, ...], out: Path) -> None:
+    """Gather every metric of every probe in one tidy CSV."""
+    from workflow_src.report.scores import write_scores
+
+    write_scores(list(probes), out)
+
+
+def main() -> None:
+    """Run the command line; what a person got wrong is one line and exit code 2."""
+    try:
+        cli(prog_name="python -m workflow_src")
+    except UserError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,66 @@
+"""Where tensors live: choosing a device, never sharing a GPU between two trainings, deterministic kernels.
+
+Snakemake counts GPUs but does not say which one a job got. A job therefore takes a lock file of its GPU, machine-wide,
+for as long as it runs; the operating system frees it when the process ends, however it ends.
+"""
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+import torch
+
+from workflow_src.errors import UserError
+
+_POLL_SECONDS = 0.5
+
+
+@contextlib.contextmanager
+def acquire(name: str, threads: int | None = None) -> Iterator[torch.device]:
+    """Yield the device called ``name`` (auto, cpu, cuda), with deterministic kernels and ``threads`` CPU threads.
+
+    On CUDA the first GPU that no other job of this machine holds; waits while all are held. ``auto`` is CUDA where there
+    is one, else the processor. `UserError` for ``cuda`` where there is none.
+    """
+    torch.use_deterministic_algorithms(True)
+    # cuBLAS picks its workspace, and with it the order of sums, at run time unless told.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cuda" and not gpus:
+        raise UserError("device: cuda, but this machine has no usable CUDA device; set device: auto or device: cpu")
+    if name == "cpu" or not gpus:
+        yield torch.device("cpu")
+        return
+    torch.backends.cudnn.benchmark = False
+    with free_gpu(physical_gpus(gpus)) as index:
+        torch.cuda.set_device(index)
+        yield torch.device("cuda", index)
+
+
+def physical_gpus(count: int) -> list[str]:
+    """Names, alike for all processes of the machine, of this process's ``count`` GPUs in its own order."""
+    visible = [part.strip() for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
+    return visible[:count] if visible else [str(index) for index in range(count)]
+
+
+@contextlib.contextmanager
+def free_gpu(names: list[str], directory: Path | None = None) -> Iterator[int]:
+    """Hold the first GPU of ``names`` that nobody holds; yields its place in ``names``. Waits while all are held."""
+    directory = directory or Path(tempfile.gettempdir())
+    locks = [filelock.FileLock(directory / f"workflow_src-gpu-{name}.lock", mode=0o666) for name in names]
+    while True:
+        for index, lock in enumerate(locks):
+            with contextlib.suppress(filelock.Timeout):
+                lock.acquire(timeout=0)
+                try:
+                    yield index
+                finally:
+                    lock.release()
+                return
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,188 @@
+"""Collecting: scalar emulators in worker processes -> one frame store.
+
+The frames come in streams, as from the 2019 code's 8 parallel environments: each stream is one emulator with generators
+of its own, a whole number of chunks long (but the last), so that workers compress what they play and the file is the
+streams' compressed chunks in order. Whatever the number of workers, the file is the same byte for byte. ale-py's own
+vector environment is not used because it gives no RAM.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from loky import ProcessPoolExecutor, cpu_count
+from tqdm import tqdm
+
+from workflow_src import artifacts, seeds
+from workflow_src.config import Episodes, Policy, Purpose
+from workflow_src.episodes import store
+from workflow_src.episodes.environment import CUT_OFF, GOES_ON, Environment
+from workflow_src.episodes.policies import POLICIES
+from workflow_src.errors import UserError, explained
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What one emulator plays: enough to play it again anywhere."""
+
+    game: str
+    policy: str
+    policy_settings: Policy
+    settings: Episodes
+    purpose: Purpose
+    seed: int
+    number: int
+    frames: int
+
+    def rng(self, name: str) -> np.random.Generator:
+        """The stream's own generator for the thing called ``name``."""
+        return seeds.generator(self.seed, self.game, "episodes", self.policy, self.purpose, self.number, name)
+
+
+def stream_frames(frames: int, streams: int) -> list[int]:
+    """Share ``frames`` out to ``streams`` in whole chunks; only the last is ragged, and none is empty."""
+    chunks = -(-frames // store.CHUNK)
+    share = [store.CHUNK * len(part) for part in np.array_split(np.arange(chunks), min(streams, chunks))]
+    share[-1] += frames - sum(share)
+    return share
+
+
+def collect(
+    *,
+    game: str,
+    policy: str,
+    policy_settings: Policy,
+    settings: Episodes,
+    purpose: Purpose,
+    seed: int,
+    out: Path,
+    workers: int | None = None,
+    progress: bool = True,
+) -> None:
+    """Collect ``settings.frames.of(purpose)`` frames of ``game`` and write them to ``out``.
+
+    ``workers``: processes, by default one for each processor this process may use. Memory: a chunk a worker, and 150
+    bytes a frame for the records beside the frames.
+    """
+    shares = stream_frames(settings.frames.of(purpose), settings.streams)
+    streams = [Stream(game, policy, policy_settings, settings, purpose, seed, k, n) for k, n in enumerate(shares)]
+    workers = min(workers or cpu_count(), len(streams))
+    # Beside the output: a full disk shows here, and the parts are renamed or removed, never moved across disks.
+    with artifacts.scratch(out) as parts:
+        prefixes = [parts / f"{stream.number:04}" for stream in streams]
+        actions = _play_all(streams, prefixes, workers, tqdm(total=sum(shares), unit="frame", disable=None if progress else True, desc=game))
+        header = {
+            "game": game,
+            "policy": policy,
+            "policy_settings": policy_settings.model_dump(),
+            "purpose": purpose,
+            "seed": seed,
+            "settings": settings.model_dump(exclude={"frames"}),
+            "streams": shares,
+            "actions": actions,
+            "ale_py": version("ale-py"),
+        }
+        store.write(out, _chunks(prefixes), _columns(prefixes), header)
+
+
+def _play_all(streams: list[Stream], prefixes: list[Path], workers: int, bar: tqdm) -> list[str]:
+    """Play the streams in ``workers`` processes; returns the meanings of the actions."""
+    pool = ProcessPoolExecutor(max_workers=workers)
+    try:
+        with bar:
+            futures = [pool.submit(_play, s, p, os.getpid()) for s, p in zip(streams, prefixes, strict=True)]
+            while not all(future.done() for future in futures):
+                time.sleep(0.05)
+                _show(bar, prefixes)
+                for future in futures:
+                    if future.done():
+                        future.result()  # one that failed ends the waiting
+            _show(bar, prefixes)
+            return futures[0].result()
+    finally:
+        pool.shutdown(kill_workers=True)
+
+
+def _show(bar: tqdm, prefixes: list[Path]) -> None:
+    """Workers note 8 bytes for each chunk they wrote: that is their progress, without any channel between processes."""
+    chunks = sum(p.with_suffix(".sizes").stat().st_size // 8 for p in prefixes if p.with_suffix(".sizes").exists())
+    bar.update(min(chunks * store.CHUNK, bar.total) - bar.n)
+
+
+def _play(stream: Stream, prefix: Path, parent: int) -> list[str]:
+    """Play one stream in a worker: chunks to ``prefix``.chunks, their sizes to .sizes, the other columns to .npz."""
+    environment = Environment(
+        stream.game, stream.rng("environment"), repeat=stream.settings.repeat, noop_max=stream.settings.noop_max
+    )
+    policy = POLICIES[stream.policy_settings.kind](stream.policy_settings, len(environment.actions), stream.rng("policy"))
+    columns = store.empty_columns(stream.frames)
+    with (
+        explained("write", prefix.parent.parent),
+        open(prefix.with_suffix(".chunks"), "wb") as data,
+        open(prefix.with_suffix(".sizes"), "wb") as sizes,
+    ):
+        for frames in _record(environment, policy, columns):
+            chunk = store.compress(frames)
+            data.write(chunk)
+            data.flush()
+            sizes.write(len(chunk).to_bytes(8, "little"))
+            sizes.flush()
+            if os.getppid() != parent:  # whoever asked was killed: nobody will read this
+                raise UserError("collecting was abandoned: its main process is gone")
+        np.savez(prefix.with_suffix(".npz"), **columns)
+    return environment.meanings
+
+
+def _record(environment: Environment, policy, columns: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
+    """Play until the columns are full, yielding each full chunk of frames (the last one padded with zeros).
+
+    A record's parts are made at one moment, after the step that led to its frame; the first record of an episode is
+    what the reset shows.
+    """
+    chunk = np.zeros((store.CHUNK, *store.FRAME_SHAPE), np.uint8)
+    ram, action, reward, lives, end, episode, game = (columns[name] for name in store.COLUMNS)
+    frames = len(ram)
+    fresh, episodes, games = True, -1, -1
+    for i in range(frames):
+        at = i % store.CHUNK
+        if at == 0 and i:
+            yield chunk
+        frame = chunk[at]
+        if fresh:
+            episodes += 1
+            games += environment.game_over
+            environment.reset(frame)
+            action[i], ended = store.NO_ACTION, GOES_ON
+        else:
+            chosen = policy(chunk[at - 1])
+            reward[i], ended = environment.step(chosen, frame)
+            action[i] = chosen
+        environment.ram(ram[i])
+        lives[i], end[i], episode[i], game[i] = environment.lives, ended, episodes, games
+        fresh = ended != GOES_ON
+    if end[-1] == GOES_ON:
+        end[-1] = CUT_OFF
+    chunk[frames - (frames - 1) // store.CHUNK * store.CHUNK :] = 0
+    yield chunk
+
+
+def _chunks(prefixes: list[Path]) -> Iterator[bytes]:
+    for prefix in prefixes:
+        with open(prefix.with_suffix(".chunks"), "rb") as data:
+            for size in np.fromfile(prefix.with_suffix(".sizes"), "<u8"):
+                yield data.read(int(size))
+
+
+def _columns(prefixes: list[Path]) -> dict[str, np.ndarray]:
+    """The streams' columns one after the other, episodes and games counted on."""
+    streams = [dict(np.load(prefix.with_suffix(".npz"))) for prefix in prefixes]
+    for name in ("episode", "game"):
+        offset = 0
+        for columns in streams:
+            columns[name] += offset
+            offset = columns[name][-1] + 1
+    return {name: np.concatenate([columns[name] for columns in streams]) for name in store.COLUMNS}

@@ -1,0 +1,108 @@
+"""One Atari emulator, preprocessed as in the benchmark (arXiv 1906.08226, section 4; the 2019 code's environment stack).
+
+- up to 30 no-ops after a reset, each one emulator frame;
+- an action is repeated (4 times), the observation is the maximum of the last two emulator frames;
+- the loss of a life ends an episode; the next one goes on from there after one no-op step;
+- where the game has FIRE, it is pressed after every reset, then action 2 (as the OpenAI baselines do);
+- full resolution, grayscale, one frame; taller screens are resized to 210x160.
+
+Differs from the 2019 code: two frames are made gray and then merged (there: merged in colour, then made gray), and
+actions are never sticky by construction, not by the environment's id.
+"""
+
+import ale_py
+import cv2
+import numpy as np
+from ale_py import ALEInterface, LoggerMode
+
+from workflow_src.ari.games import rom_name
+
+HEIGHT, WIDTH = 210, 160
+RAM_BYTES = 128
+
+# What a record says of its episode: it goes on, a life was lost, the game is over, or collecting stopped here.
+GOES_ON, LIFE_LOST, GAME_OVER, CUT_OFF = range(4)
+
+NOOP, FIRE = 0, 1
+
+
+class Environment:
+    """A scalar emulator with manual reset. Frames are written into arrays that the caller owns."""
+
+    def __init__(self, game: str, rng: np.random.Generator, *, repeat: int = 4, noop_max: int = 30):
+        """Load ``game`` (an id such as ``mspacman``); ``rng`` draws the no-ops and the emulator's own seed."""
+        ALEInterface.setLoggerMode(LoggerMode.Error)
+        cv2.setNumThreads(0)
+        self.ale = ALEInterface()
+        # Settings count from the next loadROM on.
+        self.ale.setInt("random_seed", int(rng.integers(2**31)))
+        self.ale.setFloat("repeat_action_probability", 0.0)
+        self.ale.loadROM(ale_py.roms.get_rom_path(rom_name(game)))
+        self.actions = self.ale.getMinimalActionSet()
+        self.meanings = [action.name for action in self.actions]
+        self.lives = 0
+        self.game_over = True
+        self._rng, self._repeat, self._noop_max = rng, repeat, noop_max
+        screen = self.ale.getScreenDims()
+        self._last = np.empty((2, *screen), np.uint8)
+        self._merged = np.empty(screen, np.uint8)
+        self._resized = screen != (HEIGHT, WIDTH)
+
+    def reset(self, out: np.ndarray) -> None:
+        """Begin the next episode: of a new game if the last one is over, else with the next life.
+
+        ``out`` (210, 160) uint8 gets the first frame.
+        """
+        while True:
+            if self.game_over:
+                self.ale.reset_game()
+                for _ in range(int(self._rng.integers(1, self._noop_max + 1)) if self._noop_max else 0):
+                    self.ale.act(self.actions[NOOP])
+                self.ale.getScreenGrayscale(self._last[0])
+                self._last[1] = self._last[0]
+            else:
+                self._act(NOOP)
+            if self.meanings[FIRE] == "FIRE":
+                self._act(FIRE)
+                self._act(2)
+            self.game_over = self.ale.game_over()
+            if not self.game_over:
+                break
+        self.lives = self.ale.lives()
+        self._observe(out)
+
+    def step(self, action: int, out: np.ndarray) -> tuple[float, int]:
+        """Play ``action`` (an index into ``actions``); returns the raw reward and one of the four end codes.
+
+        ``out`` (210, 160) uint8 gets the frame.
+        """
+        reward = self._act(action)
+        self._observe(out)
+        lives, lost = self.ale.lives(), self.lives
+        self.lives = lives
+        if self.ale.game_over():
+            self.game_over = True
+            return reward, GAME_OVER
+        # Some games show 0 lives for a few frames before the game is over; that ends no episode.
+        return reward, LIFE_LOST if 0 < lives < lost else GOES_ON
+
+    def ram(self, out: np.ndarray) -> None:
+        """Copy the emulator's 128 bytes to ``out``."""
+        self.ale.getRAM(out)
+
+    def _act(self, action: int) -> float:
+        ale, code = self.ale, self.actions[action]
+        reward = 0
+        for _ in range(self._repeat - 2):
+            reward += ale.act(code)
+        for frame in self._last:
+            reward += ale.act(code)
+            ale.getScreenGrayscale(frame)
+        return reward
+
+    def _observe(self, out: np.ndarray) -> None:
+        if self._resized:
+            np.maximum(*self._last, out=self._merged)
+            cv2.resize(self._merged, (WIDTH, HEIGHT), dst=out, interpolation=cv2.INTER_AREA)
+        else:
+            np.maximum(*self._last, out=out)

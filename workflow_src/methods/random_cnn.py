@@ -1,0 +1,8 @@
+"""Random-CNN: the encoder as it is initialised, never trained (arXiv 1906.08226, section 5.1)."""
+
+from workflow_src.methods.objective import Objective, method
+
+
+@method("random-cnn")
+class RandomCNN(Objective):
+    """An encoder with orthogonal random weights."""

@@ -1,0 +1,59 @@
+"""ST-DIM: Unsupervised State Representation Learning in Atari (Anand et al. 2019, arXiv 1906.08226, section 3).
+
+Maximises the mutual information of consecutive frames x_tm1, x_t with two InfoNCE losses, over all 11 x 8 places of the
+encoder's third convolution, the other pairs of the batch being the negatives:
+
+- global-local: W_g z_t against each local feature of x_tm1;
+- local-local: W_l c_t at each place against the local feature of x_tm1 at the same place.
+
+Each is the mean over places; their sum is minimised. As in the 2019 code: batch 64, linear maps with bias. Ours: the 88
+places are one batched matrix product each instead of a double loop; both frames go through the encoder in one pass;
+scores and losses are float32 whatever the precision of the convolutions, since the score products diverge in bfloat16.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from workflow_src import encoders
+from workflow_src.config import Method, MethodProtocol
+from workflow_src.encoders.nature import LOCAL_CHANNELS
+from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs, linear, method
+
+
+@method("st-dim")
+class STDIM(Objective):
+    """Spatio-temporal deep infomax."""
+
+    def __init__(self, settings: Method, generator: torch.Generator):
+        super().__init__(settings, generator)
+        self.global_local = linear(settings.feature_size, LOCAL_CHANNELS, generator)
+        self.local_local = linear(LOCAL_CHANNELS, LOCAL_CHANNELS, generator)
+
+    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+        """Pairs (t-1, t)."""
+        return draw_pairs(episodes, switches, rng)
+
+    def forward(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The two losses of a batch of pairs, uint8 (B, 2, 210, 160), x_tm1 first."""
+        # Time first, so that each of the two halves is one contiguous block.
+        local, z = self.encoder.maps(encoders.scale(frames.transpose(0, 1).flatten(0, 1)))
+        with torch.autocast(frames.device.type, enabled=False):
+            c_tm1, c_t = places(local).chunk(2, dim=1)
+            _, z_t = z.float().chunk(2)
+            return {
+                "global_local": info_nce(self.global_local(z_t).expand(len(c_t), -1, -1), c_tm1),
+                "local_local": info_nce(self.local_local(c_t), c_tm1),
+            }
+
+
+def places(local: torch.Tensor) -> torch.Tensor:
+    """Local features (N, C, H, W) as float32 (H * W, N, C): one matrix a place."""
+    return local.float().flatten(2).permute(2, 0, 1).contiguous()
+
+
+def info_nce(predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """InfoNCE with bilinear scores, mean over places and batch; both (places, B, C), the n-th pair is the positive one."""
+    scores = torch.bmm(predictions, targets.transpose(1, 2))
+    positive = torch.arange(scores.shape[1], device=scores.device).repeat(len(scores))
+    return F.cross_entropy(scores.flatten(0, 1), positive)

@@ -1,0 +1,55 @@
+"""One look for all figures, and the only place that saves them.
+
+Type is 6 to 8 points at the size a figure is printed, viridis reads alike with every kind of colour vision, and a file
+has no date and no version of the software in it: the same figure gives the same bytes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from workflow_src import artifacts
+
+COLUMN_WIDTH = 3.4  # inches
+COLORS = "viridis"
+MISSING = "#e4e4e4"  # neither a colour of COLORS nor the page
+PROGRAM = "workflow_src"
+
+_STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+    "font.size": 7,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.linewidth": 0.5,
+    "xtick.major.width": 0.5,
+    "ytick.major.width": 0.5,
+    "figure.dpi": 100,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # letters stay text
+    "svg.hashsalt": PROGRAM,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw and save in this style, whatever the user's own matplotlibrc says."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        yield
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write ``figure`` as PDF or PNG, by the path's ending; the same figure gives the same bytes."""
+    kind = path.suffix.removeprefix(".")
+    metadata = {
+        "pdf": {"CreationDate": None, "Creator": PROGRAM, "Producer": PROGRAM},
+        "png": {"Software": None},
+    }[kind]
+    with styled(), artifacts.atomic(path) as temporary:
+        figure.savefig(temporary, format=kind, metadata=metadata)

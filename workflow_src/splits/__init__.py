@@ -1,0 +1,1 @@
+"""Tidying: which frame is train, validation, test or dropped, and which variables stay."""
