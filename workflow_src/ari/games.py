@@ -22,7 +22,7 @@ def _rom_names() -> dict[str, str]:
 
 
 def game_of(name: str) -> str:
-    """The game of a gymnasium id (``ALE/MsPacman-v5``, ``MsPacmanNoFrameskip-v4``), of a ROM's name, or of our own name.
+    """Find our game in a gymnasium id (``ALE/MsPacman-v5``, ``MsPacmanNoFrameskip-v4``), a ROM's name or our own name.
 
     Raises `UserError` for a game that is in no label set, naming those that are.
     """
@@ -31,10 +31,10 @@ def game_of(name: str) -> str:
 
 
 def rom_name(game: str) -> str:
-    """The ROM of our ``game``, as ``ale_py.roms.get_rom_path`` wants it; `UserError` if no label set has the game."""
+    """Name the ROM of our ``game``, as ``ale_py.roms.get_rom_path`` wants it; `UserError` if no label set has the game."""
     return _rom_names()[one_of("game", game, _KNOWN)]
 
 
 def gym_id(game: str, suffix: str = "NoFrameskip-v4") -> str:
-    """The gymnasium id of our ``game``; `UserError` if no label set has the game."""
+    """Make the gymnasium id of our ``game``; `UserError` if no label set has the game."""
     return rom_name(game).title().replace("_", "") + suffix

@@ -48,7 +48,7 @@ def one_of(thing: str, name: str, known: Iterable[str]) -> str:
 
 
 def variables(label_set: str, game: str) -> dict[str, int]:
-    """The state variables of a game, name -> RAM index in 0..127, in the annotations' order.
+    """List the state variables of a game, name -> RAM index in 0..127, in the annotations' order.
 
     Raises `UserError` for an unknown label set, or a game that it does not have, naming the known ones.
     """
@@ -57,13 +57,13 @@ def variables(label_set: str, game: str) -> dict[str, int]:
 
 
 def labels(ram: np.ndarray, label_set: str, game: str) -> np.ndarray:
-    """The variables' values, in the order of `variables`: RAM (..., 128) uint8 -> (..., V) uint8."""
+    """Read the variables' values, in the order of `variables`: RAM (..., 128) uint8 -> (..., V) uint8."""
     assert ram.shape[-1] == RAM_BYTES and ram.dtype == np.uint8, f"no RAM: {ram.shape} {ram.dtype}"
     return ram[..., list(variables(label_set, game).values())]
 
 
 def categories(variable: str) -> tuple[str, ...]:
-    """The categories of a variable, by its name: one, two (Asteroids' ``num_lives_direction``) or none.
+    """Sort a variable into categories, by its name: one, two (Asteroids' ``num_lives_direction``) or none.
 
     Checked: under ``paper-2019`` these rules give Table 1 of the paper exactly.
     """

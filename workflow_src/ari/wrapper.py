@@ -34,7 +34,7 @@ class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
         self._bytes = np.array(list(known.values()))
 
     def labels(self) -> dict[str, int]:
-        """The state variables at this moment: name -> value in 0..255, in the annotations' order."""
+        """Read the state variables at this moment: name -> value in 0..255, in the annotations' order."""
         ram = self.env.unwrapped.ale.getRAM()
         return dict(zip(self._names, ram[self._bytes].tolist(), strict=True))
 
@@ -53,5 +53,6 @@ def _game_played(env: gym.Env) -> str:
     atari = env.unwrapped
     if not isinstance(atari, ale_py.AtariEnv):
         raise UserError(f"{env} has no Atari emulator, so no RAM to read; wrap an environment of ale-py, such as Pong-v4")
-    # The ROM, not the id: an environment built by hand has no id, and `gymnasium.make(..., game=)` plays another than its id says.
+    # The ROM, not the spec's id: an environment built by hand has no spec, and after `gymnasium.make(..., game=...)` the id
+    # names another game than the one that is played.
     return game_of(atari._game)
