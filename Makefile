@@ -4,15 +4,18 @@ GAMES ?=
 INTO ?= runs/$(PRESET)
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: quick run test clean
+.PHONY: quick run test lock
 
+# The main job at quick scale, and its table.
 quick:
-	@$(MAKE) --no-print-directory run PRESET=quick INTO=runs/quick GAMES=
+	@$(MAKE) --no-print-directory run PRESET=quick GAMES= INTO=runs/quick
 
+# Any other choice: make run PRESET=quick GAMES="boxing seaquest" INTO=runs/mine
 run: .venv/installed
 	$(BIN)/python -m workflow_src configure --preset $(PRESET) --games "$(GAMES)" --into $(INTO)
-	$(BIN)/snakemake --directory $(INTO) --cores all --resources gpu=1
+	$(BIN)/snakemake --directory $(INTO) --cores all --resources gpu=1 --quiet rules progress
 	@$(BIN)/python -m workflow_src show $(INTO)
 
 test: .venv/installed
@@ -23,6 +26,15 @@ test: .venv/installed
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+	$(BIN)/python $(PIP) install --requirement requirements.lock
+	$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# New pins: what pyproject.toml resolves to today in an empty environment.
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python $(PIP) install torch==2.13.0 "setuptools>=77" ".[workflow,test]"
+	(sed '/^[^#]/,$$d' requirements.lock; .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude workflow-src | sed 's/+cpu$$//') > requirements.new
+	mv requirements.new requirements.lock
+	rm -rf .venv-lock

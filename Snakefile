@@ -17,12 +17,6 @@ include: "rules/probes.smk"
 include: "rules/report.smk"
 
 
-localrules:
-    all,
-    tables,
-    figures,
-
-
 # Every artifact is named: Snakemake does not remake a lost file that only other, present files were made of.
 rule all:
     default_target: True
@@ -35,12 +29,3 @@ rule all:
         TABLES,
         FIGURES,
 
-
-rule tables:
-    input:
-        TABLES,
-
-
-rule figures:
-    input:
-        FIGURES,

@@ -1,1 +1,47 @@
-# Showing: scores, tables, figures.
+# Showing: every metric in one tidy file, the paper's tables, figures.
+REFERENCE = ROOT / "reference"
+SHAPE = ["games", "seeds", "label_set"]
+# What captions and columns say, beyond the scores.
+SHOWN = [*SHAPE, "policies", "protocols", "methods", "episodes.frames", "training.epochs"]
+
+
+rule scores:
+    input:
+        probes=PROBES,
+        code=code("report.scores"),
+    output:
+        SCORES,
+    log:
+        "logs/scores.log",
+    shell:
+        "{PYTHON} scores --out {output} {input.probes} > {log} 2>&1"
+
+
+rule tables:
+    input:
+        scores=SCORES,
+        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))],
+        code=code("report.tables"),
+    output:
+        report(TABLES, category="Tables"),
+    log:
+        "logs/tables.log",
+    params:
+        lambda w: leaves(config, *SHOWN),
+        reference=os.path.relpath(REFERENCE),
+    shell:
+        "{PYTHON} tables --scores {input.scores} --reference {params.reference} --out results/tables > {log} 2>&1"
+
+
+rule figures:
+    input:
+        scores=SCORES,
+        code=code("report.figures"),
+    output:
+        report(FIGURES, category="Figures"),
+    log:
+        "logs/figures.log",
+    params:
+        lambda w: leaves(config, *SHOWN),
+    shell:
+        "{PYTHON} figures --scores {input.scores} --out results/figures > {log} 2>&1"

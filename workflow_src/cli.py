@@ -19,12 +19,16 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 def _options(*names: str) -> Callable:
     """The options that several steps share, in this order."""
     known = {
-        "config": click.option("--config", "config_file", type=_FILE, default="config.yaml", show_default=True, help="The run's configuration."),
+        "config": click.option(
+            "--config", "config_file", type=_FILE, default="config.yaml", show_default=True, help="The run's configuration."
+        ),
         "game": click.option("--game", required=True, help="Game, such as mspacman."),
         "policy": click.option("--policy", required=True, help="Who plays: a row of policies."),
         "protocol": click.option("--protocol", required=True, help="A row of protocols, such as paper."),
         "method": click.option("--method", required=True, help="A row of methods, such as st-dim."),
-        "purpose": click.option("--purpose", required=True, type=click.Choice(["pretrain", "probe"]), help="What the frames are for."),
+        "purpose": click.option(
+            "--purpose", required=True, type=click.Choice(["pretrain", "probe"]), help="What the frames are for."
+        ),
         "seed": click.option("--seed", required=True, type=click.IntRange(min=0), help="Root seed."),
         "out": click.option("--out", required=True, type=_FILE, help="File to write."),
         "quiet": click.option("--quiet", is_flag=True, help="No progress bar."),
@@ -41,7 +45,7 @@ def _options(*names: str) -> Callable:
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__)
 def cli() -> None:
-    """AtariARI: does an encoder capture where things are, who is winning, how many lives are left?
+    """Ask an encoder where things are, who is winning, how many lives are left: the AtariARI benchmark.
 
     The steps in the way of the data: episodes, splits, encoders, probes, scores, tables, figures. Snakemake calls them; so
     can you.
@@ -132,6 +136,46 @@ def scores(probes: tuple[Path, ...], out: Path) -> None:
     from workflow_src.report.scores import write_scores
 
     write_scores(list(probes), out)
+
+
+_SCORES = click.option("--scores", type=_FILE, required=True, help="The tidy CSV of all metrics.")
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@cli.command()
+@_options("config")
+@_SCORES
+@click.option("--reference", type=_FOLDER, required=True, help="Folder of the published numbers.")
+@click.option("--out", type=_FOLDER, required=True, help="Folder to write to.")
+def tables(config_file: Path, scores: Path, reference: Path, out: Path) -> None:
+    """Write the paper's tables, as LaTeX and CSV."""
+    from workflow_src.config import Config
+    from workflow_src.report.tables import write_tables
+
+    write_tables(Config.load(config_file), scores, reference, out)
+
+
+@cli.command()
+@_options("config")
+@_SCORES
+@click.option("--out", type=_FOLDER, required=True, help="Folder to write to.")
+def figures(config_file: Path, scores: Path, out: Path) -> None:
+    """Draw the figures, as PDF and PNG."""
+    from workflow_src.config import Config
+    from workflow_src.report.figures import write_figures
+
+    write_figures(Config.load(config_file), scores, out)
+
+
+@cli.command()
+@click.argument("run", type=_FOLDER, default=".")
+def show(run: Path) -> None:
+    """Print the table of F1 by game of a finished run, and where it lies."""
+    from workflow_src.report.tables import render_table2
+
+    table = run / "results" / "tables" / "table2_f1_by_game.csv"
+    click.echo(render_table2(table))
+    click.echo(f"Written to {table} (also .tex; figures in {run / 'results' / 'figures'}).")
 
 
 def main() -> None:

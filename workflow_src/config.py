@@ -4,7 +4,6 @@ The model is closed and strict: an unknown key, a number out of range or a numbe
 full path and what would be allowed. ``Config.load`` is called before any job starts.
 """
 
-import difflib
 import types
 import typing
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workflow_src import artifacts
 from workflow_src.ari.labels import GAMES, LABEL_SETS
-from workflow_src.errors import UserError, explained
+from workflow_src.errors import UserError, did_you_mean, explained, one_of, unknown
 
 Purpose = Literal["pretrain", "probe"]
 PURPOSES: tuple[Purpose, ...] = typing.get_args(Purpose)
@@ -151,7 +150,7 @@ class Method(Section):
     @classmethod
     def _known(cls, kind: str) -> str:
         if kind not in METHOD_KINDS:
-            raise ValueError(f"unknown kind {kind!r}; known: {', '.join(METHOD_KINDS)}")
+            raise ValueError(unknown("kind", kind, METHOD_KINDS))
         return kind
 
     @property
@@ -166,14 +165,16 @@ class Method(Section):
 
     def training(self, default: Training) -> Training:
         """``default`` with what this row changes."""
-        return default.model_copy(update={k: v for k, v in self.model_dump().items() if k in Training.model_fields and v is not None})
+        return default.model_copy(
+            update={k: v for k, v in self.model_dump().items() if k in Training.model_fields and v is not None}
+        )
 
 
-# A file in methods/ is a kind, so that a new method is one file and one row; names with a leading underscore, the loop
-# and what the files share are not.
+# A file in methods/ is a kind, so that a new method is one file and one row; what the files share is none.
 _SHARED = {"__init__", "objective", "train", "training"}
-METHOD_KINDS = ("majority",) + tuple(
-    sorted(f.stem.replace("_", "-") for f in (Path(__file__).parent / "methods").glob("*.py") if f.stem not in _SHARED)
+METHOD_KINDS = (
+    "majority",
+    *sorted(f.stem.replace("_", "-") for f in (Path(__file__).parent / "methods").glob("*.py") if f.stem not in _SHARED),
 )
 
 
@@ -210,7 +211,7 @@ class Config(Section):
     @classmethod
     def _label_set_is_known(cls, label_set: str) -> str:
         if label_set not in LABEL_SETS:
-            raise ValueError(f"unknown label set {label_set!r}; known: {', '.join(LABEL_SETS)}")
+            raise ValueError(unknown("label set", label_set, LABEL_SETS))
         return label_set
 
     @pydantic.model_validator(mode="after")
@@ -218,7 +219,7 @@ class Config(Section):
         known = GAMES[self.label_set]
         for game in self.games:
             if game not in known:
-                raise ValueError(f"games: {_unknown('game', game, known)}")
+                raise ValueError(f"games: {unknown('game', game, known)}")
         for name, values in (("games", self.games), ("seeds", self.seeds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: an entry stands twice; name each once")
@@ -230,19 +231,19 @@ class Config(Section):
 
     def policy(self, name: str) -> Policy:
         """The row of a policy; `UserError` naming the known ones."""
-        return self.policies[_one_of("policy", name, self.policies)]
+        return self.policies[one_of("policy", name, self.policies)]
 
     def game(self, name: str) -> str:
         """``name``, if the label set knows that game; `UserError` naming the known ones."""
-        return _one_of("game", name, GAMES[self.label_set])
+        return one_of("game", name, GAMES[self.label_set])
 
     def knowing(self, *, game: str, policy: str, protocol: str, method: str | None = None, **_: Any) -> "Config":
         """This configuration, after checking that it knows what a job was asked to make."""
         self.game(game)
         self.policy(policy)
-        _one_of("protocol", protocol, self.protocols)
+        one_of("protocol", protocol, self.protocols)
         if method is not None:
-            _one_of("method", method, self.methods)
+            one_of("method", method, self.methods)
         return self
 
     @classmethod
@@ -279,7 +280,7 @@ def _explain(error: dict) -> str:
     value, kind = error.get("input"), error["type"]
     if kind == "extra_forbidden":
         key, allowed = error["loc"][-1], _keys(error["loc"][:-1])
-        return f"unknown key {where}{_guess(key, allowed)}; allowed here: {', '.join(allowed)}"
+        return f"unknown key {where}{did_you_mean(str(key), allowed)}; allowed here: {', '.join(allowed)}"
     if kind == "missing":
         return f"{where} is missing; add it as in the repository's config.yaml"
     if isinstance(value, str) and kind in ("int_type", "float_type"):
@@ -305,21 +306,6 @@ def _keys(location: Iterable) -> list[str]:
     return list(model.model_fields) if hasattr(model, "model_fields") else []
 
 
-def _one_of(thing: str, name: str, known: Iterable[str]) -> str:
-    if name not in known:
-        raise UserError(_unknown(thing, name, known))
-    return name
-
-
-def _unknown(thing: str, name: str, known: Iterable[str]) -> str:
-    return f"unknown {thing} {name!r}{_guess(name, known)}; known: {', '.join(known)}"
-
-
-def _guess(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(word), list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
-
-
 def leaves(config: dict, *keys: str) -> dict[str, Any]:
     """``{dotted key: value}`` of the named keys: what a rule hands its job, under the names that dvc.yaml uses."""
     found = {}
@@ -338,6 +324,11 @@ def merge(base: dict, change: dict) -> dict:
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
         merged[key] = merge(base[key], value) if both else value
     return {key: value for key, value in merged.items() if value is not None}
+
+
+def defaults(change: dict) -> Config:
+    """The package's own copy of the paper's configuration, changed: for use from Python, where there is no run."""
+    return Config.check(merge(read_yaml(Path(__file__).parent.parent / "config.yaml"), change), source="settings")
 
 
 def configure(base: Path, preset: Path | None, games: list[str], into: Path) -> Path:

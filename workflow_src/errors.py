@@ -1,8 +1,9 @@
 """The one exception for what a person can get wrong: its text is all they see, and the process ends with code 2."""
 
+import difflib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,3 +41,23 @@ def explained(action: str, path: str | os.PathLike) -> Iterator[None]:
         if error.errno not in _REASONS:
             raise
         raise UserError(f"cannot {action} {Path(path)}: {_REASONS[error.errno]}") from error
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` (did you mean x?)`` for the known name that is nearest to ``name``, or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def unknown(thing: str, name: str, known: Iterable[str]) -> str:
+    """Say that ``name`` is no known ``thing``, and what is."""
+    known = list(known)
+    return f"unknown {thing} {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}"
+
+
+def one_of(thing: str, name: str, known: Iterable[str]) -> str:
+    """``name`` if it is ``known``, else a `UserError` that names the known ones."""
+    known = list(known)
+    if name not in known:
+        raise UserError(unknown(thing, name, known))
+    return name

@@ -8,7 +8,8 @@ from functools import cache
 
 import ale_py.roms
 
-from workflow_src.ari.labels import GAMES, one_of
+from workflow_src.ari.labels import GAMES
+from workflow_src.errors import one_of
 
 _KNOWN = tuple(sorted({game for games in GAMES.values() for game in games}))
 

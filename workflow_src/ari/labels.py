@@ -5,13 +5,11 @@ and additions (24 games, 362). Source: AtariARI (Anand et al. 2019, arXiv 1906.0
 """
 
 import csv
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from workflow_src.errors import UserError
+from workflow_src.errors import one_of
 
 
 def _read() -> dict[str, dict[str, dict[str, int]]]:
@@ -36,15 +34,6 @@ CATEGORIES: tuple[str, ...] = (
     "score_clock_lives_display",
     "misc",
 )
-
-
-def one_of(thing: str, name: str, known: Iterable[str]) -> str:
-    """``name`` if it is ``known``, else a `UserError` that names the known ones."""
-    known = list(known)
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        raise UserError(f"unknown {thing} {name!r}{f' (did you mean {near[0]}?)' if near else ''}; known: {', '.join(known)}")
-    return name
 
 
 def variables(label_set: str, game: str) -> dict[str, int]:

@@ -52,17 +52,11 @@ def scale(frames: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def encode(
-    encoder: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.device, *, precision: str = "float32"
-) -> np.ndarray:
+def encode(encoder: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.device) -> np.ndarray:
     """Features of uint8 frames (n, 210, 160) or (n, C, 210, 160), in order: (n, d) float32.
 
-    ``precision`` is that of the convolutions. The frames go to ``device`` batch by batch.
+    In float32 whatever the encoder was trained in: features are made once. The frames go to ``device`` batch by batch.
     """
-    encoder = encoder.to(device).eval()
-    frames = torch.as_tensor(frames)
-    features = []
-    for batch in frames.split(_BATCH):
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            features.append(encoder(scale(batch.to(device, non_blocking=True))).float())
-    return torch.cat(features).cpu().numpy()
+    encoder = encoder.to(device, memory_format=torch.channels_last).eval()
+    batches = torch.as_tensor(frames).split(_BATCH)
+    return torch.cat([encoder(scale(batch.to(device))).float() for batch in batches]).cpu().numpy()

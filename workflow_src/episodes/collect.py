@@ -74,7 +74,9 @@ def collect(
     # Beside the output: a full disk shows here, and the parts are renamed or removed, never moved across disks.
     with artifacts.scratch(out) as parts:
         prefixes = [parts / f"{stream.number:04}" for stream in streams]
-        actions = _play_all(streams, prefixes, workers, tqdm(total=sum(shares), unit="frame", disable=None if progress else True, desc=game))
+        actions = _play_all(
+            streams, prefixes, workers, tqdm(total=sum(shares), unit="frame", disable=None if progress else True, desc=game)
+        )
         header = {
             "game": game,
             "policy": policy,

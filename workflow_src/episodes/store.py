@@ -111,7 +111,9 @@ class FrameStore:
     attributes, such as ``store.ram`` (n, 128) uint8.
     """
 
-    def __init__(self, path: Path, array: blosc2.NDArray, header: dict, columns: dict[str, np.ndarray], digests: bytes, seal: str):
+    def __init__(
+        self, path: Path, array: blosc2.NDArray, header: dict, columns: dict[str, np.ndarray], digests: bytes, seal: str
+    ):
         self.path, self.header, self.sha256 = path, header, seal
         # The array owns the memory of its schunk, and must be kept alive for it.
         self._array, self._columns, self._digests = array, columns, digests

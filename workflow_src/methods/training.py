@@ -70,7 +70,9 @@ def fit(
     def run(part: EpisodeIndex, name: str, learn: bool) -> dict[str, float]:
         index = _batches(objective.draw(part, switches, rng("epoch", state.epoch, name)), settings.batch_size, what, name)
         rows = torch.from_numpy(index).to(device)
-        bar = tqdm(rows, desc=f"{what} epoch {state.epoch} {name}", unit="batch", leave=False, disable=None if progress else True)
+        bar = tqdm(
+            rows, desc=f"{what} epoch {state.epoch} {name}", unit="batch", leave=False, disable=None if progress else True
+        )
         objective.train(learn)
         sums = None
         with torch.set_grad_enabled(learn):
@@ -121,9 +123,8 @@ def _batches(examples: np.ndarray, size: int, what: str, name: str) -> np.ndarra
 
 
 def _diverged(what: str, epoch: int, name: str, row: dict[str, float]) -> str:
-    return (
-        f"{what} diverged in epoch {epoch}: {name} loss {row[f'{name}_loss']:.4g}; lower its lr or set training.precision: float32"
-    )
+    loss = row[f"{name}_loss"]
+    return f"{what} diverged in epoch {epoch}: {name} loss {loss:.4g}; lower its lr or set training.precision: float32"
 
 
 def _save(path: Path, fingerprint: str, objective: Objective, optimizer: torch.optim.Optimizer, state: Progress) -> None:

@@ -1,1 +1,1 @@
-"""Reading out: one linear probe per state variable on frozen features, the majority baseline, and their scores."""
+"""Reading out: a linear classifier for each state variable on frozen features, baselines, metrics."""

@@ -34,7 +34,16 @@ REASONS = [
 
 
 def split(
-    config: Config, *, game: str, policy: str, protocol: str, purpose: Purpose, seed: int, frames: Path, out: Path, exclude: Path | None = None
+    config: Config,
+    *,
+    game: str,
+    policy: str,
+    protocol: str,
+    purpose: Purpose,
+    seed: int,
+    frames: Path,
+    out: Path,
+    exclude: Path | None = None,
 ) -> None:
     """Split the frames of one store and write where each went and why, and what each variable is worth.
 
@@ -65,7 +74,9 @@ def split(
         measured = entropies(labels[seen])
         kept = measured >= config.splits.min_entropy
         header["label_set"], header["min_entropy"] = config.label_set, config.splits.min_entropy
-        header["variables"] = {n: {"entropy": round(float(e), 9), "kept": bool(k)} for n, e, k in zip(names, measured, kept, strict=True)}
+        header["variables"] = {
+            n: {"entropy": round(float(e), 9), "kept": bool(k)} for n, e, k in zip(names, measured, kept, strict=True)
+        }
         if not kept.any():
             raise UserError(
                 f"{game}: no variable of {config.label_set} reaches {config.splits.min_entropy} nats in {len(store)} frames: "

@@ -1,0 +1,58 @@
+"""Scores of predicted state variables, and their means as the paper reports them (arXiv 1906.08226, section 4).
+
+Weighted multiclass F1 and accuracy per variable; mean within each category; mean over the categories present, the headline
+of every table; mean over variables. scikit-learn's f1_score is the oracle of the tests; here all variables are one count.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from workflow_src.ari.labels import CATEGORIES, categories
+from workflow_src.errors import UserError
+
+METRICS = ("f1", "accuracy")
+
+
+def count(labels: np.ndarray, classes: int, where: np.ndarray | None = None) -> np.ndarray:
+    """How often each value occurs: integers (n, V) -> int64 (V, classes); only entries in the mask ``where`` (n, V)."""
+    variables = labels.shape[1]
+    flat = labels.astype(np.int64) + classes * np.arange(variables)
+    flat = flat.ravel() if where is None else flat[where]
+    return np.bincount(flat, minlength=variables * classes).reshape(variables, classes)
+
+
+def scores(true: np.ndarray, predicted: np.ndarray, classes: int = 256) -> dict[str, np.ndarray]:
+    """``{"f1", "accuracy"}`` of each variable, float64 (V,), from integers (n, V) with n > 0.
+
+    The F1 of a class is 2 TP / (2 TP + FP + FN); its weight is the share of frames that truly are of that class.
+    """
+    assert true.shape == predicted.shape and len(true) > 0
+    hits = count(true, classes, true == predicted)
+    support, claimed = count(true, classes), count(predicted, classes)
+    f1 = 2 * hits / np.maximum(support + claimed, 1)
+    return {"f1": (f1 * support).sum(axis=1) / len(true), "accuracy": hits.sum(axis=1) / len(true)}
+
+
+def summarise(variables: Mapping[str, Mapping[str, float]]) -> dict[str, dict]:
+    """Means of ``{variable: {"f1", "accuracy", ...}}``: ``categories``, ``mean_over_categories``, ``mean_over_variables``.
+
+    A category is present if a variable is in it; a variable may be in two, or in none, and then counts in the mean over
+    variables alone. `UserError` when no category is present.
+    """
+    members = {category: [v for v in variables if category in categories(v)] for category in CATEGORIES}
+    means = {category: _mean(variables[v] for v in names) for category, names in members.items() if names}
+    if not means:
+        raise UserError(
+            f"none of the variables {', '.join(variables)} is in a category: lower splits.min_entropy to keep others"
+        )
+    return {
+        "categories": means,
+        "mean_over_categories": _mean(means.values()),
+        "mean_over_variables": _mean(variables.values()),
+    }
+
+
+def _mean(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    rows = list(rows)
+    return {metric: float(np.mean([row[metric] for row in rows])) for metric in METRICS}
