@@ -37,4 +37,6 @@ lock:
 	.venv-lock/bin/python $(PIP) install torch==2.13.0 "setuptools>=77" ".[workflow,test]"
 	(sed '/^[^#]/,$$d' requirements.lock; .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude workflow-src | sed 's/+cpu$$//') > requirements.new
 	mv requirements.new requirements.lock
+	(sed '/^  - pip:$$/q' environment.yml; sed -n 's/^[^#].*/      - &/p' requirements.lock) > environment.new
+	mv environment.new environment.yml
 	rm -rf .venv-lock

@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, the names of all files, and what a job is made of.
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -67,7 +68,12 @@ wildcard_constraints:
 
 MODULES = grimp.build_graph("workflow_src", cache_dir=None)
 ROOT = Path(workflow_src.__file__).parent.parent
-PYTHON = f"{sys.executable} -m workflow_src"
+
+# Jobs run on the Python that runs Snakemake, unless --software-deployment-method conda puts its own before it, and on the
+# sources beside the Snakefile.
+for variable, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}.items():
+    os.environ[variable] = os.pathsep.join(filter(None, [str(first), os.environ.get(variable)]))
+ENVIRONMENT = str(ROOT / "environment.yml")
 
 
 def code(*modules):
@@ -84,4 +90,28 @@ def code(*modules):
 
 
 # Whether jobs will run on CUDA. Looked up without torch, which takes seconds to load.
-ON_CUDA = CONFIG.device == "cuda" or (CONFIG.device == "auto" and any(Path("/proc/driver/nvidia/gpus").glob("*")))
+ON_CUDA = CONFIG.device == "cuda" or (CONFIG.device == "auto" and shutil.which("nvidia-smi") is not None)
+
+def frames_to_exclude(wildcards):
+    """The encoder's frames, where the protocol keeps them out of the probe's test part (Q11)."""
+    protocol = CONFIG.protocols[wildcards.protocol].splits
+    if wildcards.purpose == "probe" and protocol.remove_pretrain_duplicates:
+        return {"exclude": EPISODE.replace("{purpose}", "pretrain")}
+    return {}
+
+
+def frames_to_learn_from(wildcards):
+    """Frames and their split, for the methods that learn."""
+    if not CONFIG.methods[wildcards.method].learns:
+        return {}
+    return {"frames": EPISODE.replace("{purpose}", "pretrain"), "split": SPLIT.replace("{purpose}", "pretrain")}
+
+
+def weights_to_probe(wildcards):
+    """The encoder, for the methods that have one."""
+    return {"weights": ENCODER} if CONFIG.methods[wildcards.method].has_encoder else {}
+
+
+def options(input, **names):
+    """``--option file`` for each input that the job has: ``options(input, exclude="exclude")``."""
+    return " ".join(f"--{option} {input[name]}" for option, name in names.items() if name in input.keys())

@@ -11,6 +11,8 @@ rule episodes:
             config, f"episodes.frames.{w.purpose}", "episodes.streams", "episodes.repeat", "episodes.noop_max", f"policies.{w.policy}"
         ),
     threads: 2
+    conda:
+        ENVIRONMENT
     shell:
-        "{PYTHON} episodes --game {wildcards.game} --policy {wildcards.policy} --purpose {wildcards.purpose}"
+        "python -m workflow_src episodes --game {wildcards.game} --policy {wildcards.policy} --purpose {wildcards.purpose}"
         " --seed {wildcards.seed} --out {output} --workers {threads} > {log} 2>&1"

@@ -13,8 +13,10 @@ rule scores:
         SCORES,
     log:
         "logs/scores.log",
+    conda:
+        ENVIRONMENT
     shell:
-        "{PYTHON} scores --out {output} {input.probes} > {log} 2>&1"
+        "python -m workflow_src scores --out {output} {input.probes} > {log} 2>&1"
 
 
 rule tables:
@@ -28,9 +30,11 @@ rule tables:
         "logs/tables.log",
     params:
         lambda w: leaves(config, *SHOWN),
-        reference=os.path.relpath(REFERENCE),
+        reference=lambda w, input: os.path.dirname(input.reference[0]),
+    conda:
+        ENVIRONMENT
     shell:
-        "{PYTHON} tables --scores {input.scores} --reference {params.reference} --out results/tables > {log} 2>&1"
+        "python -m workflow_src tables --scores {input.scores} --reference {params.reference} --out results/tables > {log} 2>&1"
 
 
 rule figures:
@@ -43,5 +47,7 @@ rule figures:
         "logs/figures.log",
     params:
         lambda w: leaves(config, *SHOWN),
+    conda:
+        ENVIRONMENT
     shell:
-        "{PYTHON} figures --scores {input.scores} --out results/figures > {log} 2>&1"
+        "python -m workflow_src figures --scores {input.scores} --out results/figures > {log} 2>&1"

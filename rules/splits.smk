@@ -1,12 +1,4 @@
 # Tidying: where each frame goes, and which variables stay.
-def frames_to_exclude(wildcards):
-    """The encoder's frames, where the protocol keeps them out of the probe's test part (Q11)."""
-    protocol = CONFIG.protocols[wildcards.protocol].splits
-    if wildcards.purpose == "probe" and protocol.remove_pretrain_duplicates:
-        return {"exclude": EPISODE.replace("{purpose}", "pretrain")}
-    return {}
-
-
 rule splits:
     input:
         unpack(frames_to_exclude),
@@ -24,8 +16,10 @@ rule splits:
             f"protocols.{w.protocol}.splits",
             *(["splits.min_entropy", "label_set"] if w.purpose == "probe" else []),
         ),
-        exclude=lambda w, input: f"--exclude {input.exclude}" if "exclude" in input.keys() else "",
+        exclude=lambda w, input: options(input, exclude="exclude"),
+    conda:
+        ENVIRONMENT
     shell:
-        "{PYTHON} splits --game {wildcards.game} --policy {wildcards.policy} --protocol {wildcards.protocol}"
+        "python -m workflow_src splits --game {wildcards.game} --policy {wildcards.policy} --protocol {wildcards.protocol}"
         " --purpose {wildcards.purpose} --seed {wildcards.seed} --frames {input.frames} {params.exclude} --out {output}"
         " > {log} 2>&1"

@@ -59,6 +59,8 @@ def test_our_own_encoder_fits(episodes):
     encoder = encoders.build("nature", 256, torch.Generator().manual_seed(0))
     trainer = ProbeTrainer(encoder, epochs=1, progress=False)
     trainer.train(*(part[:1] for part in episodes[:4]))
+    encoder(encoders.scale(episodes[0][0][:2])).sum().backward()  # its owner can go on training it
+    assert encoder.training
     assert 0 <= trainer.test(*(part[:1] for part in episodes[4:]))[1]["overall_avg_f1"] <= 1
 
 

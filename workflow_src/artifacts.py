@@ -145,6 +145,8 @@ def _envelope(path: str | os.PathLike, kind: str) -> dict[str, Any]:
         try:
             with safetensors.safe_open(path, framework="numpy") as file:
                 envelope = json.loads(file.metadata()["workflow_src"])
+            envelope = {name: envelope[name] for name in ("format", "header", "kind", "sha256")}
+            json.loads(envelope["header"])
         except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
             raise DamagedFile(f"{path} is damaged, or not a file of {kind} made by this workflow: make it again") from error
     check_kind(path, kind, envelope["kind"], envelope["format"])

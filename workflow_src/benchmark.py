@@ -12,6 +12,7 @@ The same code as the workflow's: same frames, same splits, same probes. Differs 
 one tensor, labels of an episode are arrays that can also be read frame by frame, and everything is seeded.
 """
 
+import copy
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -191,7 +192,9 @@ class ProbeTrainer:
             raise UserError(
                 f"a label is {values.max()}, but the probes have {self.settings.classes} classes: raise num_classes"
             )
-        features = np.concatenate([encoders.encode(self.encoder, _stack(episode), device) for episode in episodes])
+        # A copy: encoding moves the module, ends its training mode and leaves weights that autograd refuses.
+        encoder = copy.deepcopy(self.encoder)
+        features = np.concatenate([encoders.encode(encoder, _stack(episode), device) for episode in episodes])
         if features.shape[1:] != (self.representation_len,):
             raise UserError(
                 f"the encoder gives features of shape {features.shape[1:]}, not ({self.representation_len},): "

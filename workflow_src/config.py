@@ -30,7 +30,7 @@ LearningRate = Annotated[float, Field(gt=0, le=1)]
 class Section(BaseModel):
     """A part of the configuration: closed, strict, immutable."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Policy(Section):
@@ -267,7 +267,7 @@ def read_yaml(path: str | Path) -> dict:
     with explained("read", path):
         try:
             content = yaml.safe_load(Path(path).read_text())
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that is none
             raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a mapping of keys to values: start from config.yaml of the repository")
@@ -340,8 +340,7 @@ def configure(base: Path, preset: Path | None, games: list[str], into: Path) -> 
     source = str(base)
     if preset is not None:
         if not preset.is_file():
-            known = ", ".join(sorted(p.stem for p in preset.parent.glob("*.yaml")))
-            raise UserError(f"unknown preset {preset.stem!r}; known: {known or 'none'}")
+            raise UserError(unknown("preset", preset.stem, sorted(p.stem for p in preset.parent.glob("*.yaml")) or ["none"]))
         content, source = merge(content, read_yaml(preset)), f"{base} with {preset}"
     if games:
         content["games"] = games
@@ -349,6 +348,8 @@ def configure(base: Path, preset: Path | None, games: list[str], into: Path) -> 
     text = f"# Made by: configure, from {source}. Edit the sources, or this file; every job reads this one.\n"
     text += yaml.safe_dump(content, sort_keys=False, width=120)
     target = into / "config.yaml"
+    if target.resolve() == base.resolve():
+        raise UserError(f"cannot configure {into}: {base} is what the run is made of; name another directory with --into")
     if not target.is_file() or target.read_text() != text:
         artifacts.write_text(target, text)
     return target

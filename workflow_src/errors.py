@@ -25,6 +25,7 @@ _REASONS = {
     errno.EPERM: "permission denied; make the directory writable or choose another",
     errno.EROFS: "the file system is read-only; choose another directory",
     errno.ENOTDIR: "a part of the path is a file, not a directory; move it away or choose another directory",
+    errno.EEXIST: "a part of the path is a file, not a directory; move it away or choose another directory",
     errno.EISDIR: "there is a directory of that name; move it away",
     errno.EFBIG: "the file is larger than the file-size limit (ulimit -f) allows; raise the limit and run again",
 }

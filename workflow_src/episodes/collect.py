@@ -156,8 +156,7 @@ def _record(environment: Environment, policy, columns: dict[str, np.ndarray]) ->
         frame = chunk[at]
         if fresh:
             episodes += 1
-            games += environment.game_over
-            environment.reset(frame)
+            games += environment.reset(frame)
             action[i], ended = store.NO_ACTION, GOES_ON
         else:
             chosen = policy(chunk[at - 1])

@@ -48,13 +48,15 @@ class Environment:
         self._merged = np.empty(screen, np.uint8)
         self._resized = screen != (HEIGHT, WIDTH)
 
-    def reset(self, out: np.ndarray) -> None:
+    def reset(self, out: np.ndarray) -> bool:
         """Begin the next episode: of a new game if the last one is over, else with the next life.
 
-        ``out`` (210, 160) uint8 gets the first frame.
+        ``out`` (210, 160) uint8 gets the first frame. Returns whether a new game began.
         """
+        new_game = False
         while True:
             if self.game_over:
+                new_game = True
                 self.ale.reset_game()
                 for _ in range(int(self._rng.integers(1, self._noop_max + 1)) if self._noop_max else 0):
                     self.ale.act(self.actions[NOOP])
@@ -70,6 +72,7 @@ class Environment:
                 break
         self.lives = self.ale.lives()
         self._observe(out)
+        return new_game
 
     def step(self, action: int, out: np.ndarray) -> tuple[float, int]:
         """Play ``action`` (an index into ``actions``); returns the raw reward and one of the four end codes.

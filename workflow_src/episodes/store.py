@@ -14,6 +14,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ def compress(chunk: np.ndarray) -> bytes:
 def write(path: str | os.PathLike, chunks: Iterator[bytes], columns: dict[str, np.ndarray], header: dict[str, Any]) -> None:
     """Write a store from compressed chunks in order (the last one padded to CHUNK frames) and the records' columns."""
     frames = len(columns["ram"])
-    with artifacts.atomic(path) as temporary:
+    with artifacts.atomic(path) as temporary, _reason(temporary, columns):
         array = blosc2.empty(
             (frames, HEIGHT, WIDTH),
             dtype=np.uint8,
@@ -95,6 +97,17 @@ def write(path: str | os.PathLike, chunks: Iterator[bytes], columns: dict[str, n
         for name, value in meta.items():
             array.schunk.vlmeta[name] = value
         array.schunk.vlmeta["seal"] = _seal(meta)
+
+
+@contextmanager
+def _reason(path: Path, columns: dict[str, np.ndarray]) -> Iterator[None]:
+    """Blosc2 says that it could not write, but not why: let the operating system say it of as much again."""
+    try:
+        yield
+    except RuntimeError:
+        with open(path, "ab") as file:
+            file.write(bytes(2 * (CHUNK * FRAME_BYTES + sum(column.nbytes for column in columns.values()))))
+        raise
 
 
 def _seal(meta: dict[str, bytes]) -> bytes:
@@ -177,7 +190,7 @@ class FrameStore:
         buffer = np.empty((CHUNK, HEIGHT, WIDTH), np.uint8)
         touched = rows // CHUNK
         first = np.flatnonzero(np.diff(touched, prepend=-1))
-        for start, stop in zip(first, [*first[1:], len(rows)], strict=True):
+        for start, stop in pairwise([*first, len(rows)]):
             i = int(touched[start])
             if stop - start == CHUNK:  # whole chunks, which is most of them, go straight to their place
                 self.chunk(i, out[start:stop])

@@ -15,8 +15,8 @@ from workflow_src import artifacts, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.config import Config, Purpose, SplitProtocol
 from workflow_src.episodes.dataset import DROPPED, KIND
-from workflow_src.episodes.environment import CUT_OFF, GOES_ON
-from workflow_src.episodes.store import FrameStore
+from workflow_src.episodes.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST
+from workflow_src.episodes.store import CHUNK, FrameStore
 from workflow_src.errors import UserError
 from workflow_src.splits.duplicates import frame_hashes, occurs_in
 from workflow_src.splits.entropy import entropies
@@ -31,6 +31,9 @@ REASONS = [
     "duplicate in val",
     "duplicate in pretrain",
 ]
+
+# Steps: a random agent's game is shorter than this in most games. What is assumed where none was seen to its end.
+_LONG_GAME = 2000
 
 
 def split(
@@ -125,7 +128,7 @@ def assign(
     unit = store.game if switches.episode == "game" else store.episode
     units = np.unique(unit[alive])
     if len(units) < len(shares):
-        need = math.ceil(1.5 * len(shares) * n / max(len(units), 1) / 1000) * 1000
+        need = frames_needed(store, unit, len(units), len(shares))
         raise UserError(
             f"{what}: {len(units)} episodes of at least {switches.min_episode_frames} frames (by {switches.episode}) in "
             f"{n} frames, but {', '.join(shares)} need one each: collect {need} frames or more (episodes.frames)"
@@ -136,6 +139,18 @@ def assign(
     codes[units] = np.repeat(np.arange(dropped), part_sizes(len(units), list(shares.values())))
     part[alive] = codes[unit[alive]]
     return part, reason, label_row
+
+
+def frames_needed(store: FrameStore, unit: np.ndarray, found: int, parts: int) -> int:
+    """Frames that will do, by a generous guess, where ``store`` has ``found`` usable units and ``parts`` need one each."""
+    by_rate = parts * len(store) / max(found, 1)
+    # However many the frames, a stream finishes nothing that is longer than itself.
+    longest = np.bincount(unit).max()
+    if not np.isin(store.end, (LIFE_LOST, GAME_OVER)).any():
+        longest = max(2 * longest, _LONG_GAME)
+    streams = store.header["settings"]["streams"]
+    by_stream = streams * (math.ceil(parts / streams) * longest + CHUNK)
+    return math.ceil(1.5 * max(by_rate, by_stream) / 1000) * 1000
 
 
 def part_sizes(units: int, shares: list[float]) -> np.ndarray:

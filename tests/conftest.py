@@ -1,0 +1,85 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workflow_src.config import Config, Episodes, Frames, Policy, defaults
+from workflow_src.episodes import store
+from workflow_src.episodes.collect import collect
+from workflow_src.splits.split import split
+
+RANDOM = Policy(kind="random", noop=False)
+
+
+@pytest.fixture(scope="session")
+def play(tmp_path_factory):
+    """Collect as the command line does, and give the file's path; unnamed settings are small."""
+    directory = tmp_path_factory.mktemp("played")
+
+    def play(game="breakout", frames=1100, streams=3, purpose="probe", seed=0, out=None, workers=2):
+        out = out or directory / f"{len(list(directory.iterdir()))}.b2nd"
+        settings = Episodes(frames=Frames(pretrain=frames, probe=frames), streams=streams, repeat=4, noop_max=30)
+        which = {"policy": "random_agent", "policy_settings": RANDOM, "settings": settings, "purpose": purpose, "seed": seed}
+        collect(game=game, out=out, workers=workers, progress=False, **which)
+        return out
+
+    return play
+
+
+@pytest.fixture(scope="session")
+def breakout(play):
+    """A real collection with many lives and games: 1,100 frames in streams of 512, 512 and 76."""
+    return play()
+
+
+@pytest.fixture
+def write_store(tmp_path):
+    """Write a store of made records: frames (n, 210, 160), columns that are not named are zero."""
+
+    def write_store(name, frames, header=None, **columns):
+        everything = store.empty_columns(len(frames))
+        for column, values in columns.items():
+            everything[column][:] = values
+        padded = np.zeros((-(-len(frames) // store.CHUNK) * store.CHUNK, *store.FRAME_SHAPE), np.uint8)
+        padded[: len(frames)] = frames
+        chunks = (store.compress(padded[at : at + store.CHUNK]) for at in range(0, len(padded), store.CHUNK))
+        store.write(tmp_path / name, chunks, everything, {"game": "pong"} if header is None else header)
+        return tmp_path / name
+
+    return write_store
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Files of a small collection of breakout by purpose, and the configuration they were made with."""
+
+    config: Config
+    directory: Path
+
+    def frames(self, purpose):
+        return self.directory / f"{purpose}.b2nd"
+
+    def split(self, purpose):
+        return self.directory / f"{purpose}.safetensors"
+
+
+@pytest.fixture(scope="session")
+def collected(tmp_path_factory, play):
+    """All that an encoder and a probe need, of the paper's protocol."""
+    config = defaults(
+        {
+            "games": ["breakout"],
+            "device": "cpu",
+            "protocols": {"paper": {"splits": {"min_episode_frames": 2}}},
+            "episodes": {"frames": {"pretrain": 320, "probe": 640}, "streams": 2},
+            "training": {"epochs": 2, "batch_size": 16, "threads": 1, "precision": "float32"},
+            "probe": {"epochs": 1, "batch_size": 16, "threads": 1},
+        }
+    )
+    made = Collected(config, tmp_path_factory.mktemp("collected"))
+    for purpose in ("pretrain", "probe"):
+        play(frames=config.episodes.frames.of(purpose), streams=2, purpose=purpose, out=made.frames(purpose), workers=1)
+        which = {"game": "breakout", "policy": "random_agent", "protocol": "paper", "purpose": purpose, "seed": 0}
+        split(config, frames=made.frames(purpose), out=made.split(purpose), **which)
+    return made

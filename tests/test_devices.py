@@ -1,0 +1,193 @@
+"""Devices, on any machine: the locks of GPUs are files, so two made-up names do."""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+
+import pytest
+import torch
+
+from workflow_src import devices
+from workflow_src.errors import UserError
+
+NAMES = ["fake-a", "GPU-fake-b"]
+# Takes a GPU, says which, and holds it until its input ends.
+HOLDER = """
+import sys
+from pathlib import Path
+from workflow_src import devices
+with devices.free_gpu(sys.argv[2:], Path(sys.argv[1])) as index:
+    print(index, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)
+
+
+@contextmanager
+def holder(directory, names=NAMES):
+    """Another process that takes a GPU; it is up, but may have to wait for one."""
+    command = [sys.executable, "-c", HOLDER, str(directory), *names]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def held(process):
+    return int(process.stdout.readline())
+
+
+def taken(directory, name):
+    """Whether somebody holds the GPU; asked without waiting."""
+    with ExitStack() as stack:
+        lock = devices.filelock.FileLock(directory / f"workflow_src-gpu-{name}.lock")
+        try:
+            stack.enter_context(lock.acquire(timeout=0))
+        except devices.filelock.Timeout:
+            return True
+    return False
+
+
+def test_two_processes_get_different_gpus_and_a_third_waits(tmp_path, monkeypatch):
+    waits = []
+    with holder(tmp_path) as first, holder(tmp_path) as second:
+        assert sorted([held(first), held(second)]) == [0, 1]
+        assert all(taken(tmp_path, name) for name in NAMES)
+
+        def release_one_after_three_waits(seconds):
+            waits.append(seconds)
+            if len(waits) == 3:
+                second.stdin.close()
+                second.wait()
+
+        monkeypatch.setattr(devices.time, "sleep", release_one_after_three_waits)
+        with devices.free_gpu(NAMES, tmp_path) as third:
+            assert second.poll() == 0 and first.poll() is None
+            assert taken(tmp_path, NAMES[third]) and taken(tmp_path, NAMES[1 - third])
+    assert len(waits) == 3
+
+
+def test_a_killed_process_frees_its_gpu_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices.time, "sleep", lambda _: pytest.fail("the GPU is still held"))
+    with holder(tmp_path, NAMES[:1]) as process:
+        assert held(process) == 0
+        assert taken(tmp_path, NAMES[0])
+        process.kill()
+        process.wait()
+        with devices.free_gpu(NAMES[:1], tmp_path) as index:
+            assert index == 0
+    assert not taken(tmp_path, NAMES[0])
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
+def test_a_gpu_is_freed_at_the_end_however_it_ends(tmp_path, error):
+    try:
+        with devices.free_gpu(NAMES, tmp_path) as index:
+            assert index == 0
+            assert [taken(tmp_path, name) for name in NAMES] == [True, False]
+            if error:
+                raise error
+    except (RuntimeError, KeyboardInterrupt) as raised:
+        assert type(raised) is error
+    assert not any(taken(tmp_path, name) for name in NAMES)
+
+
+def test_the_first_free_gpu_is_taken(tmp_path):
+    with devices.free_gpu(NAMES[:1], tmp_path), devices.free_gpu(NAMES, tmp_path) as index:
+        assert index == 1
+    with devices.free_gpu(NAMES[::-1], tmp_path) as index:
+        assert index == 0
+        assert taken(tmp_path, NAMES[1])
+
+
+def test_threads_of_one_process_do_not_share_a_gpu(tmp_path):
+    found, both = [], threading.Barrier(2)
+
+    def take():
+        with devices.free_gpu(NAMES, tmp_path) as index:
+            found.append(index)
+            both.wait()
+
+    threads = [threading.Thread(target=take) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("visible", "count", "names"),
+    [
+        (None, 2, ["0", "1"]),
+        ("", 1, ["0"]),
+        ("3", 1, ["3"]),
+        ("2,0", 2, ["2", "0"]),
+        (" 2 , 0 ,", 2, ["2", "0"]),
+        ("GPU-1f2e,GPU-77", 2, ["GPU-1f2e", "GPU-77"]),
+        ("1,0,7", 2, ["1", "0"]),  # the driver knows no GPU 7 and shows two
+    ],
+)
+def test_gpus_bear_names_that_all_processes_share(monkeypatch, visible, count, names):
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert devices.physical_gpus(count) == names
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_is_refused_where_there_is_none():
+    with pytest.raises(UserError, match=r"^device: cuda, but .* no usable CUDA device; set device: auto or"), devices.acquire("cuda"):
+        pytest.fail("there is no CUDA")
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu"])
+def test_the_processor_where_there_is_no_gpu(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(devices, "free_gpu", lambda _: pytest.fail("no GPU is needed"))
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(2)
+    with devices.acquire(name, threads=1) as device:
+        assert device == torch.device("cpu")
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert not torch.utils.deterministic.fill_uninitialized_memory
+        assert torch.get_num_threads() == 1
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] in (":4096:8", ":16:8")
+
+
+def test_the_processor_is_taken_when_asked_for_though_there_is_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices, "free_gpu", lambda _: pytest.fail("no GPU is needed"))
+    with devices.acquire("cpu") as device:
+        assert device == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_a_gpu_is_held_while_in_use(monkeypatch, tmp_path, name):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(NAMES))
+    with devices.free_gpu(NAMES[:1]), devices.acquire(name) as device:
+        assert device == torch.device("cuda", 1)
+        assert chosen == [1]
+        assert taken(tmp_path, NAMES[1])
+        assert not torch.backends.cudnn.benchmark
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not taken(tmp_path, NAMES[1])

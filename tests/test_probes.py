@@ -1,0 +1,435 @@
+"""Probes: against scikit-learn, and against plain PyTorch, one module, optimizer and scheduler per variable."""
+
+import copy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score
+
+from workflow_src import artifacts, encoders
+from workflow_src.ari.labels import CATEGORIES, variables
+from workflow_src.config import Config, Probe, ProbeProtocol
+from workflow_src.episodes import dataset
+from workflow_src.errors import UserError
+from workflow_src.probes import linear, metrics, probe
+from workflow_src.probes.majority import majority
+
+CPU = torch.device("cpu")
+SETTINGS = Probe(
+    classes=8, epochs=3, patience=15, batch_size=16, eps=1e-5, plateau_patience=5, plateau_factor=0.2, min_lr=1e-5, threads=1
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Problems this small only wait for a second thread, and for long where others work too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def changed(**change):
+    return SETTINGS.model_copy(update=change)
+
+
+def quirks(keep="last", sampling="permutation", lr=3e-3):
+    return ProbeProtocol(keep=keep, sampling=sampling, lr=lr)
+
+
+def part(n, d=6, variables=3, classes=8, seed=0):
+    """Features of four episodes, and labels that have nothing to do with them."""
+    rng = np.random.default_rng(seed)
+    lengths = np.array([len(piece) for piece in np.array_split(np.arange(n), 4)])
+    return linear.Features(rng.normal(size=(n, d)).astype(np.float32), rng.integers(classes, size=(n, variables)), lengths)
+
+
+def separable(n, seed, width=12):
+    """First variable: which quadrant the features are in; second: nothing to do with them."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(n, width)).astype(np.float32)
+    values[:, :2] += np.sign(values[:, :2])
+    quadrant = (values[:, 0] > 0) * 2 + (values[:, 1] > 0)
+    labels = np.stack([quadrant, rng.integers(4, size=n)], axis=1)
+    return linear.Features(values, labels, np.array([n // 2, n - n // 2]))
+
+
+def fit(train, val, settings=SETTINGS, switches=None, seed=0):
+    return linear.fit(train, val, settings, switches or quirks(), np.random.default_rng(seed), CPU)
+
+
+# Metrics
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 3), st.integers(1, 256), st.integers(0, 2**32))
+def test_scores_are_those_of_scikit_learn(n, variables, values, seed):
+    true, predicted = np.random.default_rng(seed).integers(values, size=(2, n, variables))
+    found = metrics.scores(true.astype(np.uint8), predicted)
+    for v in range(variables):
+        f1 = f1_score(true[:, v], predicted[:, v], average="weighted", zero_division=0)
+        assert found["f1"][v] == pytest.approx(f1, abs=1e-12)
+        assert found["accuracy"][v] == pytest.approx(accuracy_score(true[:, v], predicted[:, v]), abs=1e-12)
+
+
+def test_scores_of_degenerate_predictions():
+    true = np.array([[0, 255, 3], [0, 255, 4], [0, 255, 3], [0, 255, 4]], np.uint8)
+    predicted = np.array([[0, 0, 3], [0, 0, 3], [0, 0, 3], [0, 0, 3]])
+    found = metrics.scores(true, predicted)
+    # Third variable: class 3 has F1 2*2/(2+4) = 2/3 and half the weight, class 4 has 0.
+    np.testing.assert_allclose(found["f1"], [1, 0, 1 / 3])
+    np.testing.assert_allclose(found["accuracy"], [1, 0, 0.5])
+
+
+def test_summary_of_categories_a_member_of_one_and_an_outsider():
+    values = {"ball_x": 0.2, "ball_y": 0.4, "num_lives_direction": 0.9, "room_number": 0.5, "tile_color": 1.0}
+    found = metrics.summarise({name: {"f1": value, "accuracy": value / 2, "support": 7} for name, value in values.items()})
+    # num_lives_direction is in two categories, tile_color in none.
+    assert {name: row["f1"] for name, row in found["categories"].items()} == pytest.approx(
+        {"small_object_localization": 0.3, "score_clock_lives_display": 0.9, "misc": 0.7}
+    )
+    assert found["mean_over_categories"] == pytest.approx({"f1": 1.9 / 3, "accuracy": 0.95 / 3})
+    assert found["mean_over_variables"] == pytest.approx({"f1": 0.6, "accuracy": 0.3})
+    assert all(type(value) is float for row in found["categories"].values() for value in row.values())
+
+
+def test_summary_without_any_category_is_refused():
+    with pytest.raises(UserError, match="tile_color"):
+        metrics.summarise({"tile_color": {"f1": 1.0, "accuracy": 1.0}})
+
+
+def test_majority_takes_the_smallest_of_the_most_frequent():
+    labels = np.array([[7, 255, 1], [7, 255, 0], [2, 9, 1], [2, 255, 0], [0, 255, 3]], np.uint8)
+    assert majority(labels).tolist() == [2, 255, 0]
+
+
+# The stack of all variables against one module, optimizer, scheduler and early stopper for each
+
+
+class EarlyStopping:
+    """The 2019 code's rule, as a plain loop."""
+
+    def __init__(self, patience):
+        self.patience, self.counter, self.best, self.stop = patience, 0, None, False
+
+    def __call__(self, accuracy):
+        better = self.best is None or accuracy > self.best
+        if better:
+            self.best, self.counter = accuracy, 0
+        else:
+            self.counter += 1
+            self.stop = self.counter >= self.patience
+        return better
+
+
+def plain(train, val, settings, switches, rng):
+    """What `linear.fit` does, one variable after the other: weights, biases, and (accuracy, learning rate) an epoch."""
+    width, count, size = train.values.shape[1], train.labels.shape[1], settings.batch_size
+    weight, bias = linear.initial(count, settings.classes, width, rng)
+    epochs = []
+    for _ in range(settings.epochs):
+        order = dataset.draw(train.lengths, switches.sampling, rng)
+        if switches.sampling == "replacement":
+            drawn = dataset.draw(val.lengths, "replacement", rng)
+            epochs.append((order, drawn[: len(drawn) // size * size]))
+        else:
+            epochs.append((order, np.arange(len(val.values))))
+    results = []
+    for v in range(count):
+        model = torch.nn.Linear(width, settings.classes)
+        model.weight.data, model.bias.data = weight[v].clone(), bias[v].clone()
+        optimizer = torch.optim.Adam(model.parameters(), lr=switches.lr, eps=settings.eps)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, mode="max", factor=settings.plateau_factor, patience=settings.plateau_patience, min_lr=settings.min_lr
+        )
+        stopper, best, history = EarlyStopping(settings.patience), None, []
+        for order, val_order in epochs:
+            if stopper.stop:
+                break
+            rate = optimizer.param_groups[0]["lr"]
+            for i in range(len(order) // size):
+                batch = order[i * size : (i + 1) * size]
+                optimizer.zero_grad()
+                scores = model(torch.tensor(train.values[batch]))
+                torch.nn.functional.cross_entropy(scores, torch.tensor(train.labels[batch, v])).backward()
+                optimizer.step()
+            with torch.no_grad():
+                hits = model(torch.tensor(val.values[val_order])).argmax(1).numpy() == val.labels[val_order, v]
+            if stopper(hits.mean()):
+                best = copy.deepcopy(model)
+            scheduler.step(hits.mean())
+            history.append((hits.mean(), rate))
+        kept = best if switches.keep == "best" else model
+        results.append((kept.weight.detach(), kept.bias.detach(), np.array(history)))
+    return results
+
+
+@pytest.mark.parametrize("sampling", ["permutation", "replacement"])
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_all_variables_at_once_equal_one_after_the_other(keep, sampling):
+    # Labels without meaning: accuracies go up and down, rates fall at different times, variables stop at different epochs.
+    train, val, switches = part(100, variables=5), part(43, variables=5, seed=1), quirks(keep, sampling)
+    settings = changed(epochs=25, patience=7, plateau_patience=1)
+    found, expected = (
+        fit(train, val, settings, switches, seed=5),
+        plain(train, val, settings, switches, np.random.default_rng(5)),
+    )
+    epochs = [len(history) for _, _, history in expected]
+    assert len(set(epochs)) > 2, "the case is too easy: variables should stop at different epochs"
+    for v, (weight, bias, history) in enumerate(expected):
+        torch.testing.assert_close(found.weight[v], weight, atol=1e-5, rtol=0)
+        torch.testing.assert_close(found.bias[v], bias, atol=1e-5, rtol=0)
+        np.testing.assert_array_equal(found.accuracy[: epochs[v], v], history[:, 0])
+        np.testing.assert_allclose(found.rate[: epochs[v], v], history[:, 1], rtol=1e-12)
+        assert np.isnan(found.accuracy[epochs[v] :, v]).all()
+    assert np.nanmin(found.rate) < switches.lr / 20, "the case is too easy: rates should fall twice"
+
+
+def test_steps_equal_autograd_at_the_papers_size():
+    train, val = part(64 * 20, d=256, classes=256), part(64, d=256, classes=256, seed=1)
+    settings, switches = changed(classes=256, batch_size=64, epochs=1), quirks(lr=3e-4)
+    found = fit(train, val, settings, switches)
+    for v, (weight, bias, _) in enumerate(plain(train, val, settings, switches, np.random.default_rng(0))):
+        torch.testing.assert_close(found.weight[v], weight, atol=1e-5, rtol=0)
+        torch.testing.assert_close(found.bias[v], bias, atol=1e-5, rtol=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 12), min_size=3, max_size=3), min_size=1, max_size=60),
+    st.sampled_from([1e-6, 1e-4, 3e-4, 5e-2]),
+    st.integers(2, 60),
+)
+def test_schedule_equals_torch_and_a_plain_loop(sequence, lr, patience):
+    # Steps of a hundred thousandth fall on both sides of the plateau's threshold.
+    schedule = linear.Schedule(3, lr, changed(patience=patience, plateau_patience=2))
+    optimizers = [torch.optim.SGD([torch.zeros(1)], lr=lr) for _ in range(3)]
+    plateaus = [torch.optim.lr_scheduler.ReduceLROnPlateau(o, "max", factor=0.2, patience=2, min_lr=1e-5) for o in optimizers]
+    stoppers = [EarlyStopping(patience) for _ in range(3)]
+    for accuracies in 0.1 + np.array(sequence) / 12e4:
+        better, stopped = schedule.step(accuracies)
+        assert better.tolist() == [stopper(a) for stopper, a in zip(stoppers, accuracies, strict=True)]
+        assert stopped.tolist() == [stopper.stop for stopper in stoppers]
+        for plateau, accuracy in zip(plateaus, accuracies, strict=True):
+            plateau.step(accuracy)
+        assert schedule.rate.tolist() == [o.param_groups[0]["lr"] for o in optimizers]
+        if stopped.any():
+            break
+
+
+def test_a_rate_that_changes_and_neighbours_that_leave_do_not_change_weights():
+    stack, train = linear.Stack(*linear.initial(3, 8, 6, np.random.default_rng(0)), 1e-3, 1e-5, CPU), part(32)
+    stack.learn(torch.tensor(train.values).view(2, 16, 6), torch.tensor(train.labels).view(2, 16, 3))
+    before = stack.weights()
+    stack.set_rates(np.array([1, 0.2, 0.04]))
+    stack.retain(torch.tensor([True, False, True]))
+    for old, new in zip(before, stack.weights(), strict=True):
+        torch.testing.assert_close(old[[0, 2]], new, atol=0, rtol=3e-7)
+
+
+def test_a_stopped_variable_keeps_the_weights_of_the_epoch_it_stopped_at():
+    train, val = separable(128, 0), separable(64, 1)
+    val.labels[:, 1] = 9  # never right, so the first accuracy is never exceeded: it stops after 1 + 3 epochs
+    long, short = (fit(train, val, changed(patience=3, classes=16, epochs=epochs)) for epochs in (9, 4))
+    assert np.isfinite(long.accuracy).sum(0)[1] == 4
+    assert torch.equal(long.weight[1], short.weight[1]) and torch.equal(long.bias[1], short.bias[1])
+    assert not torch.equal(long.weight[0], short.weight[0])
+
+
+def test_best_and_last_weights_differ_where_validation_gets_worse():
+    # Validation contradicts training: whatever the first variable learns makes it worse, so its first epoch is the best.
+    train, val = separable(128, 0), separable(64, 1)
+    val.labels[:] = (val.labels + 1) % 4
+    which = (1, "last"), (6, "best"), (6, "last")
+    first, best, last = (fit(train, val, changed(epochs=epochs), quirks(keep, lr=1e-2)) for epochs, keep in which)
+    assert first.accuracy[0, 0] >= best.accuracy[:, 0].max(), "the case is not as described"
+    assert torch.equal(best.weight[0], first.weight[0]) and torch.equal(best.bias[0], first.bias[0])
+    assert not torch.equal(last.weight[0], best.weight[0])
+
+
+# Learning
+
+
+@pytest.mark.parametrize("sampling", ["permutation", "replacement"])
+def test_what_is_there_is_learnt_and_what_is_not_stays_at_chance(sampling):
+    test = separable(1000, 2)
+    probes = fit(separable(1500, 0), separable(300, 1), changed(epochs=15), quirks("best", sampling, lr=1e-2))
+    f1 = metrics.scores(test.labels, probes.predict(test.values), classes=8)["f1"]
+    assert f1[0] > 0.95 and f1[1] < 0.35
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
+    train, val = part(100), part(43, seed=1)
+    first, again, other = (fit(train, val, seed=seed) for seed in (3, 3, 4))
+    assert first.weight.numpy().tobytes() == again.weight.numpy().tobytes()
+    assert not torch.equal(first.weight, other.weight)
+
+
+def test_fitting_leaves_the_features_alone():
+    train, val = part(100), part(43, seed=1)
+    before = copy.deepcopy(train)
+    fit(train, val)
+    np.testing.assert_array_equal(train.values, before.values)
+    np.testing.assert_array_equal(train.labels, before.labels)
+
+
+def test_predictions_do_not_depend_on_the_size_of_chunks(monkeypatch):
+    probes, values = fit(part(100), part(43, seed=1)), part(77, seed=2).values
+    whole = probes.predict(values)
+    monkeypatch.setattr(linear, "_CHUNK", 10)
+    np.testing.assert_array_equal(probes.predict(values), whole)
+    assert whole.shape == (77, 3) and whole.dtype == np.int64
+
+
+# What is refused
+
+
+def test_divergence_names_variable_epoch_and_loss():
+    train, val = part(100), part(43, seed=1)
+    train.values[:] = 3e38  # finite, but its scores are not
+    with pytest.raises(UserError, match=r"the probe of score diverged in epoch 0: loss (nan|inf); lower"):
+        linear.fit(train, val, SETTINGS, quirks(), np.random.default_rng(0), CPU, names=["score", "b", "c"])
+
+
+@pytest.mark.parametrize(("place", "value", "message"), [("values", np.nan, "not all finite"), ("labels", 8, "no class of 8")])
+def test_features_and_labels_that_make_no_probe_are_refused(place, value, message):
+    train, val = part(100), part(43, seed=1)
+    getattr(val, place)[3, 2] = value
+    with pytest.raises(UserError, match=message):
+        fit(train, val)
+
+
+def test_too_few_frames_are_refused_but_a_small_validation_part_only_where_it_is_drawn():
+    with pytest.raises(UserError, match="train part has 15 frames, fewer than 16"):
+        fit(part(15), part(43))
+    fit(part(16), part(5))
+    with pytest.raises(UserError, match="val part has 5 frames, fewer than 16"):
+        fit(part(16), part(5), switches=quirks(sampling="replacement"))
+
+
+# The step, on a store and a split in memory
+
+
+class FirstPixels(torch.nn.Module):
+    """An encoder whose features are 16 pixels."""
+
+    def forward(self, frames):
+        return frames[:, 0, 0, :16]
+
+
+@pytest.fixture
+def world(monkeypatch, tmp_path):
+    """A game whose first pixels spell a byte of its RAM, ball_x; every other variable, and ball_x, are kept."""
+    rng, names = np.random.default_rng(0), variables("paper-2019", "pong")
+    ram = rng.integers(4, size=(600, 128)).astype(np.uint8)
+    frames = np.zeros((600, 210, 160), np.uint8)
+    frames[np.arange(600), 0, ram[:, names["ball_x"]]] = 255
+    store = SimpleNamespace(ram=ram, header={"game": "pong"}, sha256="f", path="frames", read=lambda rows: frames[rows])
+
+    def piece(*episodes):
+        rows = np.concatenate([np.arange(60 * e, 60 * e + 60) for e in episodes])
+        return dataset.Part(rows, rows, np.full(len(episodes), 60))
+
+    kept = {name: {"entropy": 1.0, "kept": i % 2 == 0 or name == "ball_x"} for i, name in enumerate(names)}
+    header = {"game": "pong", "purpose": "probe", "label_set": "paper-2019", "frames_sha256": "f"}
+    # The parts' episodes lie between one another, as shuffled ones do.
+    split = dataset.Split({"train": piece(0, 2, 4, 6, 8, 9), "val": piece(1, 5), "test": piece(3, 7)}, kept, header)
+    monkeypatch.setattr(probe, "FrameStore", SimpleNamespace(open=lambda path: store))
+    monkeypatch.setattr(probe, "read_split", lambda path: split)
+    monkeypatch.setattr(encoders, "load", lambda path: (FirstPixels(), {"game": "pong"}))
+    monkeypatch.setattr(probe, "_CHUNK", 100)
+    config = Config.load("config.yaml")
+    quicker = {
+        name: row.model_copy(update={"probes": row.probes.model_copy(update={"lr": 3e-2})})
+        for name, row in config.protocols.items()
+    }
+    settings = config.probe.model_copy(update={"epochs": 30, "threads": 1})
+    config = config.model_copy(update={"probe": settings, "protocols": quicker, "device": "cpu"})
+    return SimpleNamespace(config=config, store=store, split=split, kept=kept, out=tmp_path / "probe.json")
+
+
+def run(world, method="random-cnn", protocol="corrected", weights="weights", **change):
+    which = {"game": "pong", "policy": "random_agent", "protocol": protocol, "method": method, "seed": 0} | change
+    probe.probe(world.config, **which, frames="frames", split="split", weights=weights, out=world.out)
+    return artifacts.read_json(world.out)
+
+
+def test_step_writes_every_key_and_reads_the_variable_that_is_there(world):
+    found = run(world)
+    assert {key: value for key, value in found.items() if not isinstance(value, dict)} == {
+        "game": "pong",
+        "policy": "random_agent",
+        "protocol": "corrected",
+        "method": "random-cnn",
+        "seed": 0,
+        "label_set": "paper-2019",
+        "probe": "linear",
+    }
+    assert set(found["variables"]) == {name for name, row in world.kept.items() if row["kept"]}
+    assert found["variables"]["ball_x"] == {
+        "f1": 1.0,
+        "accuracy": 1.0,
+        "categories": ["small_object_localization"],
+        "classes": 4,
+        "entropy": 1.0,
+        "support": 120,
+    }
+    assert all(row["f1"] < 0.5 for name, row in found["variables"].items() if name != "ball_x")
+    assert set(found["categories"]) <= set(CATEGORIES)
+    assert set(found["mean_over_categories"]) == set(found["mean_over_variables"]) == {"f1", "accuracy"}
+
+
+def test_step_gives_the_same_bytes_again_and_others_for_another_seed(world):
+    run(world)
+    first = world.out.read_bytes()
+    run(world)
+    assert world.out.read_bytes() == first
+    run(world, seed=1)
+    assert world.out.read_bytes() != first
+
+
+def test_step_scores_full_batches_drawn_with_replacement_in_the_papers_protocol(world):
+    found = run(world, protocol="paper")
+    assert {row["support"] for row in found["variables"].values()} == {64}
+    assert found["variables"]["ball_x"]["f1"] == 1.0
+
+
+def test_step_scores_the_majority_without_weights(world):
+    found = run(world, method="maj-clf", weights=None)
+    column = variables("paper-2019", "pong")["ball_x"]
+    train, test = (world.store.ram[world.split.parts[name].rows][:, column] for name in ("train", "test"))
+    assert found["probe"] == "majority"
+    assert found["variables"]["ball_x"]["accuracy"] == (test == np.bincount(train).argmax()).mean()
+
+
+def test_step_labels_frames_by_their_label_rows(world):
+    """The RAM that labels a frame need not be the frame's own (quirk Q4)."""
+    for name, old in world.split.parts.items():
+        world.split.parts[name] = dataset.Part(old.rows, np.full_like(old.rows, 17), old.lengths)
+    found = run(world, method="maj-clf")["variables"].values()
+    assert {(row["classes"], row["accuracy"]) for row in found} == {(1, 1.0)}
+
+
+def test_step_refuses_what_does_not_belong_together(world, monkeypatch):
+    with pytest.raises(UserError, match="frames is of the game pong, not qbert"):
+        run(world, game="qbert")
+    with pytest.raises(UserError, match="random-cnn reads features out of frames: name"):
+        run(world, weights=None)
+    monkeypatch.setattr(encoders, "load", lambda path: (FirstPixels(), {"game": "qbert"}))
+    with pytest.raises(UserError, match="weights is of the game qbert, not pong"):
+        run(world)
+    right = dict(world.split.header)
+    for key, other, message in (
+        ("game", "qbert", "split is of the game qbert, not pong"),
+        ("purpose", "pretrain", "split is of the purpose pretrain, not probe"),
+        ("label_set", "revised-2020", "split is of the label set revised-2020, not paper-2019"),
+        ("frames_sha256", "g", "other frames"),
+    ):
+        world.split.header.update(right | {key: other})
+        with pytest.raises(UserError, match=message):
+            run(world)
+    assert not world.out.exists()

@@ -1,0 +1,110 @@
+"""The project's own promises: layers, pins in step, documents that are true, no leftovers in the package."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomllib
+import yaml
+
+from workflow_src.config import METHOD_KINDS, Config
+from workflow_src.methods.objective import Objective, find
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = sorted((ROOT / "workflow_src").rglob("*.py"))
+LOCK = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_environment_is_the_locks():
+    """`environment.yml` installs exactly the lock, on the Python that the tests run on."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
+    assert dict(line.split("==") for line in pip) == LOCK
+    python = next(part for part in environment["dependencies"] if str(part).startswith("python="))
+    assert python.split("=")[1] == f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def test_the_lock_pins_all_that_the_project_names():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = project["dependencies"] + [r for extra in project["optional-dependencies"].values() for r in extra]
+    missing = {normal(re.split(r"[<>=\[]", r)[0]) for r in named} - set(map(normal, LOCK))
+    assert not missing
+    assert LOCK["torch"] == "2.13.0"
+
+
+def test_the_environment_that_runs_is_the_locks():
+    from importlib.metadata import version
+
+    assert {name: version(name).removesuffix("+cpu") for name in LOCK} == LOCK
+
+
+def test_every_import_is_declared():
+    """What the package imports is in pyproject.toml, not only there by way of another package."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {normal(re.split(r"[<>=\[]", r)[0]) for r in project["dependencies"]}
+    imported = set()
+    for file in PACKAGE:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module.split(".")[0])
+    names = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "ale_py": "ale-py"}
+    third = {names.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"workflow_src"}}
+    assert third <= declared, third - declared
+    assert declared <= third, f"declared, but imported nowhere: {declared - third}"
+
+
+def test_imports_only_go_down():
+    run = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize("kind", [kind for kind in METHOD_KINDS if kind != "majority"])
+def test_registry_configuration_and_documents_agree(kind):
+    rows = Config.load(ROOT / "config.yaml").methods
+    assert issubclass(find(kind), Objective)
+    assert kind in {row.kind for row in rows.values()}, f"no row of config.yaml is a {kind}"
+    assert (ROOT / "docs" / "methods" / f"{kind}.md").is_file(), f"docs/methods/{kind}.md is missing"
+
+
+def test_ci_calls_the_readmes_test_command():
+    readme, ci = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    assert "make quick" in readme and "make test" in readme
+    assert ci.strip().splitlines()[-1] == "exec make test"
+
+
+def test_plain_commands_of_the_readme_are_those_of_make():
+    """Every command that make runs for `quick` and `test` stands in the README too."""
+    readme = (ROOT / "README.md").read_text()
+    for command in (
+        "pip install --requirement requirements.lock",
+        "pip install --no-deps --no-build-isolation --editable .",
+        "python -m workflow_src configure --preset quick --into runs/quick",
+        "snakemake --directory runs/quick --cores all --resources gpu=1",
+        "python -m workflow_src show runs/quick",
+        "ruff check .",
+        "ruff format --check .",
+        "lint-imports",
+        "pytest",
+    ):
+        assert command in readme, command
+
+
+def test_config_is_written_in_one_place():
+    """Every key that the README or the docs show in `code` as a dotted setting exists."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    text = "".join(file.read_text() for file in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+    sections = "|".join(k for k, v in config.items() if isinstance(v, dict))
+    for key in set(re.findall(rf"`((?:{sections})(?:\.[a-z0-9_-]+)+)`", text)):
+        value = config
+        for part in key.split("."):
+            assert isinstance(value, dict) and part in value, f"{key} stands in a document, not in config.yaml"
+            value = value[part]
