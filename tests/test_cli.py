@@ -195,8 +195,8 @@ def test_a_missing_configuration(refused, step, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["episodes", "splits", "encoders", "probes"])
 def test_a_wrong_configuration(refused, step, config, name):
-    config.write_text(config.read_text().replace("eps:", "epps:"))
-    assert "config.yaml: unknown key training.epps (did you mean eps?); allowed here: " in refused(*step(name))
+    config.write_text(config.read_text().replace("plateau_factor:", "plato_factor:"))
+    assert "config.yaml: unknown key probe.plato_factor (did you mean plateau_factor?); allowed here: " in refused(*step(name))
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,12 @@ def test_yaml_reads_a_number_without_a_point_as_text():
     assert yaml.safe_load("3.0e-4") == 3e-4
 
 
+def test_a_misspelt_key_is_unknown_rather_than_missing():
+    content = put("training.eps", ...)
+    content["training"]["epps"] = 1e-5
+    assert refusal(Config.check, content, "x").startswith("x: unknown key training.epps (did you mean eps?); allowed here: ")
+
+
 def test_the_first_of_several_mistakes_counts_the_others():
     content = put("training.epochs", 0)
     content["probe"]["epochs"] = content["seeds"][0] = -1

@@ -257,7 +257,8 @@ class Config(Section):
         try:
             return cls.model_validate(content)
         except pydantic.ValidationError as error:
-            first, *others = error.errors()
+            # A misspelt key is an unknown and a missing one: the unknown one says more.
+            first, *others = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
             more = f" (and {len(others)} more)" if others else ""
             raise UserError(f"{source}: {_explain(first)}{more}") from error
 

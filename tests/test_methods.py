@@ -1,0 +1,627 @@
+"""Methods: pairs and losses against plain loops, and the training loop against scripts of what it should do."""
+
+import copy
+import itertools
+import math
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from workflow_src import seeds
+from workflow_src.config import METHOD_KINDS, Config, Method, MethodProtocol, Training
+from workflow_src.encoders import NatureCNN
+from workflow_src.errors import UserError
+from workflow_src.methods import objective, st_dim, training
+from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs
+from workflow_src.methods.train import train
+
+ROOT = Path(__file__).parents[1]
+PAPER = MethodProtocol(wrap_pairs=True, keep="last", sampling="replacement")
+CORRECTED = MethodProtocol(wrap_pairs=False, keep="best", sampling="permutation")
+SETTINGS = Training(
+    epochs=3, patience=15, batch_size=8, lr=3e-3, eps=1e-5, precision="float32", channels_last=False, threads=1
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def index(*lengths, start=0):
+    lengths = np.array(lengths)
+    return EpisodeIndex(start + np.cumsum(lengths) - lengths, lengths)
+
+
+def pairs(episodes, switches, seed=0, epochs=1):
+    rng = np.random.default_rng(seed)
+    return np.concatenate([draw_pairs(episodes, switches, rng) for _ in range(epochs)])
+
+
+# Pairs
+
+
+def test_every_pair_of_neighbours_once():
+    # Three episodes that do not follow one another: frames 10; 20, 21, 22; 40, 41.
+    episodes = EpisodeIndex(np.array([10, 20, 40]), np.array([1, 3, 2]))
+    found = pairs(episodes, CORRECTED)
+    assert found.dtype == np.int64
+    assert sorted(map(tuple, found)) == [(20, 21), (21, 22), (40, 41)]
+    orders = {tuple(map(tuple, pairs(episodes, CORRECTED, seed))) for seed in range(50)}
+    assert orders == set(itertools.permutations([(20, 21), (21, 22), (40, 41)]))
+
+
+def test_pairs_of_the_2019_code_wrap_within_their_episode():
+    episodes = EpisodeIndex(np.array([10, 20, 40]), np.array([1, 3, 2]))
+    found = pairs(episodes, PAPER, epochs=200)
+    assert len(found) == 200 * 6
+    assert set(map(tuple, found)) == {(10, 10), (22, 20), (20, 21), (21, 22), (41, 40), (40, 41)}
+
+
+@pytest.mark.parametrize("wrap_pairs", [True, False])
+@pytest.mark.parametrize("lengths", [(2, 300), (1, 50, 7, 2)])
+def test_with_replacement_episodes_are_alike_and_so_are_the_frames_of_each(wrap_pairs, lengths):
+    switches = PAPER.model_copy(update={"wrap_pairs": wrap_pairs})
+    episodes = index(*lengths)
+    found = pairs(episodes, switches, epochs=40000 // sum(lengths))
+    eligible = [n if wrap_pairs else n - 1 for n in lengths]
+    alive = sum(n > 0 for n in eligible)
+    for first, length, places in zip(episodes.first, lengths, eligible, strict=True):
+        mine = found[(found[:, 1] >= first) & (found[:, 1] < first + length)]
+        deviation = math.sqrt(len(found) / alive)
+        assert abs(len(mine) - len(found) * (places > 0) / alive) <= 5 * deviation
+        counts = np.unique(mine[:, 1], return_counts=True)[1]
+        assert len(counts) == places
+        assert all(abs(counts - len(mine) / max(places, 1)) < 6 * math.sqrt(len(mine) / max(places, 1)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=6),
+    st.booleans(),
+    st.sampled_from(["replacement", "permutation"]),
+    st.integers(0, 99),
+)
+def test_every_pair_is_two_frames_of_one_episode(lengths, wrap_pairs, sampling, seed):
+    episode = np.repeat(np.arange(len(lengths)), lengths)
+    if all(n == 1 for n in lengths) and not wrap_pairs:
+        lengths.append(2)
+        episode = np.append(episode, [len(lengths) - 1] * 2)
+    switches = MethodProtocol(wrap_pairs=wrap_pairs, keep="last", sampling=sampling)
+    found = pairs(index(*lengths, start=5), switches, seed) - 5
+    assert len(found) == (sum(lengths) if wrap_pairs else sum(lengths) - len(lengths))
+    before, after = found.T
+    assert np.array_equal(episode[before], episode[after])
+    wrapped = np.array([lengths[e] - 1 for e in episode[after]]) == before - after
+    assert ((after - before == 1) | wrapped).all()
+    if not wrap_pairs:
+        assert (after - before == 1).all()
+    if sampling == "permutation":
+        assert len(set(after)) == len(after)
+
+
+@pytest.mark.parametrize("sampling", ["replacement", "permutation"])
+def test_episodes_of_one_frame_have_no_pairs(sampling):
+    switches = MethodProtocol(wrap_pairs=False, keep="last", sampling=sampling)
+    assert pairs(index(1, 1, 1), switches).shape == (0, 2)
+
+
+@pytest.mark.parametrize("switches", [PAPER, CORRECTED])
+def test_pairs_depend_on_the_seed(switches):
+    one, again, other = (pairs(index(40, 60), switches, seed) for seed in (1, 1, 2))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+# ST-DIM
+
+
+def stdim(seed=0, feature_size=32):
+    return st_dim.STDIM(Method(kind="st-dim", feature_size=feature_size), torch.Generator().manual_seed(seed))
+
+
+def noise(*shape, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).integers(256, size=(*shape, 210, 160), dtype=np.uint8))
+
+
+def plain_losses(model, frames):
+    """The paper's formula, place by place and pair by pair, in the precision of the model."""
+    images = frames.to(next(model.parameters()).dtype) / 255
+    local_before, _ = model.encoder.maps(images[:, 0, None])
+    local_after, z = model.encoder.maps(images[:, 1, None])
+    g, l = model.global_local, model.local_local
+    losses = {"global_local": 0.0, "local_local": 0.0}
+    size, _, height, width = local_before.shape
+    assert (height, width) == (11, 8)
+    for y in range(height):
+        for x in range(width):
+            before, after = local_before[:, :, y, x], local_after[:, :, y, x]
+            for name, predicted in (("global_local", z @ g.weight.T + g.bias), ("local_local", after @ l.weight.T + l.bias)):
+                for i in range(size):
+                    scores = torch.stack([predicted[i] @ before[j] for j in range(size)])
+                    losses[name] = losses[name] - (scores[i] - torch.logsumexp(scores, 0)) / (size * height * width)
+    return losses
+
+
+def test_st_dim_is_the_formula_and_so_are_its_gradients():
+    model, frames = stdim(), noise(5, 2)
+    plain = copy.deepcopy(model).double()
+    found, expected = model(frames), plain_losses(plain, frames)
+    assert list(found) == list(expected)
+    for name in expected:
+        assert found[name].item() == pytest.approx(expected[name].item(), rel=1e-5)
+    sum(found.values()).backward()
+    sum(expected.values()).backward()
+    for (name, fast), slow in zip(model.named_parameters(), plain.parameters(), strict=True):
+        assert slow.grad.abs().max() > 0, name
+        error = (fast.grad.double() - slow.grad).norm() / slow.grad.norm()
+        assert error < 1e-5, name
+
+
+def test_st_dim_tells_before_from_after():
+    model, frames = stdim(), noise(4, 2)
+    with torch.no_grad():
+        one, other = model(frames), model(frames.flip(1))
+    assert all(abs(one[name] - other[name]) > 1e-6 for name in one)
+
+
+def test_info_nce_by_hand():
+    # One place, two pairs: scores [[2, 0], [0, 1]], of which the diagonal is right.
+    predictions, targets = torch.tensor([[[2.0, 0], [0, 1]]]), torch.eye(2)[None]
+    expected = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(-1))) / 2
+    assert st_dim.info_nce(predictions, targets).item() == pytest.approx(expected, rel=1e-6)
+    assert st_dim.info_nce(torch.zeros(3, 7, 2), torch.rand(3, 7, 2)).item() == pytest.approx(math.log(7), rel=1e-6)
+
+
+def test_bfloat16_is_for_the_convolutions_only(monkeypatch):
+    model, frames, seen, bmm = stdim(), noise(6, 2), [], torch.bmm
+    monkeypatch.setattr(torch, "bmm", lambda *inputs: seen.append((*inputs, bmm(*inputs))) or seen[-1][-1])
+    trunk = []
+    model.encoder.local.register_forward_hook(lambda _, __, output: trunk.append(output.dtype))
+    with torch.no_grad():
+        expected = model(frames)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model(frames)
+    assert trunk == [torch.float32, torch.bfloat16]
+    assert len(seen) == 4
+    assert all(tensor.dtype == torch.float32 for call in seen for tensor in call)
+    for name, loss in found.items():
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(expected[name].item(), rel=0.02)
+        assert loss.item() != expected[name].item()
+
+
+def test_linear_is_pytorch_s_own_from_the_generator():
+    layer = objective.linear(100, 400, torch.Generator().manual_seed(0))
+    again = objective.linear(100, 400, torch.Generator().manual_seed(0))
+    assert torch.equal(layer.weight, again.weight) and torch.equal(layer.bias, again.bias)
+    for values in (layer.weight, layer.bias):
+        assert 0.097 < values.abs().max() <= 0.1
+        assert values.std().item() == pytest.approx(0.1 / math.sqrt(3), rel=0.1)
+
+
+# The training loop
+
+
+class Scripted(Objective):
+    """Losses by epoch as written down; the one weight falls by about lr a step, so that it tells the epoch."""
+
+    def __init__(self, val, train=itertools.repeat(1.0), batches=1):
+        nn.Module.__init__(self)
+        self.encoder = nn.Linear(1, 1, bias=False)
+        nn.init.zeros_(self.encoder.weight)
+        self.scripts, self.batches, self.drawn = {"train": iter(train), "val": iter([1.0, *val])}, batches, []
+
+    def draw(self, episodes, switches, rng):
+        self.part = "train" if episodes is TRAIN else "val"
+        self.loss = next(self.scripts[self.part])
+        self.drawn.append((self.part, self.training))
+        return np.zeros((self.batches * SETTINGS.batch_size, 1), np.int64)
+
+    def forward(self, frames):
+        weight = self.encoder.weight.sum()
+        return {"term": self.loss + weight - weight.detach()}
+
+
+TRAIN, VAL = index(100), index(50, start=100)
+
+
+def rng(*names):
+    return seeds.generator(0, *names)
+
+
+def fit(model, switches=CORRECTED, frames=None, rng=rng, **change):
+    called = {"what": "it", "progress": False} | {key: change.pop(key) for key in list(change) if key not in Training.model_fields}
+    frames = torch.zeros(150, 2, 2, dtype=torch.uint8) if frames is None else frames
+    return training.fit(model, frames, TRAIN, VAL, SETTINGS.model_copy(update=change), switches, rng, **called)
+
+
+def when_to_stop(val, epochs, patience):
+    """(epochs trained, best epoch), as plainly as can be; epochs count from 1."""
+    for epoch in range(1, epochs + 1):
+        best = 1 + val.index(min(val[:epoch]))
+        if epoch - best >= patience:
+            return epoch, best
+    return epochs, best
+
+
+LOSSES = st.lists(st.sampled_from([0.5, 0.75, 1.0, 1.25, 1.5]), min_size=12, max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(LOSSES, st.integers(1, 12), st.integers(1, 5), st.sampled_from(["best", "last"]))
+def test_early_stopping_and_whose_weights_are_kept(val, epochs, patience, keep):
+    model = Scripted(val)
+    rows = fit(model, CORRECTED.model_copy(update={"keep": keep}), epochs=epochs, patience=patience, lr=0.01)
+    trained, best = when_to_stop(val, epochs, patience)
+    assert [row["epoch"] for row in rows] == list(range(trained + 1))
+    assert [row["val_loss"] for row in rows] == [1.0, *val[:trained]]
+    # Adam's steps are lr long while the gradient does not change.
+    steps = -model.encoder.weight.item() / 0.01
+    assert steps == pytest.approx(best if keep == "best" else trained, rel=1e-3)
+
+
+def test_epoch_0_learns_nothing_and_is_not_the_best():
+    model = Scripted([5.0, 4.0, 4.0, 3.0])  # all worse than the untrained 1.0
+    rows = fit(model, epochs=4, lr=0.01)
+    assert len(rows) == 5
+    assert -model.encoder.weight.item() / 0.01 == pytest.approx(4, rel=1e-3)
+    assert [part for part, _ in model.drawn] == ["train", "val"] * 5
+
+
+def test_each_epoch_goes_through_all_batches():
+    model = Scripted([1.0] * 3, batches=4)
+    fit(model, PAPER, epochs=3, lr=0.01)
+    assert -model.encoder.weight.item() / 0.01 == pytest.approx(12, rel=1e-3)
+
+
+class Mean(Objective):
+    """Learns the frames' mean; small enough to train in no time, and all that a checkpoint has to keep is there."""
+
+    def __init__(self, seed=0, fail_at=None):
+        nn.Module.__init__(self)
+        self.encoder = objective.linear(4, 3, torch.Generator().manual_seed(seed))
+        self.decoder = objective.linear(3, 1, torch.Generator().manual_seed(seed + 1))
+        self.fail_at, self.epochs = fail_at, []
+
+    def draw(self, episodes, switches, rng):
+        if episodes is TRAIN:
+            self.epochs.append(len(self.epochs))
+        return draw_pairs(episodes, switches, rng)
+
+    def forward(self, frames):
+        if self.training and len(self.epochs) - 1 == self.fail_at:
+            raise KeyboardInterrupt
+        images = frames.float().flatten(2) / 255
+        found = self.decoder(self.encoder(images[:, 0])).squeeze(1)
+        return {"error": F.mse_loss(found, images[:, 1].mean(1)), "size": 1e-3 * found.square().mean()}
+
+
+def images(seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).integers(256, size=(150, 1, 1), dtype=np.uint8)).expand(150, 2, 2).clone()
+
+
+def learnable():
+    """Frames that stay the same throughout an episode's neighbours, so that one tells the next."""
+    return images().repeat_interleave(2, 0)[:150]
+
+
+def result(model, rows):
+    return {name: tensor.numpy().tobytes() for name, tensor in model.state_dict().items()}, rows
+
+
+def test_loss_falls_on_what_can_be_learned():
+    rows = fit(Mean(), frames=learnable(), epochs=15)
+    assert rows[-1]["train_loss"] < 0.5 * rows[0]["train_loss"]
+    assert rows[-1]["val_loss"] < 0.5 * rows[0]["val_loss"]
+
+
+def test_history_has_a_row_an_epoch_and_a_column_a_term():
+    rows = fit(Mean(), frames=images(), epochs=2)
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    for row in rows:
+        assert list(row) == ["epoch", "train_loss", "train_error", "train_size", "val_loss", "val_error", "val_size"]
+        for part in ("train", "val"):
+            assert row[f"{part}_loss"] == row[f"{part}_error"] + row[f"{part}_size"]
+
+
+def test_first_row_is_the_untrained_model_s():
+    model, frames = Mean(), images()
+    drawn = draw_pairs(TRAIN, CORRECTED, rng("epoch", 0, "train"))
+    batches = drawn[: len(drawn) // 8 * 8].reshape(-1, 8, 2)
+    with torch.no_grad():
+        losses = [sum(model(frames[batch]).values()).item() for batch in batches]
+    assert len(batches) == 12
+    assert fit(model, frames=frames, epochs=1)[0]["train_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+@pytest.mark.parametrize("switches", [PAPER, CORRECTED], ids=["paper", "corrected"])
+def test_same_seed_same_bytes_and_other_seed_others(switches):
+    def once(seed=0, drawn=0):
+        model = Mean(seed)
+        return result(model, fit(model, switches, images(), lambda *names: seeds.generator(drawn, *names)))
+
+    assert once() == once()
+    for other in (once(seed=1), once(drawn=1)):
+        assert other[0] != once()[0] and other[1] != once()[1]
+
+
+def test_every_epoch_and_part_draws_anew():
+    asked = []
+    fit(Mean(), frames=images(), rng=lambda *names: asked.append(names) or rng(*names), epochs=2)
+    assert asked == [("epoch", epoch, part) for epoch in range(3) for part in ("train", "val")]
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "text"),
+    [
+        ([1.0, 1.2, math.nan], [1.0] * 9, r"it diverged in epoch 2: train loss nan; lower its lr or set training\.precision"),
+        ([1.0, math.inf], [1.0] * 9, r"it diverged in epoch 1: train loss inf; lower its lr"),
+        ([1.0, 1.0, 1.0], [1.0, math.nan], r"it diverged in epoch 2: val loss nan; lower its lr"),
+        ([math.nan], [1.0], r"it diverged in epoch 0: train loss nan; lower its lr"),
+        ([2.0, 2.9, 3.0, 3.001], [1.0] * 9, r"it diverged in epoch 3: train loss 3\.001; lower its lr"),
+    ],
+)
+def test_a_divergence_names_its_epoch_and_loss(tmp_path, train, val, text):
+    with pytest.raises(UserError, match=f"^{text}"):
+        fit(Scripted(val, train), epochs=9, checkpoint=tmp_path / "state")
+
+
+def test_a_real_divergence_is_noticed():
+    with pytest.raises(UserError, match=r"^it diverged in epoch 1: train loss \d"):
+        fit(Mean(), frames=learnable(), lr=1.0, batch_size=2)
+
+
+@pytest.mark.parametrize(("part", "size", "drawn"), [("train", 100, 99), ("val", 50, 49)])
+def test_too_few_examples_are_refused(part, size, drawn):
+    text = rf"^it: {drawn} {part} examples, fewer than a batch of {size}: collect more frames$"
+    with pytest.raises(UserError, match=text):
+        fit(Mean(), frames=images(), batch_size=size)
+    assert len(fit(Mean(), frames=images(), batch_size=49, epochs=1)) == 2
+
+
+def interrupted(path, epoch, **change):
+    with pytest.raises(KeyboardInterrupt):
+        fit(Mean(fail_at=epoch), frames=images(), checkpoint=path, checkpoint_seconds=0, **change)
+    assert path.exists()
+
+
+@pytest.fixture
+def undisturbed():
+    model = Mean()
+    return result(model, fit(model, frames=images(), epochs=4))
+
+
+@pytest.mark.parametrize("switches", [PAPER, CORRECTED], ids=["paper", "corrected"])
+@pytest.mark.parametrize("epoch", [1, 2, 4])
+def test_a_training_goes_on_where_it_was_interrupted(tmp_path, epoch, switches):
+    path, whole, second = tmp_path / "state", Mean(), Mean(seed=5)
+    expected = result(whole, fit(whole, switches, images(), epochs=4))
+    with pytest.raises(KeyboardInterrupt):
+        fit(Mean(fail_at=epoch), switches, images(), epochs=4, checkpoint=path, checkpoint_seconds=0)
+    assert [left.name for left in tmp_path.iterdir()] == ["state"]
+    found = result(second, fit(second, switches, images(), epochs=4, checkpoint=path, checkpoint_seconds=0))
+    assert found == expected
+    assert len(second.epochs) == 5 - epoch
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_early_stopping_counts_is_kept(tmp_path):
+    val = [0.5, 0.9, 0.8, 0.7, 0.6, 0.55, 0.4]
+    whole = fit(Scripted(val), epochs=9, patience=5, lr=0.01)
+
+    def script(losses):
+        return itertools.chain(losses, [KeyboardInterrupt()])
+
+    class Stops(Scripted):
+        def forward(self, frames):
+            if isinstance(self.loss, BaseException):
+                raise self.loss
+            return super().forward(frames)
+
+    path = tmp_path / "state"
+    with pytest.raises(KeyboardInterrupt):
+        fit(Stops(val, script([1.0] * 4)), epochs=9, patience=5, lr=0.01, checkpoint=path, checkpoint_seconds=0)
+    model = Scripted(val[3:])
+    next(model.scripts["val"])  # the untrained model's, which is not asked for again
+    assert fit(model, epochs=9, patience=5, lr=0.01, checkpoint=path) == whole
+    assert len(whole) == 7
+    assert -model.encoder.weight.item() / 0.01 == pytest.approx(1, rel=1e-3)
+
+
+def test_a_checkpoint_of_another_training_is_ignored(tmp_path, undisturbed):
+    interrupted(tmp_path / "state", 3, fingerprint="another")
+    model = Mean()
+    rows = fit(model, frames=images(), epochs=4, checkpoint=tmp_path / "state", fingerprint="this")
+    assert result(model, rows) == undisturbed
+    assert len(model.epochs) == 5
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_checkpoint_is_ignored(tmp_path, undisturbed):
+    path = tmp_path / "state"
+    interrupted(path, 3)
+    whole = path.read_bytes()
+    places = np.random.default_rng(0).choice(8 * len(whole), 60, replace=False)
+    flipped = [bytes(byte ^ (1 << p % 8 if i == p // 8 else 0) for i, byte in enumerate(whole)) for p in places]
+    for damaged in [b"", b"nothing", os.urandom(500), whole[:-1], whole[: len(whole) // 2], whole[:10], *flipped]:
+        path.write_bytes(damaged)
+        model = Mean()
+        assert result(model, fit(model, frames=images(), epochs=4, checkpoint=path)) == undisturbed
+        assert len(model.epochs) == 5
+        assert not path.exists()
+
+
+def test_checkpoints_are_written_so_often(tmp_path, monkeypatch):
+    clock, written = itertools.count(), []
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    save = training._save
+    monkeypatch.setattr(training, "_save", lambda *a: written.append(a[-1].epoch) or save(*a))
+    fit(Mean(), frames=images(), epochs=6, checkpoint=tmp_path / "state", checkpoint_seconds=3)
+    assert written == [3, 5]  # the clock moves by one a look, and once more when written
+    written.clear()
+    fit(Mean(), frames=images(), epochs=6)
+    assert not written
+
+
+# The step, on real frames
+
+
+def arguments(collected, directory, **change):
+    made = {"frames": collected.frames("pretrain"), "split": collected.split("pretrain")}
+    named = {"game": "breakout", "policy": "random_agent", "protocol": "paper", "method": "st-dim", "seed": 0}
+    files = {name: directory / name for name in ("out", "history", "checkpoint")}
+    return named | made | files | {"checkpoint_seconds": 0, "progress": False} | change
+
+
+def bytes_of(directory):
+    assert sorted(path.name for path in directory.iterdir()) == ["history", "out"]
+    return (directory / "out").read_bytes(), (directory / "history").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def trained(collected, tmp_path_factory):
+    """An undisturbed run."""
+    directory = tmp_path_factory.mktemp("trained")
+    train(collected.config, **arguments(collected, directory))
+    return bytes_of(directory)
+
+
+def test_st_dim_learns(trained):
+    text = trained[1].decode().splitlines()
+    assert text[0] == "epoch,train_loss,train_global_local,train_local_local,val_loss,val_global_local,val_local_local"
+    losses = [float(line.split(",")[1]) for line in text[1:]]
+    assert len(losses) == 3
+    assert losses[0] == pytest.approx(2 * math.log(16), rel=0.05)
+    assert losses[2] < losses[1] < losses[0]
+
+
+def stopped_at(monkeypatch, epoch):
+    """Make the objective give up in the training of ``epoch``."""
+    draw = st_dim.STDIM.draw
+    state = {"draws": 0}
+
+    def counting(self, *args):
+        state["draws"] += 1
+        if state["draws"] > 2 * epoch:
+            raise KeyboardInterrupt
+        return draw(self, *args)
+
+    monkeypatch.setattr(st_dim.STDIM, "draw", counting)
+    return state
+
+
+def test_an_interrupted_step_leaves_no_output_and_goes_on(collected, trained, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        stopped_at(patched, 2)
+        train(collected.config, **arguments(collected, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+    state = stopped_at(monkeypatch, 9)
+    train(collected.config, **arguments(collected, tmp_path))
+    assert bytes_of(tmp_path) == trained
+    assert state["draws"] == 2
+
+
+SCRIPT = """
+import pickle, sys
+from workflow_src.methods.train import train
+if __name__ == "__main__":
+    config, arguments = pickle.load(sys.stdin.buffer)
+    train(config, **arguments)
+"""
+
+
+def test_a_killed_step_leaves_no_output_and_goes_on(collected, trained, tmp_path, monkeypatch):
+    given = pickle.dumps((collected.config, arguments(collected, tmp_path)))
+    with subprocess.Popen([sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE) as process:
+        process.stdin.write(given)
+        process.stdin.close()
+        while not (tmp_path / "checkpoint").exists():
+            assert process.poll() is None, "the step ended without a checkpoint"
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    left = {path.name for path in tmp_path.iterdir()}
+    assert "checkpoint" in left
+    assert all(re.fullmatch(r"checkpoint|\.checkpoint\.\d+\.tmp", name) for name in left)
+    state = stopped_at(monkeypatch, 9)
+    train(collected.config, **arguments(collected, tmp_path))
+    assert bytes_of(tmp_path) == trained
+    assert state["draws"] < 6
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [({"seed": 1}, {}), ({}, {"training": {"epochs": 1}}), ({}, {"training": {"patience": 1}}), ({}, {"training": {"lr": 1e-3}})],
+    ids=["seed", "epochs", "patience", "lr"],
+)
+def test_a_step_of_other_settings_starts_from_the_beginning(collected, tmp_path, monkeypatch, change, again):
+    seen = []
+    monkeypatch.setattr(training, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or [])
+    content = collected.config.model_dump()
+    content["training"] |= again.get("training", {})
+    for config, more in ((collected.config, {}), (collected.config, {}), (Config.check(content, "x"), change)):
+        train(config, **arguments(collected, tmp_path, **more))
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_an_untrained_encoder_needs_no_frames(collected, tmp_path):
+    made = {}
+    for name, seed in (("1", 0), ("2", 0), ("3", 1)):
+        (tmp_path / name).mkdir()
+        train(collected.config, **arguments(collected, tmp_path / name, method="random-cnn", seed=seed, frames=None, split=None))
+        made[name] = bytes_of(tmp_path / name)
+        assert made[name][1] == b"epoch\n"
+    assert made["1"] == made["2"]
+    assert made["1"][0] != made["3"][0]
+
+
+# Registry
+
+
+def test_every_kind_has_a_class():
+    rows = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
+    assert {row["kind"] for row in rows.values()} <= set(METHOD_KINDS)
+    for kind in set(METHOD_KINDS) - {"majority"}:
+        cls = objective.find(kind)
+        assert issubclass(cls, Objective)
+        assert cls.__module__ == f"workflow_src.methods.{kind.replace('-', '_')}"
+        model = cls(Method(kind=kind), torch.Generator().manual_seed(0))
+        assert isinstance(model.encoder, NatureCNN)
+
+
+def test_a_kind_cannot_stand_twice():
+    objective.find("st-dim")
+    with pytest.raises(ValueError, match=r"^two methods are called st-dim: workflow_src\.methods\.st_dim and .*test_methods$"):
+
+        @objective.method("st-dim")
+        class Another(Objective):
+            pass
+
+    assert objective.find("st-dim") is st_dim.STDIM
+
+
+def test_a_method_that_learns_nothing_says_so():
+    model = objective.find("random-cnn")(Method(kind="random-cnn"), torch.Generator())
+    with pytest.raises(TypeError, match="RandomCNN learns nothing"):
+        model(noise(1, 2))
+    with pytest.raises(TypeError, match="RandomCNN learns nothing"):
+        model.draw(TRAIN, PAPER, np.random.default_rng())
