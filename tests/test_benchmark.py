@@ -103,3 +103,12 @@ class TestBadInput:
     def test_labels_that_do_not_fit(self, episodes):
         with pytest.raises(UserError, match="one label for each frame"):
             ProbeTrainer(nn.Flatten()).train(episodes[0][:1], episodes[1][:1], [episodes[2][0][:-1]], episodes[3][:1])
+
+    def test_frames_that_are_scaled_already(self, episodes):
+        with pytest.raises(UserError, match="not uint8"):
+            ProbeTrainer(nn.Flatten()).train([episodes[0][0].float() / 255], *(part[:1] for part in episodes[1:4]))
+
+    @pytest.mark.parametrize("setting", [{"epochs": 0}, {"lr": "3e-4"}, {"keep": "first"}, {"num_classes": 300}])
+    def test_settings_out_of_range(self, setting):
+        with pytest.raises(UserError, match="settings: "):
+            ProbeTrainer(nn.Flatten(), **setting)

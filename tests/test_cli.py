@@ -175,7 +175,12 @@ def test_cuda_is_refused_by_a_process_that_sees_none(step, config, tmp_path):
     [
         (name, option, value, text)
         for option, value, text, names in [
-            ("game", "breakou", "unknown game 'breakou' (did you mean breakout?); known: asteroids", "episodes splits encoders probes"),
+            (
+                "game",
+                "breakou",
+                "unknown game 'breakou' (did you mean breakout?); known: asteroids",
+                "episodes splits encoders probes",
+            ),
             ("game", "skiing", "unknown game 'skiing'", "episodes splits encoders probes"),
             ("policy", "ppo", "unknown policy 'ppo'; known: random_agent", "episodes splits encoders probes"),
             ("protocol", "papr", "unknown protocol 'papr' (did you mean paper?); known: ", "splits encoders probes"),
@@ -201,7 +206,14 @@ def test_a_wrong_configuration(refused, step, config, name):
 
 @pytest.mark.parametrize(
     ("name", "option"),
-    [("splits", "frames"), ("encoders", "frames"), ("encoders", "split"), ("probes", "frames"), ("probes", "split"), ("probes", "weights")],
+    [
+        ("splits", "frames"),
+        ("encoders", "frames"),
+        ("encoders", "split"),
+        ("probes", "frames"),
+        ("probes", "split"),
+        ("probes", "weights"),
+    ],
 )
 def test_missing_and_damaged_files(refused, step, tmp_path, name, option):
     path = tmp_path / "given"
@@ -251,7 +263,9 @@ def test_a_method_that_learns_wants_frames(refused, step, option):
 
 
 def test_a_probe_of_an_encoder_wants_weights(refused, step):
-    assert "random-cnn reads features out of frames: name the file of its encoder's weights" in refused(*step("probes", weights=None))
+    assert "random-cnn reads features out of frames: name the file of its encoder's weights" in refused(
+        *step("probes", weights=None)
+    )
 
 
 @pytest.mark.parametrize("inner", ["file/out", "file/more/out"])

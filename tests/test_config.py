@@ -109,7 +109,11 @@ def test_configuration_cannot_be_changed():
 
 MISTAKES = [
     # unknown keys
-    ("gamess", ["pong"], r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, label_set, device, .*probe$"),
+    (
+        "gamess",
+        ["pong"],
+        r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, label_set, device, .*probe$",
+    ),
     (
         "methods.st-dim.betaa",
         1.0,
@@ -127,7 +131,11 @@ MISTAKES = [
     # unknown names
     ("games", ["pong", "pongg"], r"games: unknown game 'pongg' \(did you mean pong\?\); known: asteroids, .*, yarsrevenge$"),
     ("games", ["skiing"], r"games: unknown game 'skiing'.*; known: asteroids"),
-    ("label_set", "paper-2018", r"label_set: unknown label set 'paper-2018' \(did you mean paper-2019\?\); known: .*revised-2020$"),
+    (
+        "label_set",
+        "paper-2018",
+        r"label_set: unknown label set 'paper-2018' \(did you mean paper-2019\?\); known: .*revised-2020$",
+    ),
     (
         "methods.st-dim.kind",
         "st-din",

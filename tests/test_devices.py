@@ -148,7 +148,10 @@ def test_gpus_bear_names_that_all_processes_share(monkeypatch, visible, count, n
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_is_refused_where_there_is_none():
-    with pytest.raises(UserError, match=r"^device: cuda, but .* no usable CUDA device; set device: auto or"), devices.acquire("cuda"):
+    with (
+        pytest.raises(UserError, match=r"^device: cuda, but .* no usable CUDA device; set device: auto or"),
+        devices.acquire("cuda"),
+    ):
         pytest.fail("there is no CUDA")
 
 

@@ -14,7 +14,11 @@ import pytest
 from workflow_src import artifacts, seeds
 from workflow_src.errors import DamagedFile, UserError, did_you_mean, explained, one_of
 
-ARRAYS = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([1, -2], np.int16), "none": np.zeros((0, 4), np.uint8)}
+ARRAYS = {
+    "b": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "a": np.array([1, -2], np.int16),
+    "none": np.zeros((0, 4), np.uint8),
+}
 HEADER = {"game": "pong", "seed": 0, "nested": {"z": 1.5, "a": [1, "é"]}}
 
 
@@ -104,7 +108,20 @@ def test_seeds_are_stable_63_bit_numbers():
 
 
 def test_every_name_and_root_has_a_seed_of_its_own():
-    names = [(), ("",), ("a",), ("b",), ("a", "b"), ("b", "a"), ("ab",), ("a/b", "c"), ("a", "b/c"), ("a", "b", "c"), (11,), (1, 1)]
+    names = [
+        (),
+        ("",),
+        ("a",),
+        ("b",),
+        ("a", "b"),
+        ("b", "a"),
+        ("ab",),
+        ("a/b", "c"),
+        ("a", "b/c"),
+        ("a", "b", "c"),
+        (11,),
+        (1, 1),
+    ]
     drawn = [seeds.derive(root, *name) for root in (0, 1, 11) for name in names]
     assert len(set(drawn)) == len(drawn)
     assert seeds.derive(1, 1) == seeds.derive(1, "1")
@@ -304,7 +321,8 @@ def test_other_files_are_refused(tmp_path, monkeypatch, reader):
 
 
 @pytest.mark.parametrize(
-    "envelope", [[], "text", {}, {"kind": "thing"}, {"kind": "thing", "format": 1}, {"kind": "thing", "format": 1, "header": "{}"}]
+    "envelope",
+    [[], "text", {}, {"kind": "thing"}, {"kind": "thing", "format": 1}, {"kind": "thing", "format": 1, "header": "{}"}],
 )
 def test_an_envelope_that_lacks_something_is_damage(tmp_path, envelope):
     import safetensors.numpy

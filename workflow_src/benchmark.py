@@ -25,7 +25,7 @@ from torch import nn
 from workflow_src import devices, encoders, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.ari.games import game_of
-from workflow_src.config import Probe, ProbeProtocol, defaults
+from workflow_src.config import defaults
 from workflow_src.episodes.collect import collect
 from workflow_src.episodes.dataset import Part, load_frames, read_split
 from workflow_src.episodes.store import FrameStore
@@ -132,10 +132,10 @@ class ProbeTrainer:
     ):
         if not isinstance(encoder, nn.Module):
             raise UserError(f"encoder is a {type(encoder).__name__}, not a torch module: wrap it in torch.nn.Module")
-        base = defaults({}).probe
-        changed = {"epochs": epochs, "patience": patience, "batch_size": batch_size, "classes": num_classes}
-        self.settings = Probe.model_validate(base.model_dump() | changed)
-        self.switches = ProbeProtocol(keep=keep, sampling=sampling, lr=lr)
+        probe = {"epochs": epochs, "patience": patience, "batch_size": batch_size, "classes": num_classes}
+        switches = {"keep": keep, "sampling": sampling, "lr": lr}
+        config = defaults({"probe": probe, "protocols": {"corrected": {"probes": switches}}})
+        self.settings, self.switches = config.probe, config.protocols["corrected"].probes
         self.encoder, self.representation_len = encoder, representation_len
         self.device, self.seed, self.progress = device, seed, progress
         self.names: list[str] = []
@@ -192,7 +192,7 @@ class ProbeTrainer:
             raise UserError(
                 f"a label is {values.max()}, but the probes have {self.settings.classes} classes: raise num_classes"
             )
-        # A copy: encoding moves the module, ends its training mode and leaves weights that autograd refuses.
+        # A copy: encoding moves the module and ends its training mode.
         encoder = copy.deepcopy(self.encoder)
         features = np.concatenate([encoders.encode(encoder, _stack(episode), device) for episode in episodes])
         if features.shape[1:] != (self.representation_len,):
@@ -216,4 +216,7 @@ class ProbeTrainer:
 
 def _stack(episode: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
     """An episode as one uint8 tensor (T, 1, 210, 160); a list of frames is stacked."""
-    return episode if isinstance(episode, torch.Tensor) else torch.stack(list(episode))
+    frames = episode if isinstance(episode, torch.Tensor) else torch.stack(list(episode))
+    if frames.dtype != torch.uint8:
+        raise UserError(f"frames are {frames.dtype}, not uint8: give them as collected, they are scaled to [0, 1] here")
+    return frames

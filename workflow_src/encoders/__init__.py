@@ -51,7 +51,8 @@ def scale(frames: torch.Tensor) -> torch.Tensor:
     return frames.float().div_(255)
 
 
-@torch.inference_mode()
+# Not inference mode: the encoder is moved in here, and its weights would be unfit for training ever after.
+@torch.no_grad()
 def encode(encoder: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.device) -> np.ndarray:
     """Features of uint8 frames (n, 210, 160) or (n, C, 210, 160), in order: (n, d) float32.
 

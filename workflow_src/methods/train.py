@@ -103,6 +103,6 @@ def _fingerprint(row, settings, switches, *others) -> str:
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.glob("*.py")) + sorted(Path(encoders.__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())
-    settled = [row.model_dump(), settings.model_dump(exclude={"epochs", "patience"}), switches.model_dump(), others]
+    settled = [row.model_dump(), settings.model_dump(), switches.model_dump(), others]
     digest.update(json.dumps(settled, sort_keys=True).encode())
     return digest.hexdigest()

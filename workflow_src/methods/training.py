@@ -5,9 +5,9 @@ the count reaches the patience). What an epoch draws depends on the seed and the
 goes on from its checkpoint and ends with the same bytes. Losses stay on the device and are read once an epoch.
 """
 
+import hashlib
 import io
 import math
-import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from workflow_src import artifacts
 from workflow_src.config import MethodProtocol, Training
-from workflow_src.errors import UserError
+from workflow_src.errors import UserError, explained
 from workflow_src.methods.objective import EpisodeIndex, Objective
 
 # A training loss of more than this multiple of the untrained model's loss is no learning: InfoNCE in bfloat16 went from
@@ -137,18 +137,21 @@ def _save(path: Path, fingerprint: str, objective: Objective, optimizer: torch.o
     blob = io.BytesIO()
     torch.save(content, blob)
     with artifacts.atomic(path) as temporary:
-        temporary.write_bytes(blob.getvalue())
+        temporary.write_bytes(hashlib.sha256(blob.getvalue()).digest() + blob.getvalue())
 
 
 def _resume(path: Path | None, fingerprint: str, objective: Objective, optimizer: torch.optim.Optimizer) -> Progress | None:
     """Take up the checkpoint, or None where there is none of this very training; a damaged one costs time, nothing else."""
     if path is None or not path.exists():
         return None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError):
+    with explained("read", path):
+        stored = path.read_bytes()
+    digest, blob = stored[:32], stored[32:]
+    # torch.load checks no sums: it would take up flipped bits, or fail with errors of any type.
+    if hashlib.sha256(blob).digest() != digest:
         return None
-    if content.get("fingerprint") != fingerprint:
+    content = torch.load(io.BytesIO(blob), map_location="cpu", weights_only=True)
+    if content["fingerprint"] != fingerprint:
         return None
     objective.load_state_dict(content["objective"])
     optimizer.load_state_dict(content["optimizer"])
