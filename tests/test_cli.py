@@ -16,6 +16,7 @@ from workflow_src.config import Config
 
 ROOT = Path(__file__).parents[1]
 STEPS = ["configure", "episodes", "splits", "encoders", "probes", "scores", "tables", "figures", "show"]
+JOBS = ["episodes", "splits", "encoders", "probes"]
 JOB = {"game": "breakout", "policy": "random_agent", "seed": "0"}
 
 
@@ -175,30 +176,25 @@ def test_cuda_is_refused_by_a_process_that_sees_none(step, config, tmp_path):
     [
         (name, option, value, text)
         for option, value, text, names in [
-            (
-                "game",
-                "breakou",
-                "unknown game 'breakou' (did you mean breakout?); known: asteroids",
-                "episodes splits encoders probes",
-            ),
-            ("game", "skiing", "unknown game 'skiing'", "episodes splits encoders probes"),
-            ("policy", "ppo", "unknown policy 'ppo'; known: random_agent", "episodes splits encoders probes"),
-            ("protocol", "papr", "unknown protocol 'papr' (did you mean paper?); known: ", "splits encoders probes"),
-            ("method", "st-din", "unknown method 'st-din' (did you mean st-dim?); known: ", "encoders probes"),
+            ("game", "breakou", "unknown game 'breakou' (did you mean breakout?); known: asteroids", JOBS),
+            ("game", "skiing", "unknown game 'skiing'", JOBS),
+            ("policy", "ppo", "unknown policy 'ppo'; known: random_agent", JOBS),
+            ("protocol", "papr", "unknown protocol 'papr' (did you mean paper?); known: ", JOBS[1:]),
+            ("method", "st-din", "unknown method 'st-din' (did you mean st-dim?); known: ", JOBS[2:]),
         ]
-        for name in names.split()
+        for name in names
     ],
 )
 def test_unknown_names(refused, step, name, option, value, text):
     assert text in refused(*step(name, **{option: value}))
 
 
-@pytest.mark.parametrize("name", ["episodes", "splits", "encoders", "probes"])
+@pytest.mark.parametrize("name", JOBS)
 def test_a_missing_configuration(refused, step, tmp_path, name):
     assert "nothing.yaml: there is no such file; make it first" in refused(*step(name, config=tmp_path / "nothing.yaml"))
 
 
-@pytest.mark.parametrize("name", ["episodes", "splits", "encoders", "probes"])
+@pytest.mark.parametrize("name", JOBS)
 def test_a_wrong_configuration(refused, step, config, name):
     config.write_text(config.read_text().replace("plateau_factor:", "plato_factor:"))
     assert "config.yaml: unknown key probe.plato_factor (did you mean plateau_factor?); allowed here: " in refused(*step(name))

@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from workflow_src import artifacts, seeds
 from workflow_src.errors import DamagedFile, UserError, did_you_mean, explained, one_of
@@ -266,7 +268,7 @@ def test_arrays_that_are_not_contiguous_come_back(tmp_path):
 def test_same_content_gives_the_same_bytes(tmp_path):
     first = write(tmp_path / "1").read_bytes()
     assert write(tmp_path / "2", dict(reversed(ARRAYS.items())), dict(reversed(HEADER.items()))).read_bytes() == first
-    code = f"import sys; sys.path.insert(0, {str(os.path.dirname(__file__))!r}); import test_ground as t; t.write(sys.argv[1])"
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_ground as t; t.write(sys.argv[1])"
     for hash_seed in ("1", "2"):
         path = tmp_path / f"hash{hash_seed}"
         subprocess.run([sys.executable, "-c", code, path], check=True, env=os.environ | {"PYTHONHASHSEED": hash_seed})
@@ -325,8 +327,6 @@ def test_other_files_are_refused(tmp_path, monkeypatch, reader):
     [[], "text", {}, {"kind": "thing"}, {"kind": "thing", "format": 1}, {"kind": "thing", "format": 1, "header": "{}"}],
 )
 def test_an_envelope_that_lacks_something_is_damage(tmp_path, envelope):
-    import safetensors.numpy
-
     blob = safetensors.numpy.save(ARRAYS, metadata={"workflow_src": json.dumps(envelope)})
     (tmp_path / "x").write_bytes(blob)
     with pytest.raises(DamagedFile):

@@ -145,14 +145,17 @@ def plain_losses(model, frames):
     images = frames.to(next(model.parameters()).dtype) / 255
     local_before, _ = model.encoder.maps(images[:, 0, None])
     local_after, z = model.encoder.maps(images[:, 1, None])
-    g, l = model.global_local, model.local_local
+    w_g, w_l = model.global_local, model.local_local
     losses = {"global_local": 0.0, "local_local": 0.0}
     size, _, height, width = local_before.shape
     assert (height, width) == (11, 8)
     for y in range(height):
         for x in range(width):
             before, after = local_before[:, :, y, x], local_after[:, :, y, x]
-            for name, predicted in (("global_local", z @ g.weight.T + g.bias), ("local_local", after @ l.weight.T + l.bias)):
+            for name, predicted in (
+                ("global_local", z @ w_g.weight.T + w_g.bias),
+                ("local_local", after @ w_l.weight.T + w_l.bias),
+            ):
                 for i in range(size):
                     scores = torch.stack([predicted[i] @ before[j] for j in range(size)])
                     losses[name] = losses[name] - (scores[i] - torch.logsumexp(scores, 0)) / (size * height * width)
@@ -222,11 +225,15 @@ def test_linear_is_pytorch_s_own_from_the_generator():
 class Scripted(Objective):
     """Losses by epoch as written down; the one weight falls by about lr a step, so that it tells the epoch."""
 
-    def __init__(self, val, train=itertools.repeat(1.0), batches=1):
+    def __init__(self, val, train=None, batches=1):
         nn.Module.__init__(self)
         self.encoder = nn.Linear(1, 1, bias=False)
         nn.init.zeros_(self.encoder.weight)
-        self.scripts, self.batches, self.drawn = {"train": iter(train), "val": iter([1.0, *val])}, batches, []
+        self.scripts, self.batches, self.drawn = (
+            {"train": iter(train or itertools.repeat(1.0)), "val": iter([1.0, *val])},
+            batches,
+            [],
+        )
 
     def draw(self, episodes, switches, rng):
         self.part = "train" if episodes is TRAIN else "val"
@@ -247,11 +254,9 @@ def rng(*names):
 
 
 def fit(model, switches=CORRECTED, frames=None, rng=rng, **change):
-    called = {"what": "it", "progress": False} | {
-        key: change.pop(key) for key in list(change) if key not in Training.model_fields
-    }
+    chosen = SETTINGS.model_copy(update={key: change.pop(key) for key in list(change) if key in Training.model_fields})
     frames = torch.zeros(150, 2, 2, dtype=torch.uint8) if frames is None else frames
-    return training.fit(model, frames, TRAIN, VAL, SETTINGS.model_copy(update=change), switches, rng, **called)
+    return training.fit(model, frames, TRAIN, VAL, chosen, switches, rng, what="it", progress=False, **change)
 
 
 def when_to_stop(val, epochs, patience):
@@ -316,9 +321,8 @@ class Mean(Objective):
 
 
 def images(seed=0):
-    return (
-        torch.from_numpy(np.random.default_rng(seed).integers(256, size=(150, 1, 1), dtype=np.uint8)).expand(150, 2, 2).clone()
-    )
+    values = np.random.default_rng(seed).integers(256, size=(150, 1, 1), dtype=np.uint8)
+    return torch.from_numpy(values).expand(150, 2, 2).clone()
 
 
 def learnable():
@@ -574,9 +578,9 @@ def test_a_killed_step_leaves_no_output_and_goes_on(collected, trained, tmp_path
     ("change", "again"),
     [
         ({"seed": 1}, {}),
-        ({}, {"training": {"epochs": 1}}),
-        ({}, {"training": {"patience": 1}}),
-        ({}, {"training": {"lr": 1e-3}}),
+        ({}, {"epochs": 1}),
+        ({}, {"patience": 1}),
+        ({}, {"lr": 1e-3}),
     ],
     ids=["seed", "epochs", "patience", "lr"],
 )
@@ -584,7 +588,7 @@ def test_a_step_of_other_settings_starts_from_the_beginning(collected, tmp_path,
     seen = []
     monkeypatch.setattr(training, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or [])
     content = collected.config.model_dump()
-    content["training"] |= again.get("training", {})
+    content["training"] |= again
     for config, more in ((collected.config, {}), (collected.config, {}), (Config.check(content, "x"), change)):
         train(config, **arguments(collected, tmp_path, **more))
     assert seen[0] == seen[1] != seen[2]

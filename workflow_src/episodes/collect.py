@@ -6,15 +6,19 @@ streams' compressed chunks in order. Whatever the number of workers, the file is
 vector environment is not used because it gives no RAM.
 """
 
+import multiprocessing
 import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from loky import ProcessPoolExecutor, cpu_count
 from tqdm import tqdm
 
 from workflow_src import artifacts, seeds
@@ -22,7 +26,7 @@ from workflow_src.config import Episodes, Policy, Purpose
 from workflow_src.episodes import store
 from workflow_src.episodes.environment import CUT_OFF, GOES_ON, Environment
 from workflow_src.episodes.policies import POLICIES
-from workflow_src.errors import UserError, explained
+from workflow_src.errors import explained
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def collect(
     """
     shares = stream_frames(settings.frames.of(purpose), settings.streams)
     streams = [Stream(game, policy, policy_settings, settings, purpose, seed, k, n) for k, n in enumerate(shares)]
-    workers = min(workers or cpu_count(), len(streams))
+    workers = min(workers or _processors(), len(streams))
     # Beside the output: a full disk shows here, and the parts are renamed or removed, never moved across disks.
     with artifacts.scratch(out) as parts:
         prefixes = [parts / f"{stream.number:04}" for stream in streams]
@@ -91,12 +95,19 @@ def collect(
         store.write(out, _chunks(prefixes), _columns(prefixes), header)
 
 
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _play_all(streams: list[Stream], prefixes: list[Path], workers: int, bar: tqdm) -> list[str]:
     """Play the streams in ``workers`` processes; returns the meanings of the actions."""
-    pool = ProcessPoolExecutor(max_workers=workers)
-    try:
-        with bar:
-            futures = [pool.submit(_play, s, p, os.getpid()) for s, p in zip(streams, prefixes, strict=True)]
+    # Forked workers start with everything imported, which else takes as long as 6,000 steps. They use neither torch nor
+    # CUDA, whose threads would not survive. Elsewhere than on Linux forking is not safe.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    stop = context.Event()
+    with bar, ProcessPoolExecutor(workers, mp_context=context, initializer=_watch, initargs=(stop, os.getpid())) as pool:
+        try:
+            futures = [pool.submit(_play, stream, prefix) for stream, prefix in zip(streams, prefixes, strict=True)]
             while not all(future.done() for future in futures):
                 time.sleep(0.05)
                 _show(bar, prefixes)
@@ -105,8 +116,21 @@ def _play_all(streams: list[Stream], prefixes: list[Path], workers: int, bar: tq
                         future.result()  # one that failed ends the waiting
             _show(bar, prefixes)
             return futures[0].result()
-    finally:
-        pool.shutdown(kill_workers=True)
+        except BaseException:
+            stop.set()
+            raise
+
+
+def _watch(stop, parent: int) -> None:
+    """End this worker soon after ``stop`` was set or its main process was killed: idle or not, it would never know."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the main process decides
+
+    def watch() -> None:
+        while os.getppid() == parent and not stop.wait(0.5):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _show(bar: tqdm, prefixes: list[Path]) -> None:
@@ -115,7 +139,7 @@ def _show(bar: tqdm, prefixes: list[Path]) -> None:
     bar.update(min(chunks * store.CHUNK, bar.total) - bar.n)
 
 
-def _play(stream: Stream, prefix: Path, parent: int) -> list[str]:
+def _play(stream: Stream, prefix: Path) -> list[str]:
     """Play one stream in a worker: chunks to ``prefix``.chunks, their sizes to .sizes, the other columns to .npz."""
     environment = Environment(
         stream.game, stream.rng("environment"), repeat=stream.settings.repeat, noop_max=stream.settings.noop_max
@@ -133,8 +157,6 @@ def _play(stream: Stream, prefix: Path, parent: int) -> list[str]:
             data.flush()
             sizes.write(len(chunk).to_bytes(8, "little"))
             sizes.flush()
-            if os.getppid() != parent:  # whoever asked was killed: nobody will read this
-                raise UserError("collecting was abandoned: its main process is gone")
         np.savez(prefix.with_suffix(".npz"), **columns)
     return environment.meanings
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from workflow_src import artifacts
+from workflow_src.ari import labels as ari_labels
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
 
@@ -46,7 +47,10 @@ def read_split(path: str | os.PathLike) -> Split:
         if name != DROPPED:
             lengths = np.unique(arrays["episode"][rows], return_counts=True)[1]
             parts[name] = Part(rows, arrays["label_row"][rows].astype(np.int64), lengths.astype(np.int64))
-    return Split(parts, header.get("variables", {}), header)
+    variables = header.get("variables", {})
+    # In the order of the labels' columns again; JSON sorted them.
+    order = ari_labels.variables(header["label_set"], header["game"]) if variables else {}
+    return Split(parts, {name: variables[name] for name in order}, header)
 
 
 def load_frames(store: FrameStore, rows: np.ndarray) -> np.ndarray:

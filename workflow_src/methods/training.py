@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from workflow_src import artifacts
 from workflow_src.config import MethodProtocol, Training
-from workflow_src.errors import UserError, explained
+from workflow_src.errors import UserError
 from workflow_src.methods.objective import EpisodeIndex, Objective
 
 # A training loss of more than this multiple of the untrained model's loss is no learning: InfoNCE in bfloat16 went from
@@ -144,8 +144,10 @@ def _resume(path: Path | None, fingerprint: str, objective: Objective, optimizer
     """Take up the checkpoint, or None where there is none of this very training; a damaged one costs time, nothing else."""
     if path is None or not path.exists():
         return None
-    with explained("read", path):
+    try:
         stored = path.read_bytes()
+    except OSError:
+        return None
     digest, blob = stored[:32], stored[32:]
     # torch.load checks no sums: it would take up flipped bits, or fail with errors of any type.
     if hashlib.sha256(blob).digest() != digest:
