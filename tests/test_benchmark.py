@@ -25,6 +25,29 @@ def test_order_shapes_and_labels(episodes):
     assert len(tr_episodes) > len(test_episodes)
 
 
+def test_labels_are_the_rams(tmp_path):
+    """Of a game whose variables are not in alphabetical order in the label set, where a mix-up of columns would show."""
+    from workflow_src.ari.labels import variables
+    from workflow_src.config import defaults
+    from workflow_src.episodes.collect import collect
+    from workflow_src.episodes.store import FrameStore
+
+    index = variables("paper-2019", "breakout")
+    assert list(index) != sorted(index)
+    found = get_episodes("ALE/Breakout-v5", steps=3000, protocol="corrected", progress=False)
+    config = defaults({"episodes": {"frames": {"probe": 3000}}})
+    which = {"game": "breakout", "policy": "random_agent", "purpose": "probe", "seed": 0}
+    collect(
+        policy_settings=config.policies["random_agent"], settings=config.episodes, out=tmp_path / "f", progress=False, **which
+    )
+    store = FrameStore.open(tmp_path / "f")
+    frames = store.read(np.arange(len(store)))
+    for episode, labels in zip(found[0] + found[4], found[2] + found[5], strict=True):
+        rows = np.flatnonzero((frames == episode[0, 0].numpy()).all(axis=(1, 2)))
+        ram = store.ram[rows]  # equal frames may have different RAM: one of them must be the label's
+        assert (ram[:, [index[name] for name in labels.names]] == labels.values[0]).all(axis=1).any()
+
+
 def test_frames_are_the_workflows(episodes, tmp_path):
     from workflow_src.config import defaults
     from workflow_src.episodes.collect import collect

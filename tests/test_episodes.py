@@ -286,6 +286,15 @@ def test_a_game_that_ends_while_the_next_life_begins_is_followed_by_a_new_one():
     assert env.ale.getEpisodeFrameNumber() <= 30
 
 
+@pytest.mark.parametrize(("lives", "end"), [(4, GOES_ON), (3, GOES_ON), (2, LIFE_LOST), (1, LIFE_LOST), (0, GOES_ON)])
+def test_what_ends_an_episode(lives, end):
+    env = taped(environment("mspacman"))
+    env.reset(blank())
+    assert env.lives == 3
+    env.ale.lives = lambda: lives  # 0 before the game is over: some games show it, and no life is left to begin
+    assert env.step(1, blank())[1] == end
+
+
 # Policies
 
 

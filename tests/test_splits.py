@@ -492,9 +492,9 @@ def test_as_many_episodes_as_parts_are_enough(shares, enough, unit):
 @pytest.mark.parametrize(
     ("frames", "streams", "change"),
     [
-        (600, 8, {"episode": "game", "keep_unfinished": False}),
+        (300, 3, {"episode": "game", "keep_unfinished": False}),
         (1500, 1, {"episode": "game", "keep_unfinished": False}),
-        (200, 8, {"labels_slip_at_reset": True, "min_episode_frames": 65}),
+        (150, 3, {"labels_slip_at_reset": True, "min_episode_frames": 65}),
     ],
     ids=["no game ended", "one game ended", "paper"],
 )
