@@ -22,10 +22,11 @@ PUBLISHED = set(Config.load(ROOT / "config.yaml").games)  # the 22 of the paper
 
 @pytest.fixture
 def config():
-    """Two games, three methods, one of which (in capitals GLOBAL_T) the paper does not have."""
+    """Two games, one protocol, three methods, one of which (in capitals GLOBAL_T) the paper does not have."""
     paper = Config.load(ROOT / "config.yaml")
     methods = {name: Method(kind="majority") for name in ("maj-clf", "st-dim", "global_t")}
-    return paper.model_copy(update={"games": ["pong", "boxing"], "methods": methods})
+    protocols = {"paper": paper.protocols["paper"]}
+    return paper.model_copy(update={"games": ["pong", "boxing"], "methods": methods, "protocols": protocols})
 
 
 def probe(game="pong", method="st-dim", seed=0, f1=0.5, protocol="paper", **change):

@@ -441,6 +441,11 @@ def test_the_encoders_frames_are_kept_out_of_test(made):
     assert {header["reasons"][code] for code in arrays["reason"][dropped]} == {"duplicate in pretrain"}
 
 
+def test_a_protocol_that_keeps_the_encoders_frames_out_wants_them(made):
+    with pytest.raises(UserError, match="name their file"):
+        made.split(made.frames(), switches={"remove_pretrain_duplicates": True})
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"purpose": "pretrain"}], ids=str)
 def test_seed_and_purpose_shuffle_otherwise(made, change):
     made.columns, _ = records(whole(*[1] * 40))
@@ -515,7 +520,8 @@ def test_the_number_of_frames_that_is_said_is_enough(play, frames, streams, chan
 
 @pytest.mark.parametrize("protocol", ["paper", "corrected"])
 def test_real_frames(breakout, tmp_path, protocol):
-    config = defaults({"protocols": {protocol: {"splits": {"min_episode_frames": 5}}}})
+    switches = {"min_episode_frames": 5, "remove_pretrain_duplicates": False}
+    config = defaults({"protocols": {protocol: {"splits": switches}}})
     which = {"game": "breakout", "policy": "random_agent", "protocol": protocol, "purpose": "probe", "seed": 0}
     for name in ("a", "b"):
         split(config, **which, frames=breakout, out=tmp_path / name)

@@ -6,6 +6,7 @@ format version and a SHA-256 over names, types, shapes and data; frames have a s
 """
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -44,6 +45,17 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(*paths: str | os.PathLike) -> None:
+    """Refuse outputs that could not be written before hours of work, not after; `UserError` as from writing."""
+    for path in map(Path, paths):
+        with explained("write", path):
+            nearest = next(parent for parent in path.absolute().parents if parent.exists())
+            if not nearest.is_dir():
+                raise OSError(errno.ENOTDIR, "a file")
+            if not os.access(nearest, os.W_OK):
+                raise OSError(errno.EACCES, "not writable")
 
 
 @contextlib.contextmanager

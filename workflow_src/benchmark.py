@@ -76,8 +76,17 @@ def get_episodes(
     are the workflow's own frames. `UserError` for an unknown game, and for too few steps, naming how many would do.
     """
     game = game_of(env_name)
-    change = {"label_set": label_set, "games": [game], "seeds": [seed], "splits": {"min_entropy": min_entropy}}
-    config = defaults({**change, "episodes": {"frames": {"probe": steps}}})
+    config = defaults(
+        {
+            "label_set": label_set,
+            "games": [game],
+            "seeds": [seed],
+            "splits": {"min_entropy": min_entropy},
+            "episodes": {"frames": {"probe": steps}},
+            # A single collection: there are no encoder's frames to keep out of test (Q11).
+            "protocols": {name: {"splits": {"remove_pretrain_duplicates": False}} for name in ("paper", "corrected")},
+        }
+    )
     config.knowing(game=game, policy=collect_mode, protocol=protocol)
     with tempfile.TemporaryDirectory(prefix="atari-ari-") as directory:
         frames, shares = Path(directory) / "frames.b2nd", Path(directory) / "split.safetensors"
@@ -92,7 +101,6 @@ def get_episodes(
             workers=workers,
             progress=progress,
         )
-        # A single collection has no encoder's frames to keep out of test (Q11).
         split(config, game=game, policy=collect_mode, protocol=protocol, purpose="probe", seed=seed, frames=frames, out=shares)
         store, shared = FrameStore.open(frames), read_split(shares)
         names = [name for name, row in shared.variables.items() if row["kept"]]

@@ -6,6 +6,7 @@ The spatial losses use the third convolution's output: 128 channels at 11 x 8 pl
 """
 
 import math
+from functools import partial
 
 import torch
 from torch import nn
@@ -19,19 +20,21 @@ class NatureCNN(nn.Module):
     def __init__(self, feature_size: int, generator: torch.Generator, channels: int = 1):
         super().__init__()
         self.feature_size = feature_size
+        # PyTorch's own initial values would be drawn from its global generator, to be overwritten here.
+        conv, linear = partial(nn.utils.skip_init, nn.Conv2d), partial(nn.utils.skip_init, nn.Linear)
         self.local = nn.Sequential(
-            nn.Conv2d(channels, 32, 8, stride=4),
+            conv(channels, 32, 8, stride=4),
             nn.ReLU(),
-            nn.Conv2d(32, 64, 4, stride=2),
+            conv(32, 64, 4, stride=2),
             nn.ReLU(),
-            nn.Conv2d(64, LOCAL_CHANNELS, 4, stride=2),
+            conv(64, LOCAL_CHANNELS, 4, stride=2),
             nn.ReLU(),
         )
         self.head = nn.Sequential(
-            nn.Conv2d(LOCAL_CHANNELS, 64, 3),
+            conv(LOCAL_CHANNELS, 64, 3),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(64 * 9 * 6, feature_size),
+            linear(64 * 9 * 6, feature_size),
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):

@@ -4,7 +4,7 @@
 - an action is repeated (4 times), the observation is the maximum of the last two emulator frames;
 - the loss of a life ends an episode; the next one goes on from there after one no-op step;
 - where the game has FIRE, it is pressed after every reset, then action 2 (as the OpenAI baselines do);
-- full resolution, grayscale, one frame; taller screens are resized to 210x160.
+- full resolution, grayscale, one frame; taller screens would be resized to 210x160 (in ale-py 0.12 no game of ours has one).
 
 Differs from the 2019 code: two frames are made gray and then merged (there: merged in colour, then made gray), and
 actions are never sticky by construction, not by the environment's id.

@@ -36,6 +36,7 @@ def train(
 
     A method that does not learn needs neither ``frames`` nor ``split``. Memory: the frames' bytes + about 1 GB.
     """
+    artifacts.check_writable(out, history)
     row = config.methods[method]
     settings, switches = row.training(config.training), config.protocols[protocol].methods
     names = (game, "encoders", policy, protocol, method)
