@@ -59,7 +59,8 @@ def split(
     switches = config.protocols[protocol].splits
     if purpose == "probe" and switches.remove_pretrain_duplicates and exclude is None:
         raise UserError(
-            f"protocol {protocol} keeps the encoder's frames out of test (remove_pretrain_duplicates): name their file (--exclude)"
+            f"protocol {protocol} keeps the encoder's frames out of test (remove_pretrain_duplicates): "
+            "name their file (--exclude)"
         )
     shares = getattr(config.splits, purpose).model_dump()
     rng = seeds.generator(seed, game, "splits", policy, protocol, purpose)
