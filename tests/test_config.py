@@ -223,6 +223,10 @@ def test_the_first_of_several_mistakes_counts_the_others():
         (b"a: \x00", "is not YAML: "),
         (b"a: \xff\xfe", "is not YAML: "),
         (b"a: !!python/object:os.system {}", "is not YAML: could not determine a constructor"),
+        (
+            b"seeds: [0]\nmethods:\n  st-dim: {kind: st-dim}\n  st-dim: {}",
+            "is not YAML: the key st-dim stands twice in the mapping of line 3",
+        ),
         (b"a: 2020-13-45", "is not YAML: month must be in"),
         (b"", "is not a mapping of keys to values"),
         (b"# nothing but this\n", "is not a mapping of keys to values"),

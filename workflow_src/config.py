@@ -263,11 +263,22 @@ class Config(Section):
             raise UserError(f"{source}: {_explain(first)}{more}") from error
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's last of two rows of the same name wins without a word; here it is refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"the key {key} stands twice in the mapping of line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: str | Path) -> dict:
     """Read a YAML mapping; `UserError` when it does not parse."""
     with explained("read", path):
         try:
-            content = yaml.safe_load(Path(path).read_text())
+            content = yaml.load(Path(path).read_text(), _Loader)  # safe: it is a SafeLoader
         except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that is none
             raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
