@@ -11,24 +11,29 @@ from workflow_src.config import PURPOSES, Config, leaves, read_yaml
 from workflow_src.errors import UserError
 
 
-configfile: "config.yaml"
-
-
 def refuse(error):
     """End with one line: Snakemake would wrap an exception in a traceback of its own."""
     print(f"error: {error}", file=sys.stderr, flush=True)
     os._exit(error.exit_code)
 
 
+# Before Snakemake reads it, whose errors are long.
 try:
     CONFIG = Config.load("config.yaml")
-    if config != read_yaml("config.yaml"):
-        raise UserError(
+except UserError as error:
+    refuse(error)
+
+
+configfile: "config.yaml"
+
+
+if config != read_yaml("config.yaml"):
+    refuse(
+        UserError(
             "--config and --configfile change what neither the jobs nor DVC would see: "
             "make another run instead, with `python -m workflow_src configure`"
         )
-except UserError as error:
-    refuse(error)
+    )
 
 EPISODE = "results/episodes/{policy}/{purpose}/{game}-s{seed}.b2nd"
 SPLIT = "results/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.safetensors"

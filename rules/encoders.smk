@@ -9,7 +9,11 @@ rule encoders:
     log:
         "logs/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.log",
     params:
-        lambda w: leaves(config, f"methods.{w.method}", f"protocols.{w.protocol}.methods", "training", "device"),
+        lambda w: leaves(
+            config,
+            f"methods.{w.method}",
+            *([f"protocols.{w.protocol}.methods", "training", "device"] if CONFIG.methods[w.method].learns else []),
+        ),
         files=lambda w, input: options(input, frames="frames", split="split"),
         checkpoint="checkpoints/{policy}/{protocol}/{method}/{game}-s{seed}.pt",
     threads: CONFIG.training.threads

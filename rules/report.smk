@@ -1,8 +1,9 @@
 # Showing: every metric in one tidy file, the paper's tables, figures.
 REFERENCE = ROOT / "reference"
 SHAPE = ["games", "seeds", "label_set"]
-# What captions and columns say, beyond the scores.
-SHOWN = [*SHAPE, "policies", "protocols", "methods", "episodes.frames", "training.epochs"]
+COLUMNS = [*SHAPE, "policies", "protocols", "methods"]
+# What captions say beside.
+CAPTIONS = ["episodes.frames", "training.epochs", "probe.epochs"]
 
 
 rule scores:
@@ -29,7 +30,7 @@ rule tables:
     log:
         "logs/tables.log",
     params:
-        lambda w: leaves(config, *SHOWN),
+        lambda w: leaves(config, *COLUMNS, *CAPTIONS),
         reference=lambda w, input: os.path.dirname(input.reference[0]),
     conda:
         ENVIRONMENT
@@ -46,7 +47,7 @@ rule figures:
     log:
         "logs/figures.log",
     params:
-        lambda w: leaves(config, *SHOWN),
+        lambda w: leaves(config, *COLUMNS),
     conda:
         ENVIRONMENT
     shell:

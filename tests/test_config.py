@@ -316,10 +316,18 @@ def test_configure_writes_what_was_asked_for(base, tmp_path):
         "games": ["pong"],
         "methods": {name: row for name, row in PAPER["methods"].items() if name != "maj-clf"},
     }
-    assert target.read_text().startswith(f"# Made by: configure, from {base} with {preset(base, 'small')}. ")
+    assert target.read_text().startswith(f"# Made by configure, from {base} with {preset(base, 'small')}. ")
     assert [path.name for path in target.parent.iterdir()] == ["config.yaml"]
     configure(base, preset(base, "small"), ["qbert", "hero"], target.parent)
     assert Config.load(target).games == ["qbert", "hero"]
+
+
+def test_configure_leaves_an_edited_file_alone(base, tmp_path):
+    target = configure(base, preset(base, "small"), [], tmp_path / "run")
+    edited = target.read_text().replace("noop_max: 30", "noop_max: 20")
+    target.write_text(edited)
+    assert "was edited by hand" in refusal(configure, base, preset(base, "small"), [], tmp_path / "run")
+    assert target.read_text() == edited
 
 
 def test_configure_again_changes_nothing(base, tmp_path):

@@ -340,7 +340,7 @@ def world(monkeypatch, tmp_path):
     split = dataset.Split({"train": piece(0, 2, 4, 6, 8, 9), "val": piece(1, 5), "test": piece(3, 7)}, kept, header)
     monkeypatch.setattr(probe, "FrameStore", SimpleNamespace(open=lambda path: store))
     monkeypatch.setattr(probe, "read_split", lambda path: split)
-    monkeypatch.setattr(encoders, "load", lambda path: (FirstPixels(), {"game": "pong"}))
+    monkeypatch.setattr(encoders, "load", lambda path: (FirstPixels(), {"game": "pong", "method": "random-cnn"}))
     monkeypatch.setattr(probe, "_CHUNK", 100)
     config = Config.load("config.yaml")
     quicker = {

@@ -177,6 +177,15 @@ def test_unfinished_episodes():
     assert DROPPED not in part
 
 
+def test_unfinished_games():
+    """With its last life the whole game is dropped; also where the stream ends with a life, and the game would go on."""
+    game = [*whole(3, end=LIFE_LOST), (2, GAME_OVER)]
+    found = FakeStore([*game, (4, LIFE_LOST), (1, CUT_OFF)], [*game, (3, LIFE_LOST)], game)
+    part, reason, _ = assigned(found, keep_unfinished=False, episode="game")
+    assert np.flatnonzero(reason == "unfinished episode").tolist() == [*range(5, 10), *range(15, 18)]
+    assert part.tolist() == [0] * 5 + [DROPPED] * 5 + [1] * 5 + [DROPPED] * 3 + [2] * 5
+
+
 def test_short_episodes():
     found = FakeStore(whole(3, 2, 4, 1, 3))
     part, reason, _ = assigned(found, min_episode_frames=3)

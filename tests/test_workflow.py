@@ -129,7 +129,7 @@ REPORT = {"scores": 1, "tables": 1, "figures": 1}
         ({"games": ["mspacman"]}, REPORT),
         ({"games": ["spaceinvaders", "mspacman", "pong"]}, {"episodes": 2, "splits": 2, "encoders": 2, "probes": 3, **REPORT}),
         ({"methods": {"untrained": {"kind": "random-cnn"}}}, {"encoders": 2, "probes": 2, **REPORT}),
-        ({"device": "cpu"}, {"encoders": 4, "probes": 6, **REPORT}),
+        ({"device": "cpu"}, {"encoders": 2, "probes": 6, **REPORT}),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )

@@ -84,7 +84,7 @@ def get_episodes(
             "splits": {"min_entropy": min_entropy},
             "episodes": {"frames": {"probe": steps}},
             # A single collection: there are no encoder's frames to keep out of test (Q11).
-            "protocols": {name: {"splits": {"remove_pretrain_duplicates": False}} for name in ("paper", "corrected")},
+            "protocols": {protocol: {"splits": {"remove_pretrain_duplicates": False}}},
         }
     )
     config.knowing(game=game, policy=collect_mode, protocol=protocol)

@@ -4,6 +4,7 @@ The model is closed and strict: an unknown key, a number out of range or a numbe
 full path and what would be allowed. ``Config.load`` is called before any job starts.
 """
 
+import hashlib
 import types
 import typing
 from collections.abc import Iterable
@@ -129,7 +130,7 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=2)]
     lr: LearningRate
     eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
-    precision: Literal["float32", "bfloat16"] = Field(description="of the convolutions; heads and scores are float32")
+    precision: Literal["float32", "bfloat16"] = Field(description="of the learning encoder; heads, scores: float32")
     channels_last: bool
     threads: Positive = Field(description="of the processor; another number gives other last bits")
 
@@ -343,10 +344,21 @@ def defaults(change: dict) -> Config:
     return Config.check(merge(read_yaml(Path(__file__).parent.parent / "config.yaml"), change), source="settings")
 
 
+_MADE = "# sha256 of what follows: "
+
+
+def _edited(text: str) -> bool:
+    """Whether a configuration is another than `configure` wrote."""
+    _, found, rest = text.partition(_MADE)
+    digest, _, body = rest.partition("\n")
+    return not found or hashlib.sha256(body.encode()).hexdigest() != digest
+
+
 def configure(base: Path, preset: Path | None, games: list[str], into: Path) -> Path:
     """Write the effective configuration of another run: ``base`` changed by ``preset``, for ``games`` if any are named.
 
-    The file is written only when its content changes, so that a repeated call makes nothing stale.
+    The file is written only when its content changes, so that a repeated call makes nothing stale, and never over one that
+    was edited by hand.
     """
     content = read_yaml(base)
     source = str(base)
@@ -357,11 +369,14 @@ def configure(base: Path, preset: Path | None, games: list[str], into: Path) -> 
     if games:
         content["games"] = games
     Config.check(content, source)
-    text = f"# Made by: configure, from {source}. Edit the sources, or this file; every job reads this one.\n"
-    text += yaml.safe_dump(content, sort_keys=False, width=120)
+    body = yaml.safe_dump(content, sort_keys=False, width=120)
+    text = f"# Made by configure, from {source}. Every job reads this file; once edited, configure leaves it alone.\n"
+    text += f"{_MADE}{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
     target = into / "config.yaml"
     if target.resolve() == base.resolve():
         raise UserError(f"cannot configure {into}: {base} is what the run is made of; name another directory with --into")
+    if target.is_file() and _edited(target.read_text()):
+        raise UserError(f"{target} was edited by hand and would be lost: use it as it is with snakemake, or move it away")
     if not target.is_file() or target.read_text() != text:
         artifacts.write_text(target, text)
     return target

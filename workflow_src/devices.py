@@ -26,6 +26,8 @@ def acquire(name: str, threads: int | None = None) -> Iterator[torch.device]:
     On CUDA the first GPU that no other job of this machine holds; waits while all are held. ``auto`` is CUDA where there
     is one, else the processor. `UserError` for ``cuda`` where there is none.
     """
+    deterministic, before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    filled = torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
     # Filling every new tensor, which that switches on, finds bugs in kernels; it changes no result and costs a tenth.
     torch.utils.deterministic.fill_uninitialized_memory = False
@@ -33,18 +35,26 @@ def acquire(name: str, threads: int | None = None) -> Iterator[torch.device]:
     torch.set_flush_denormal(True)
     # cuBLAS picks its workspace, and with it the order of sums, at run time unless told.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # float32 means float32: cuDNN's convolutions would take TF32, of 10 bits, by themselves.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if threads is not None:
         torch.set_num_threads(threads)
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "cuda" and not gpus:
-        raise UserError("device: cuda, but this machine has no usable CUDA device; set device: auto or device: cpu")
-    if name == "cpu" or not gpus:
-        yield torch.device("cpu")
-        return
-    torch.backends.cudnn.benchmark = False
-    with free_gpu(physical_gpus(gpus)) as index:
-        torch.cuda.set_device(index)
-        yield torch.device("cuda", index)
+    try:
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if name == "cuda" and not gpus:
+            raise UserError("device: cuda, but this machine has no usable CUDA device; set device: auto or device: cpu")
+        if name == "cpu" or not gpus:
+            yield torch.device("cpu")
+        else:
+            torch.backends.cudnn.benchmark = False
+            with free_gpu(physical_gpus(gpus)) as index:
+                torch.cuda.set_device(index)
+                yield torch.device("cuda", index)
+    finally:  # the process may be somebody's notebook
+        torch.use_deterministic_algorithms(deterministic)
+        torch.utils.deterministic.fill_uninitialized_memory = filled
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(before)
 
 
 def physical_gpus(count: int) -> list[str]:

@@ -8,7 +8,7 @@ encoder's third convolution, the other pairs of the batch being the negatives:
 
 Each is the mean over places; their sum is minimised. As in the 2019 code: batch 64, linear maps with bias. Ours: the 88
 places are one batched matrix product each instead of a double loop; both frames go through the encoder in one pass;
-scores and losses are float32 whatever the precision of the convolutions, since the score products diverge in bfloat16.
+scores and losses are float32 whatever the precision of the encoder, since the score products diverge in bfloat16.
 """
 
 import numpy as np

@@ -36,7 +36,7 @@ def train(
 
     A method that does not learn needs neither ``frames`` nor ``split``. Memory: the frames' bytes + about 1 GB.
     """
-    artifacts.check_writable(out, history)
+    artifacts.check_writable(out, history, *([checkpoint] if checkpoint else []))
     row = config.methods[method]
     settings, switches = row.training(config.training), config.protocols[protocol].methods
     names = (game, "encoders", policy, protocol, method)
@@ -74,6 +74,8 @@ def train(
     history_text = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch"]).to_csv(index=False, lineterminator="\n")
     artifacts.write_text(history, history_text)
     encoders.save(out, model.encoder, header)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
 
 
 def _load(
@@ -82,6 +84,8 @@ def _load(
     """The frames of train and validation as one tensor, and where each part's episodes stand in it."""
     store, shared = FrameStore.open(frames), read_split(split)
     check_pair(store, shared)
+    if shared.header["purpose"] != "pretrain":
+        raise UserError(f"{split} is of the {shared.header['purpose']}'s frames: encoders learn from pretrain's")
     if store.header["game"] != game:
         raise UserError(f"{frames} holds {store.header['game']}, not {game}: name the right file")
     parts = shared.parts["train"], shared.parts["val"]
@@ -102,8 +106,10 @@ def _index(part: Part, rows: np.ndarray) -> objective.EpisodeIndex:
 def _fingerprint(row, settings, switches, *others) -> str:
     """What makes two trainings the same one, its code included, so that no checkpoint of another is taken up."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")) + sorted(Path(encoders.__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
+    package = Path(__file__).parent.parent
+    for folder in ("methods", "encoders", "episodes", "."):
+        for file in sorted((package / folder).glob("*.py")):
+            digest.update(file.read_bytes())
     settled = [row.model_dump(), settings.model_dump(), switches.model_dump(), others]
     digest.update(json.dumps(settled, sort_keys=True).encode())
     return digest.hexdigest()

@@ -58,8 +58,9 @@ def fit(
 
     ``frames``: uint8 (n, 210, 160) on the device. ``rng(*names)`` gives the generator of that name. ``what`` names the
     training in errors. ``checkpoint`` is written at most every ``checkpoint_seconds``, holds the state after an epoch,
-    is taken up again if it has the same ``fingerprint``, and is removed at the end. Returns one row an epoch, the first
-    (epoch 0) being the untrained model's. `UserError` when the loss diverges or a part has fewer examples than a batch.
+    is taken up again if it has the same ``fingerprint``, and stays: who has written the weights removes it. Returns one row
+    an epoch, the first (epoch 0) being the untrained model's. `UserError` when the loss diverges or a part has fewer
+    examples than a batch.
     """
     device = frames.device
     objective.to(device, memory_format=torch.channels_last if settings.channels_last else torch.contiguous_format)
@@ -68,7 +69,10 @@ def fit(
     written = time.monotonic()
 
     def run(part: EpisodeIndex, name: str, learn: bool) -> dict[str, float]:
-        index = _batches(objective.draw(part, switches, rng("epoch", state.epoch, name)), settings.batch_size, what, name)
+        # Validation is the same batches every epoch, unless the protocol draws them anew (Q7).
+        fixed = not learn and name == "val" and switches.sampling == "permutation"
+        which = (name,) if fixed else ("epoch", state.epoch, name)
+        index = _batches(objective.draw(part, switches, rng(*which)), settings.batch_size, what, name)
         rows = torch.from_numpy(index).to(device)
         bar = tqdm(
             rows, desc=f"{what} epoch {state.epoch} {name}", unit="batch", leave=False, disable=None if progress else True
@@ -104,13 +108,12 @@ def fit(
             else:
                 state.stale += 1
         state.epoch += 1
-        if checkpoint is not None and time.monotonic() - written >= checkpoint_seconds:
+        last = state.epoch > settings.epochs or state.stale >= settings.patience
+        if checkpoint is not None and (last or time.monotonic() - written >= checkpoint_seconds):
             _save(checkpoint, fingerprint, objective, optimizer, state)
             written = time.monotonic()
     if switches.keep == "best":
         objective.encoder.load_state_dict(state.best)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     return state.history
 
 

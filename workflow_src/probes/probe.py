@@ -57,7 +57,8 @@ def probe(
             raise UserError(f"{method} reads features out of frames: name the file of its encoder's weights")
         with devices.acquire(config.device, settings.threads) as device:
             encoder, header = encoders.load(weights)
-            _same(weights, "game", header.get("game"), game)
+            for what, asked in {"game": game, "method": method}.items():
+                _same(weights, what, header.get(what), asked)
             features = _features(encoder, store, shared, device)
             parts = {name: linear.Features(features[name], labels[name], part.lengths) for name, part in shared.parts.items()}
             fitted = linear.fit(parts["train"], parts["val"], settings, switches, rng("fit"), device, names=kept)

@@ -125,12 +125,16 @@ def assign(
         fresh_stream = np.isin(starts, np.cumsum([0, *store.header["streams"]]))
         label_row[starts[~fresh_stream]] -= 1
         drop((store.end != GOES_ON) & (store.end != CUT_OFF), "terminal frame")
+    unit = store.game if switches.episode == "game" else store.episode
     if not switches.keep_unfinished:
-        drop(np.isin(store.episode, store.episode[store.end == CUT_OFF]), "unfinished episode")
+        cut = store.end == CUT_OFF
+        if switches.episode == "game":  # a stream that ends with the loss of a life has cut off a game, though no life
+            last = np.cumsum(store.header["streams"]) - 1
+            cut[last] = store.end[last] != GAME_OVER
+        drop(np.isin(unit, unit[cut]), "unfinished episode")
     lengths = np.bincount(store.episode[alive], minlength=len(starts))
     drop((lengths < switches.min_episode_frames)[store.episode], "short episode")
 
-    unit = store.game if switches.episode == "game" else store.episode
     units = np.unique(unit[alive])
     if len(units) < len(shares):
         need = frames_needed(store, unit, len(units), len(shares))
