@@ -127,7 +127,7 @@ def write_arrays(path: str | os.PathLike, kind: str, arrays: Mapping[str, np.nda
     safetensors orders several metadata keys at random, so everything stands as one JSON string under one key.
     """
     text = json.dumps(dict(header), sort_keys=True, allow_nan=False)
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: np.require(array, requirements="C") for name, array in arrays.items()}
     envelope = {"format": FORMAT, "header": text, "kind": kind, "sha256": _digest(arrays, text)}
     blob = safetensors.numpy.save(arrays, metadata={"workflow_src": json.dumps(envelope, sort_keys=True)})
     with atomic(path) as temporary:

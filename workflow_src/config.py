@@ -4,10 +4,13 @@ The model is closed and strict: an unknown key, a number out of range or a numbe
 full path and what would be allowed. ``Config.load`` is called before any job starts.
 """
 
+import ast
+import functools
 import hashlib
 import types
 import typing
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -122,6 +125,28 @@ class Protocol(Section):
     probes: ProbeProtocol
 
 
+# Quirk -> its switches as (section, name), by the mark that begins a switch's description; Q2's is the policy's.
+QUIRKS: dict[str, list[tuple[str, str]]] = {"Q2": [("policies", "noop")]}
+for _section, _field in Protocol.model_fields.items():
+    for _name, _switch in _field.annotation.model_fields.items():
+        QUIRKS.setdefault(_switch.description.partition(":")[0], []).append((_section, _name))
+QUIRKS = dict(sorted(QUIRKS.items(), key=lambda row: int(row[0][1:])))
+# Switches that no encoder's training sees.
+_PROBES_ONLY = {("splits", "entropy_of"), ("splits", "remove_pretrain_duplicates")} | {
+    ("probes", name) for name in ProbeProtocol.model_fields
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A protocol that differs from the ledger's base in one quirk."""
+
+    quirk: str  # such as Q5
+    protocol: str  # its name, such as paper-q5
+    row: Protocol
+    changed: set[tuple[str, str]]  # (section, switch)
+
+
 class Training(Section):
     """The one training loop."""
 
@@ -139,8 +164,13 @@ class Method(Section):
     """A row of ``methods``: one column of the tables."""
 
     kind: str = Field(description="the file in workflow_src/methods, or majority")
-    encoder: Literal["nature"] = "nature"
+    encoder: Literal["nature", "impala"] = "nature"
     feature_size: Positive = 256
+    frame_stack: Positive = Field(1, description="input frames: this one and those before it in its episode")
+    options: dict[str, Any] = Field(default_factory=dict, description="what the kind's file declares as OPTIONS")
+    module: str | None = Field(None, description="custom only: path/to/file.py:Class of a torch module")
+    kwargs: dict[str, Any] = Field(default_factory=dict, description="custom only: keyword arguments of the class")
+    weights: str | None = Field(None, description="custom only: its state, .safetensors or .pt")
     epochs: Positive | None = Field(None, description="instead of training.epochs")
     patience: Positive | None = Field(None, description="instead of training.patience")
     batch_size: Annotated[int, Field(ge=2)] | None = Field(None, description="instead of training.batch_size")
@@ -154,15 +184,59 @@ class Method(Section):
             raise ValueError(unknown("kind", kind, METHOD_KINDS))
         return kind
 
+    @pydantic.model_validator(mode="after")
+    def _of_its_kind(self) -> typing.Self:
+        defaults = declared(self.kind).get("OPTIONS", {})
+        for name, value in self.options.items():
+            if name not in defaults:
+                raise ValueError(f"options: {unknown('option', name, list(defaults) or ['none'])}")
+            number = float(value) if isinstance(defaults[name], float) and type(value) is int else value
+            if type(number) is not type(defaults[name]) or not number > 0:
+                kind = {int: "a whole number", float: "a number with a decimal point"}[type(defaults[name])]
+                raise ValueError(f"options.{name}: {value!r} is not {kind} above 0, such as {defaults[name]}")
+        if self.kind == "custom":
+            file, _, name = (self.module or "").rpartition(":")
+            if not file.endswith(".py") or not name.isidentifier():
+                raise ValueError(f"module: {self.module!r} names no class in a file; write path/to/file.py:Class")
+            if self.weights is not None and Path(self.weights).suffix not in WEIGHTS:
+                raise ValueError(
+                    f"weights: {self.weights!r} could run code when it is loaded; save the state_dict as {' or '.join(WEIGHTS)}"
+                )
+        elif self.module is not None or self.kwargs or self.weights is not None:
+            raise ValueError("module, kwargs and weights belong to kind custom; remove them or set kind: custom")
+        return self
+
     @property
     def has_encoder(self) -> bool:
         """Whether the method reads features out of frames; the majority baseline does not."""
         return self.kind != "majority"
 
     @property
-    def learns(self) -> bool:
-        """Whether frames are needed to make the encoder."""
-        return self.kind not in ("majority", "random-cnn")
+    def learns_from(self) -> Purpose | None:
+        """Whose frames are needed to make the encoder: the probe's, with their labels, where it is supervised."""
+        return declared(self.kind).get("LEARNS_FROM", "pretrain" if self.has_encoder else None)
+
+    @property
+    def decodes(self) -> int | None:
+        """How many frames after the given one its decoder shows, or None where it has no decoder."""
+        return declared(self.kind).get("DECODES")
+
+    @property
+    def settled_options(self) -> dict[str, Any]:
+        """The options of the kind, those of this row before the declared ones."""
+        return declared(self.kind).get("OPTIONS", {}) | self.options
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What a custom encoder is made of, relative to the run's directory: its module, and weights if any."""
+        found = {"module": self.module and self.module.rpartition(":")[0], "weights": self.weights}
+        return {name: Path(file).expanduser() for name, file in found.items() if file}
+
+    def readouts(self, probe: "Probe") -> list[str]:
+        """The probes its encoder is read out with; a supervised one brings its own."""
+        if self.kind == "majority":
+            return ["majority"]
+        return ["supervised"] if self.learns_from == "probe" else probe.kinds
 
     def training(self, default: Training) -> Training:
         """``default`` with what this row changes."""
@@ -171,17 +245,52 @@ class Method(Section):
         )
 
 
+WEIGHTS = (".safetensors", ".pt")  # what is read without running code from the file
 # A file in methods/ is a kind, so that a new method is one file and one row; what the files share is none.
-_SHARED = {"__init__", "objective", "train", "training"}
+_METHODS = Path(__file__).parent / "methods"
+_SHARED = {"__init__", "examples", "objective", "train", "training"}
+_DECLARED = ("OPTIONS", "LEARNS_FROM", "DECODES")
 METHOD_KINDS = (
     "majority",
-    *sorted(f.stem.replace("_", "-") for f in (Path(__file__).parent / "methods").glob("*.py") if f.stem not in _SHARED),
+    *sorted(f.stem.replace("_", "-") for f in _METHODS.glob("*.py") if f.stem not in _SHARED),
 )
 
 
-class Probe(Section):
-    """The linear probe."""
+@functools.cache
+def declared(kind: str) -> dict[str, Any]:
+    """What a kind's file declares as literals at its top: ``OPTIONS`` with their defaults, ``LEARNS_FROM``, ``DECODES``.
 
+    Read without importing the file, which would load torch: a configuration is checked before any job starts.
+    """
+    file = _METHODS / f"{kind.replace('-', '_')}.py"
+    if not file.exists():
+        return {}
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in _DECLARED
+    }
+
+
+ProbeKind = Literal["linear", "mlp", "observed", "logistic"]
+
+
+class Logistic(Section):
+    """scikit-learn's logistic regression on standardised features."""
+
+    C: Annotated[float, Field(gt=0)] = Field(description="inverse strength of the L2 penalty")
+    max_iter: Positive
+
+
+class Probe(Section):
+    """What is read out of frozen features, and how."""
+
+    kinds: Annotated[list[ProbeKind], Field(min_length=1)] = Field(
+        description="linear: the paper's; mlp: one hidden layer; observed: linear, of the classes seen in train; "
+        "logistic: scikit-learn's; the first is the one of the tables"
+    )
+    hidden: Positive = Field(description="units of mlp's hidden layer")
+    logistic: Logistic
     classes: Annotated[int, Field(ge=2, le=256)]
     epochs: Positive
     patience: Positive = Field(description="epochs without a better validation accuracy before a variable stops")
@@ -191,6 +300,14 @@ class Probe(Section):
     plateau_factor: Fraction
     min_lr: Annotated[float, Field(gt=0)]
     threads: Positive
+
+
+class Ledger(Section):
+    """What each quirk is worth: ``base`` with one quirk at a time set as in ``target``."""
+
+    base: Identifier
+    target: Identifier
+    methods: Annotated[list[Identifier], Field(min_length=1)]
 
 
 class Config(Section):
@@ -207,6 +324,7 @@ class Config(Section):
     training: Training
     methods: Annotated[dict[Identifier, Method], Field(min_length=1)]
     probe: Probe
+    ledger: Ledger | None = None
 
     @pydantic.field_validator("label_set")
     @classmethod
@@ -221,18 +339,78 @@ class Config(Section):
         for game in self.games:
             if game not in known:
                 raise ValueError(f"games: {unknown('game', game, known)}")
-        for name, values in (("games", self.games), ("seeds", self.seeds)):
+        for name, values in (("games", self.games), ("seeds", self.seeds), ("probe.kinds", self.probe.kinds)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: an entry stands twice; name each once")
         for purpose in PURPOSES:
             shares = getattr(self.splits, purpose).model_dump()
             if abs(sum(shares.values()) - 1) > 1e-9:
                 raise ValueError(f"splits.{purpose}: the shares {shares} do not add up to 1")
+        if self.ledger is not None:
+            for name in (self.ledger.base, self.ledger.target):
+                if name not in self.protocols:
+                    raise ValueError(f"ledger: {unknown('protocol', name, self.protocols)}")
+            for name in self.ledger.methods:
+                if name not in self.methods:
+                    raise ValueError(f"ledger.methods: {unknown('method', name, self.methods)}")
+            taken = {variant.protocol for variant in self.variants} & set(self.protocols)
+            if taken:
+                raise ValueError(f"protocols: {min(taken)} is the name of a row of the ledger; call it otherwise")
         return self
+
+    @functools.cached_property
+    def variants(self) -> "list[Variant]":
+        """The runs of the ledger: its base with one quirk corrected, for each quirk in which base and target differ."""
+        if self.ledger is None:
+            return []
+        base, target = self.protocols[self.ledger.base], self.protocols[self.ledger.target]
+        found = []
+        for quirk, switches in QUIRKS.items():
+            if quirk == "Q2":  # a switch of the policy, not of the protocol
+                if any(not policy.noop for policy in self.policies.values()):
+                    found.append(Variant(quirk, f"{self.ledger.base}-q2", base, {("policies", "noop")}))
+                continue
+            row, changed = base.model_dump(), set()
+            for section, switch in switches:
+                value = getattr(getattr(target, section), switch)
+                if row[section][switch] != value:
+                    row[section][switch] = value
+                    changed.add((section, switch))
+            if changed:
+                found.append(Variant(quirk, f"{self.ledger.base}-{quirk.lower()}", Protocol.model_validate(row), changed))
+        return found
+
+    def protocol(self, name: str) -> Protocol:
+        """The row of a protocol, of the ledger's too; `UserError` naming the known ones."""
+        rows = self.protocols | {variant.protocol: variant.row for variant in self.variants}
+        return rows[one_of("protocol", name, rows)]
+
+    def seeded_as(self, protocol: str) -> str:
+        """The protocol by whose name seeds are derived: the ledger compares runs that differ in one quirk and nothing else."""
+        return self.ledger.base if any(protocol == variant.protocol for variant in self.variants) else protocol
+
+    def trained_as(self, protocol: str, method: str) -> str:
+        """The protocol whose encoders are those of ``protocol``: the base's, where a quirk does not touch them."""
+        untouched = _PROBES_ONLY
+        if self.methods[method].learns_from == "probe":  # the probe's own split decides what it learns
+            untouched = {(section, switch) for section, switch in untouched if section == "probes"}
+        same = any(variant.protocol == protocol and variant.changed <= untouched for variant in self.variants)
+        return self.ledger.base if same else protocol
 
     def policy(self, name: str) -> Policy:
         """The row of a policy; `UserError` naming the known ones."""
-        return self.policies[one_of("policy", name, self.policies)]
+        rows = self.policies | {self._with_noop(known): row for known, row in self.policies.items() if not row.noop}
+        found = rows[one_of("policy", name, rows)]
+        return found if name in self.policies else found.model_copy(update={"noop": True})
+
+    def plays(self, policy: str, protocol: str) -> str:
+        """The policy whose frames a protocol is made of: ``policy``, but with no-ops where the ledger corrects Q2."""
+        of_q2 = any(variant.protocol == protocol and variant.quirk == "Q2" for variant in self.variants)
+        return self._with_noop(policy) if of_q2 and not self.policies[policy].noop else policy
+
+    @staticmethod
+    def _with_noop(policy: str) -> str:
+        return f"{policy}-q2"
 
     def game(self, name: str) -> str:
         """``name``, if the label set knows that game; `UserError` naming the known ones."""
@@ -242,15 +420,23 @@ class Config(Section):
         """This configuration, after checking that it knows what a job was asked to make."""
         self.game(game)
         self.policy(policy)
-        one_of("protocol", protocol, self.protocols)
+        self.protocol(protocol)
         if method is not None:
             one_of("method", method, self.methods)
         return self
 
     @classmethod
     def load(cls, path: str | Path) -> "Config":
-        """Read and check a configuration file; `UserError` in one line when anything is wrong."""
-        return cls.check(read_yaml(path), source=str(path))
+        """Read and check a configuration file; `UserError` in one line when anything is wrong.
+
+        The files of custom encoders are looked for too, from the file's own directory.
+        """
+        config = cls.check(read_yaml(path), source=str(path))
+        for name, row in config.methods.items():
+            for what, file in row.files.items():
+                if not (Path(path).parent / file).is_file():
+                    raise UserError(f"{path}: methods.{name}.{what}: there is no file {file}, seen from the run's directory")
+        return config
 
     @classmethod
     def check(cls, content: dict, source: str) -> "Config":

@@ -3,49 +3,61 @@
 Convolutions 1-32 (8, stride 4), 32-64 (4, stride 2), 64-128 (4, stride 2), 128-64 (3, stride 1), ReLU after each, then a
 linear map of 64 x 9 x 6 values to the representation, without ReLU. Orthogonal weights of gain sqrt(2), zero biases.
 The spatial losses use the third convolution's output: 128 channels at 11 x 8 places.
+
+The decoder mirrors it layer by layer. A transposed convolution gives the least size that the mirrored convolution would
+have come from; output padding makes up the rows and columns that this one had left over, so that a frame is exactly
+210x160. As in the 2019 code: ReLU after all layers but the last, a sigmoid after that, PyTorch's default linear map.
 """
 
-import math
 from functools import partial
 
 import torch
 from torch import nn
 
-LOCAL_CHANNELS = 128
+from workflow_src.encoders.base import Encoder, orthogonal, uniform
 
 
-class NatureCNN(nn.Module):
-    """Float frames in [0, 1], (N, 1, 210, 160) -> representation (N, feature_size)."""
+class NatureCNN(Encoder):
+    """Float frames in [0, 1], (N, channels, 210, 160) -> representation (N, feature_size)."""
 
     def __init__(self, feature_size: int, generator: torch.Generator, channels: int = 1):
-        super().__init__()
-        self.feature_size = feature_size
-        # PyTorch's own initial values would be drawn from its global generator, to be overwritten here.
-        conv, linear = partial(nn.utils.skip_init, nn.Conv2d), partial(nn.utils.skip_init, nn.Linear)
-        self.local = nn.Sequential(
+        conv = partial(orthogonal, nn.Conv2d, generator=generator)
+        local = nn.Sequential(
             conv(channels, 32, 8, stride=4),
             nn.ReLU(),
             conv(32, 64, 4, stride=2),
             nn.ReLU(),
-            conv(64, LOCAL_CHANNELS, 4, stride=2),
+            conv(64, 128, 4, stride=2),
             nn.ReLU(),
         )
-        self.head = nn.Sequential(
-            conv(LOCAL_CHANNELS, 64, 3),
+        head = nn.Sequential(
+            conv(128, 64, 3),
             nn.ReLU(),
             nn.Flatten(),
-            linear(64 * 9 * 6, feature_size),
+            orthogonal(nn.Linear, 64 * 9 * 6, feature_size, generator=generator),
         )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.orthogonal_(module.weight, math.sqrt(2), generator=generator)
-                nn.init.zeros_(module.bias)
+        super().__init__(local, head, local_channels=128)
 
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """The representation, (N, feature_size)."""
-        return self.head(self.local(frames))
 
-    def maps(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Local features (N, 128, 11, 8) and the representation (N, feature_size), in one pass."""
-        local = self.local(frames)
-        return local, self.head(local)
+class NatureDecoder(nn.Module):
+    """Representation (N, feature_size) -> frames in [0, 1], (N, channels, 210, 160) float32."""
+
+    def __init__(self, feature_size: int, generator: torch.Generator, channels: int = 1):
+        super().__init__()
+        conv = partial(orthogonal, nn.ConvTranspose2d, generator=generator)
+        self.layers = nn.Sequential(
+            uniform(nn.Linear, feature_size, 64 * 9 * 6, generator=generator),
+            nn.ReLU(),
+            nn.Unflatten(1, (64, 9, 6)),
+            conv(64, 128, 3),
+            nn.ReLU(),
+            conv(128, 64, 4, stride=2),
+            nn.ReLU(),
+            conv(64, 32, 4, stride=2, output_padding=1),
+            nn.ReLU(),
+            conv(32, channels, 8, stride=4, output_padding=(2, 0)),
+        )
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """The frames; the sigmoid in float32, since bfloat16 has no 256 steps between 0 and 1."""
+        return self.layers(z).float().sigmoid()

@@ -76,3 +76,22 @@ def draw(lengths: np.ndarray, how: Literal["replacement", "permutation"], rng: n
     episode = rng.integers(len(lengths), size=total)
     within = (rng.random(total) * lengths[episode]).astype(np.int64)
     return (np.cumsum(lengths) - lengths)[episode] + within
+
+
+def stack_rows(rows: np.ndarray, first: np.ndarray, stack: int) -> np.ndarray:
+    """Rows of the ``stack`` frames up to and including each of ``rows`` (n,): (n, stack), the newest last.
+
+    ``first`` (n,) is the first row of each one's episode, which stands in for what would be before it.
+    """
+    return np.maximum(rows[:, None] - np.arange(stack)[::-1], first[:, None])
+
+
+def load_stacks(store: FrameStore, rows: np.ndarray, stack: int) -> np.ndarray:
+    """The frames of ``rows`` (n,), ascending, and before each those of its episode: (n, stack, 210, 160) uint8.
+
+    An episode is one life, as stored, and whole: frames that a split dropped can stand in a stack.
+    """
+    first = np.searchsorted(store.episode, store.episode[rows])
+    wanted = stack_rows(rows, first, stack)
+    needed, where = np.unique(wanted, return_inverse=True)
+    return store.read(needed)[where.reshape(wanted.shape)]

@@ -3,6 +3,8 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +12,11 @@ from torch import nn
 
 from workflow_src import encoders
 from workflow_src.config import Method, MethodProtocol
+from workflow_src.encoders.base import uniform
 from workflow_src.episodes.dataset import draw
+
+# A linear map with PyTorch's default initial values: linear(inputs, outputs, generator=...).
+linear = partial(uniform, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -22,19 +28,37 @@ class EpisodeIndex:
 
 
 class Objective(nn.Module):
-    """Base of all methods. ``self.encoder`` is what is kept; everything else is thrown away after training."""
+    """Base of all methods. ``self.encoder`` is what probes read out; everything else are its heads.
+
+    A file may declare, as literals that the configuration reads without loading torch, ``OPTIONS`` (its settings with their
+    defaults), ``LEARNS_FROM`` (``"pretrain"``, which is the default, ``"probe"`` for frames with labels, or None) and, where
+    there is a decoder, ``DECODES`` (how many frames after the given one it shows).
+    """
 
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__()
-        self.encoder = encoders.build(settings.encoder, settings.feature_size, generator)
+        self.encoder = encoders.build(settings.encoder, settings.feature_size, generator, settings.frame_stack)
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """What the file of weights must say beside the row's settings, so that the encoder can be built again."""
+        return {}
 
     def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
         """Positions of the frames of one epoch's examples: int64 (examples, frames an example)."""
         raise TypeError(f"{type(self).__name__} learns nothing")
 
-    def forward(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The loss of a batch as named terms, whose sum is minimised; frames uint8 (B, frames an example, 210, 160)."""
+    def forward(self, frames: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        """The loss of a batch as named terms, whose sum is minimised.
+
+        ``frames``: uint8 (B, frames an example, frame_stack, 210, 160); ``labels``: int64 (B, frames an example, V), given
+        where the file says ``LEARNS_FROM = "probe"``.
+        """
         raise TypeError(f"{type(self).__name__} learns nothing")
+
+    def reconstruct(self, frames: torch.Tensor) -> torch.Tensor:
+        """What the decoder makes of frames (N, frame_stack, 210, 160) uint8: the same shape, float32 in [0, 1]."""
+        raise TypeError(f"{type(self).__name__} has no decoder")
 
 
 _REGISTRY: dict[str, type[Objective]] = {}
@@ -58,6 +82,12 @@ def find(kind: str) -> type[Objective]:
     return _REGISTRY[kind]
 
 
+def draw_frames(episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+    """Positions of single frames, int64 (frames, 1), for one epoch: every frame once, or as Q7 has it."""
+    flat = draw(episodes.lengths, switches.sampling, rng)
+    return (np.repeat(episodes.first - np.cumsum(episodes.lengths) + episodes.lengths, episodes.lengths)[flat] + flat)[:, None]
+
+
 def draw_pairs(episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
     """Positions of consecutive frames (t-1, t), int64 (pairs, 2), for one epoch.
 
@@ -74,12 +104,3 @@ def draw_pairs(episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.
     t = first[episode] + within
     t_minus_1 = np.where((within == 0) & switches.wrap_pairs, t + lengths[episode] - 1, t - 1)
     return np.stack([t_minus_1, t], axis=1)
-
-
-def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A linear map with PyTorch's default initial values, drawn from ``generator``."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
-    bound = inputs**-0.5
-    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
-    return layer

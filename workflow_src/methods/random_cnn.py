@@ -2,6 +2,8 @@
 
 from workflow_src.methods.objective import Objective, method
 
+LEARNS_FROM = None
+
 
 @method("random-cnn")
 class RandomCNN(Objective):

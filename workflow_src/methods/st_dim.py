@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from workflow_src import encoders
 from workflow_src.config import Method, MethodProtocol
-from workflow_src.encoders.nature import LOCAL_CHANNELS
+from workflow_src.encoders.base import Encoder
 from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs, linear, method
 
 
@@ -27,29 +27,34 @@ class STDIM(Objective):
 
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__(settings, generator)
-        self.global_local = linear(settings.feature_size, LOCAL_CHANNELS, generator)
-        self.local_local = linear(LOCAL_CHANNELS, LOCAL_CHANNELS, generator)
+        channels = self.encoder.local_channels
+        self.global_local = linear(settings.feature_size, channels, generator=generator)
+        self.local_local = linear(channels, channels, generator=generator)
 
     def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
         """Pairs (t-1, t)."""
         return draw_pairs(episodes, switches, rng)
 
-    def forward(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The two losses of a batch of pairs, uint8 (B, 2, 210, 160), x_tm1 first."""
-        # Time first, so that each of the two halves is one contiguous block.
-        local, z = self.encoder.maps(encoders.scale(frames.transpose(0, 1).flatten(0, 1)))
+    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+        """The two losses of a batch of pairs, uint8 (B, 2, C, 210, 160), x_tm1 first."""
+        local, z = features(self.encoder, frames)
+        (c_tm1, c_t), (_, z_t) = local, z
         with torch.autocast(frames.device.type, enabled=False):
-            c_tm1, c_t = places(local).chunk(2, dim=1)
-            _, z_t = z.float().chunk(2)
             return {
                 "global_local": info_nce(self.global_local(z_t).expand(len(c_t), -1, -1), c_tm1),
                 "local_local": info_nce(self.local_local(c_t), c_tm1),
             }
 
 
-def places(local: torch.Tensor) -> torch.Tensor:
-    """Local features (N, C, H, W) as float32 (H * W, N, C): one matrix a place."""
-    return local.float().flatten(2).permute(2, 0, 1).contiguous()
+def features(encoder: Encoder, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Local features (k, places, B, channels) and representations (k, B, d), float32, of the k frames of B examples.
+
+    ``frames``: uint8 (B, k, C, 210, 160). One pass for all of them, time first, so that each frame's are one block.
+    """
+    k = frames.shape[1]
+    local, z = encoder.maps(encoders.scale(frames.transpose(0, 1).flatten(0, 1)))
+    local = local.float().flatten(2).unflatten(0, (k, -1)).permute(0, 3, 1, 2).contiguous()
+    return local, z.float().unflatten(0, (k, -1))
 
 
 def info_nce(predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pandas as pd
 import torch
 
 from workflow_src import artifacts, devices, encoders, seeds
-from workflow_src.config import Config
+from workflow_src.ari import labels as ari_labels
+from workflow_src.config import Config, Method
 from workflow_src.episodes.dataset import Part, check_pair, load_frames, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
@@ -38,28 +40,35 @@ def train(
     """
     artifacts.check_writable(out, history, *([checkpoint] if checkpoint else []))
     row = config.methods[method]
-    settings, switches = row.training(config.training), config.protocols[protocol].methods
-    names = (game, "encoders", policy, protocol, method)
+    settings, switches = row.training(config.training), config.protocol(protocol).methods
+    names = (game, "encoders", policy, config.seeded_as(protocol), method)
     generator = torch.Generator().manual_seed(seeds.derive(seed, *names, "weights"))
     rows: list[dict[str, float]] = []
-    with devices.acquire(config.device if row.learns else "cpu", settings.threads) as device:
-        model = objective.find(row.kind)(row, generator)
-        if row.learns:
+    with devices.acquire(config.device if row.learns_from else "cpu", settings.threads) as device:
+        if row.learns_from is None:
+            model = objective.find(row.kind)(row, generator)
+        else:
             if frames is None or split is None:
                 raise UserError(f"{method} learns from frames: name the files of its frames and their split")
-            tensor, train_index, val_index, source = _load(frames, split, game)
+            data = _load(config, row, frames, split, game)
+            supervision = {"variables": data.variables, "classes": config.probe.classes} if data.variables else {}
+            model = objective.find(row.kind)(row, generator, **supervision)
             rows = training.fit(
                 model,
-                tensor.to(device),
-                train_index,
-                val_index,
+                data.frames.to(device),
+                data.train,
+                data.val,
                 settings,
                 switches,
                 lambda *name: seeds.generator(seed, *names, *name),
                 what=f"{method} on {game}",
+                labels=None if data.labels is None else data.labels.to(device),
+                stack=row.frame_stack,
                 checkpoint=checkpoint,
                 checkpoint_seconds=checkpoint_seconds,
-                fingerprint=_fingerprint(row, settings, switches, seed, *names, source, torch.__version__, device.type),
+                fingerprint=_fingerprint(
+                    row, settings, switches, seed, *names, data.source, model.header, torch.__version__, device.type
+                ),
                 progress=progress,
             )
     header = {
@@ -70,28 +79,54 @@ def train(
         "seed": seed,
         "encoder": row.encoder,
         "feature_size": row.feature_size,
+        "frame_stack": row.frame_stack,
     }
     history_text = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch"]).to_csv(index=False, lineterminator="\n")
     artifacts.write_text(history, history_text)
-    encoders.save(out, model.encoder, header)
+    heads = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("encoder.")}
+    encoders.save(out, model.encoder, header | model.header, heads)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
 
 
-def _load(
-    frames: Path, split: Path, game: str
-) -> tuple[torch.Tensor, objective.EpisodeIndex, objective.EpisodeIndex, dict[str, str]]:
-    """The frames of train and validation as one tensor, and where each part's episodes stand in it."""
+@dataclass(frozen=True)
+class _Data:
+    """What a method learns from: train's and validation's frames as one tensor, and where each part's episodes stand."""
+
+    frames: torch.Tensor  # uint8 (n, 210, 160)
+    train: objective.EpisodeIndex
+    val: objective.EpisodeIndex
+    labels: torch.Tensor | None  # int64 (n, V), where it is supervised
+    variables: list[str]  # of the columns of labels
+    source: dict[str, str]  # checksums of the files
+
+
+def _load(config: Config, row: Method, frames: Path, split: Path, game: str) -> _Data:
+    """The data of ``row``; `UserError` for files of another game, purpose or label set."""
     store, shared = FrameStore.open(frames), read_split(split)
     check_pair(store, shared)
-    if shared.header["purpose"] != "pretrain":
-        raise UserError(f"{split} is of the {shared.header['purpose']}'s frames: encoders learn from pretrain's")
+    if shared.header["purpose"] != row.learns_from:
+        raise UserError(f"{split} is of the {shared.header['purpose']}'s frames: {row.kind} learns from {row.learns_from}'s")
     if store.header["game"] != game:
         raise UserError(f"{frames} holds {store.header['game']}, not {game}: name the right file")
-    parts = shared.parts["train"], shared.parts["val"]
+    parts = [shared.parts[name] for name in ("train", "val")]
     rows = np.sort(np.concatenate([part.rows for part in parts]))
-    source = {"frames": store.sha256, "split": hashlib.sha256(split.read_bytes()).hexdigest()}
-    return torch.from_numpy(load_frames(store, rows)), *(_index(part, rows) for part in parts), source
+    labels, variables = None, [name for name, variable in shared.variables.items() if variable["kept"]]
+    if variables:
+        if shared.header["label_set"] != config.label_set:
+            raise UserError(
+                f"{split} is of label set {shared.header['label_set']}, not {config.label_set}: make the split again"
+            )
+        known = list(ari_labels.variables(config.label_set, game))
+        label_rows = np.empty_like(rows)
+        for part in parts:
+            label_rows[np.searchsorted(rows, part.rows)] = part.label_rows
+        values = ari_labels.labels(store.ram[label_rows], config.label_set, game)[:, [known.index(name) for name in variables]]
+        if values.max() >= config.probe.classes:
+            raise UserError(f"a label is {values.max()}, no class of {config.probe.classes}: set probe.classes to 256")
+        labels = torch.from_numpy(values.astype(np.int64))
+    source = {"frames": store.sha256, "split": hashlib.sha256(split.read_bytes()).hexdigest(), "labels": config.label_set}
+    return _Data(torch.from_numpy(load_frames(store, rows)), *(_index(part, rows) for part in parts), labels, variables, source)
 
 
 def _index(part: Part, rows: np.ndarray) -> objective.EpisodeIndex:

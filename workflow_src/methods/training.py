@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from workflow_src import artifacts
+from workflow_src import artifacts, encoders
 from workflow_src.config import MethodProtocol, Training
+from workflow_src.episodes.dataset import stack_rows
 from workflow_src.errors import UserError
 from workflow_src.methods.objective import EpisodeIndex, Objective
 
@@ -35,7 +36,7 @@ class Progress:
     epoch: int = 0  # the next one
     stale: int = 0  # epochs since the best validation loss
     best_loss: float = math.inf
-    best: dict[str, torch.Tensor] = field(default_factory=dict)  # the encoder's weights at that loss
+    best: dict[str, torch.Tensor] = field(default_factory=dict)  # the weights at that loss
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -49,21 +50,26 @@ def fit(
     rng: Callable[..., np.random.Generator],
     *,
     what: str,
+    labels: torch.Tensor | None = None,
+    stack: int = 1,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 20.0,
     fingerprint: str = "",
     progress: bool = True,
 ) -> list[dict[str, float]]:
-    """Train ``objective`` in place; its encoder ends with the weights that ``switches.keep`` asks for.
+    """Train ``objective`` in place; it ends with the weights that ``switches.keep`` asks for.
 
-    ``frames``: uint8 (n, 210, 160) on the device. ``rng(*names)`` gives the generator of that name. ``what`` names the
-    training in errors. ``checkpoint`` is written at most every ``checkpoint_seconds``, holds the state after an epoch,
-    is taken up again if it has the same ``fingerprint``, and stays: who has written the weights removes it. Returns one row
-    an epoch, the first (epoch 0) being the untrained model's. `UserError` when the loss diverges or a part has fewer
+    ``frames``: uint8 (n, 210, 160) on the device, ``labels``: int64 (n, V) there, of what is supervised. An example's frame is
+    itself and those before it in its episode, ``stack`` in all. ``rng(*names)`` gives the generator of that name. ``what``
+    names the training in errors. ``checkpoint`` is written at most every ``checkpoint_seconds``, holds the state after an
+    epoch, is taken up again if it has the same ``fingerprint``, and stays: who has written the weights removes it. Returns
+    one row an epoch, the first (epoch 0) being the untrained model's. `UserError` when the loss diverges or a part has fewer
     examples than a batch.
     """
     device = frames.device
-    objective.to(device, memory_format=torch.channels_last if settings.channels_last else torch.contiguous_format)
+    objective.to(device)
+    if settings.channels_last:
+        encoders.channels_last(objective)
     optimizer = torch.optim.Adam(objective.parameters(), lr=settings.lr, eps=settings.eps, fused=True)
     state = _resume(checkpoint, fingerprint, objective, optimizer) or Progress()
     written = time.monotonic()
@@ -73,7 +79,9 @@ def fit(
         fixed = not learn and name == "val" and switches.sampling == "permutation"
         which = (name,) if fixed else ("epoch", state.epoch, name)
         index = _batches(objective.draw(part, switches, rng(*which)), settings.batch_size, what, name)
-        rows = torch.from_numpy(index).to(device)
+        first = part.first[np.searchsorted(part.first, index, side="right") - 1]
+        stacks = stack_rows(index.ravel(), first.ravel(), stack).reshape(*index.shape, stack)
+        rows = torch.from_numpy(stacks).to(device)
         bar = tqdm(
             rows, desc=f"{what} epoch {state.epoch} {name}", unit="batch", leave=False, disable=None if progress else True
         )
@@ -82,7 +90,7 @@ def fit(
         with torch.set_grad_enabled(learn):
             for batch in bar:
                 with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-                    terms = objective(frames[batch])
+                    terms = objective(frames[batch], None if labels is None else labels[batch[..., -1]])
                 loss = torch.stack(list(terms.values()))
                 if learn:
                     optimizer.zero_grad(set_to_none=True)
@@ -104,7 +112,7 @@ def fit(
         if state.epoch > 0:
             if row["val_loss"] < state.best_loss:
                 state.best_loss, state.stale = row["val_loss"], 0
-                state.best = {name: tensor.detach().clone() for name, tensor in objective.encoder.state_dict().items()}
+                state.best = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
             else:
                 state.stale += 1
         state.epoch += 1
@@ -113,7 +121,7 @@ def fit(
             _save(checkpoint, fingerprint, objective, optimizer, state)
             written = time.monotonic()
     if switches.keep == "best":
-        objective.encoder.load_state_dict(state.best)
+        objective.load_state_dict(state.best)
     return state.history
 
 

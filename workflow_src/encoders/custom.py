@@ -1,0 +1,90 @@
+"""Encoders of one's own: a torch module from any Python file, with weights that are read without running code.
+
+The file is imported, so it is trusted as any program one runs; the weights are not: safetensors, or a file of torch that
+holds tensors and nothing else.
+"""
+
+import hashlib
+import importlib.util
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from workflow_src.errors import DamagedFile, UserError, explained
+
+
+def make(file: str | Path, name: str, kwargs: Mapping[str, Any], seed: int) -> nn.Module:
+    """An instance of the class ``name`` in ``file``; what it draws at random follows from ``seed``."""
+    path = Path(file).expanduser()
+    with explained("read", path):
+        path.open("rb").close()
+    specification = importlib.util.spec_from_file_location(f"custom_{path.stem}", path)
+    module = importlib.util.module_from_spec(specification)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            specification.loader.exec_module(module)
+            encoder = getattr(module, name)(**kwargs)
+        except Exception as error:
+            raise UserError(f"{path}:{name}({_call(kwargs)}) cannot be made: {_said(error)}; mend the file") from error
+    if not isinstance(encoder, nn.Module):
+        raise UserError(f"{path}:{name} gives a {type(encoder).__name__}, not a torch.nn.Module: derive the class from it")
+    return encoder
+
+
+def load_weights(encoder: nn.Module, file: str | Path) -> None:
+    """Fill ``encoder`` with the state stored in ``file``, every entry of it and no other."""
+    path = Path(file).expanduser()
+    with explained("read", path):
+        try:
+            if path.suffix == ".safetensors":
+                state = safetensors.torch.load_file(path)
+            else:
+                state = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise UserError(
+                f"{path} holds more than tensors, which could run code when it is loaded: save the state_dict alone"
+            ) from error
+        except (safetensors.SafetensorError, RuntimeError, EOFError) as error:
+            raise DamagedFile(f"{path} is damaged ({_said(error)}): save the weights again") from error
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(f"{path} holds no state_dict: save that of the encoder, with torch.save or safetensors")
+    try:
+        encoder.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"{path} does not fit {type(encoder).__name__}: {_said(error)}") from error
+
+
+@torch.no_grad()
+def feature_size(encoder: nn.Module, channels: int, what: str) -> int:
+    """The d of an encoder that maps float frames (N, channels, 210, 160) to (N, d), found by trying."""
+    try:
+        found = encoder.eval()(torch.zeros(2, channels, 210, 160))
+    except Exception as error:
+        raise UserError(f"{what} fails on float frames (2, {channels}, 210, 160): {_said(error)}; mend its forward") from error
+    shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != 2:
+        raise UserError(f"{what} gives {shape} for 2 frames, not (2, d): flatten its output")
+    return found.shape[1]
+
+
+def sha256(file: str | Path) -> str:
+    """The checksum of a file of code."""
+    with explained("read", file):
+        return hashlib.sha256(Path(file).expanduser().read_bytes()).hexdigest()
+
+
+def _call(kwargs: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in kwargs.items())
+
+
+def _said(error: Exception) -> str:
+    """An error of somebody else's code in one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300]

@@ -1,0 +1,65 @@
+"""Where the artifacts of a run lie, relative to its directory: the one place that knows their paths."""
+
+from workflow_src.config import PURPOSES, Config
+
+EPISODE = "results/episodes/{policy}/{purpose}/{game}-s{seed}.b2nd"
+SPLIT = "results/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.safetensors"
+ENCODER = "results/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors"
+HISTORY = "results/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.csv"
+EXAMPLES = "results/examples/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors"
+PROBE = "results/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.json"
+SCORES = "results/scores.csv"
+LEDGER = "results/ledger.csv"
+RECONSTRUCTIONS = "results/figures/reconstructions/{game}"
+
+
+def _each(config: Config, protocols: list[str]) -> list[dict[str, str | int]]:
+    """The names of one game of one run, for every policy, protocol, game and seed, in the order of the configuration."""
+    axes = [(p, q, g, s) for p in config.policies for q in protocols for g in config.games for s in config.seeds]
+    return [dict(zip(("policy", "protocol", "game", "seed"), names, strict=True)) for names in axes]
+
+
+def episodes(config: Config) -> list[str]:
+    """Files of frames."""
+    rows = [(p, u, g, s) for p in config.policies for u in PURPOSES for g in config.games for s in config.seeds]
+    return [EPISODE.format(policy=p, purpose=u, game=g, seed=s) for p, u, g, s in rows]
+
+
+def splits(config: Config) -> list[str]:
+    """Files of splits."""
+    return [SPLIT.format(purpose=purpose, **names) for names in _each(config, list(config.protocols)) for purpose in PURPOSES]
+
+
+def encoders(config: Config, template: str = ENCODER) -> list[str]:
+    """Files of weights, or of histories, of every method that has an encoder."""
+    methods = [name for name, row in config.methods.items() if row.has_encoder]
+    return [template.format(method=method, **names) for method in methods for names in _each(config, list(config.protocols))]
+
+
+def probes(config: Config) -> list[str]:
+    """Files of scores: every method and every way it is read out."""
+    return [
+        PROBE.format(method=method, probe=probe, **names)
+        for method, row in config.methods.items()
+        for probe in row.readouts(config.probe)
+        for names in _each(config, list(config.protocols))
+    ]
+
+
+def ledger(config: Config) -> list[str]:
+    """Files of scores that the ledger compares: its base and each variant, read out as the tables are."""
+    if config.ledger is None:
+        return []
+    protocols = [config.ledger.base, *(variant.protocol for variant in config.variants)]
+    return [
+        PROBE.format(method=method, probe=config.methods[method].readouts(config.probe)[0], **names)
+        for method in config.ledger.methods
+        for names in _each(config, protocols)
+    ]
+
+
+def examples(config: Config, game: str) -> list[str]:
+    """Files of what decoders make of a game's frames: the first policy, protocol and seed stand for all."""
+    names = {"policy": next(iter(config.policies)), "protocol": next(iter(config.protocols)), "seed": config.seeds[0]}
+    methods = [name for name, row in config.methods.items() if row.decodes is not None]
+    return [EXAMPLES.format(method=method, game=game, **names) for method in methods]

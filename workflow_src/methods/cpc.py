@@ -1,0 +1,111 @@
+"""CPC: contrastive predictive coding (van den Oord et al. 2018, arXiv 1807.03748; arXiv 1906.08226, section 5.1).
+
+A GRU reads sequences of representations; from its state at t a linear map for each horizon k predicts z_{t+k}. InfoNCE for
+each horizon, the negatives being the targets of that horizon at all times of all sequences in the batch; summed over the
+horizons 1, 5, 9, ... As in the 2019 code: sequences of 100, a GRU of 2 layers of 256, Adam's eps 1e-8, as many sequences an
+epoch as there are episodes long enough, times their length.
+
+All horizons are one batched product with the same targets. Its scores are many (341 million for 64 sequences of 100), so
+rows are taken in chunks of at most `_SCORES` scores, 128 MB in float32, which are made again for the gradient: memory beside
+the encoder's is three chunks and the predictions (166 MB), however long the batch.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from workflow_src import encoders
+from workflow_src.config import Method, MethodProtocol
+from workflow_src.errors import UserError
+from workflow_src.methods.objective import EpisodeIndex, Objective, linear, method
+
+OPTIONS = {"sequence_length": 100, "horizon_step": 4, "gru_size": 256, "gru_layers": 2}
+_SCORES = 2**25
+
+
+@method("cpc")
+class CPC(Objective):
+    """Predictions of the representations to come."""
+
+    def __init__(self, settings: Method, generator: torch.Generator):
+        super().__init__(settings, generator)
+        options = settings.settled_options
+        self.length = options["sequence_length"]
+        if self.length < 2:
+            raise UserError("cpc: options.sequence_length is 1, and there would be nothing to predict: set it to 2 or more")
+        self.horizons = torch.arange(1, self.length, options["horizon_step"])
+        # The GRU has no way to be made without initial values of its own.
+        with torch.random.fork_rng(devices=[]):
+            self.gru = nn.GRU(settings.feature_size, options["gru_size"], options["gru_layers"])
+        for parameter in self.gru.parameters():
+            nn.init.uniform_(parameter, -(options["gru_size"] ** -0.5), options["gru_size"] ** -0.5, generator=generator)
+        self.predict = linear(options["gru_size"], len(self.horizons) * settings.feature_size, generator=generator)
+
+    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+        """Sequences, int64 (sequences, length), each within one episode.
+
+        2019: episodes alike, however long, with replacement (Q7). As it should be: all places where a sequence can begin
+        alike, none twice.
+        """
+        long = episodes.lengths >= self.length
+        first, places = episodes.first[long], episodes.lengths[long] - self.length + 1
+        if not long.any():
+            raise UserError(
+                f"cpc: no episode has {self.length} frames, the longest {episodes.lengths.max()}: "
+                "collect more frames or lower options.sequence_length"
+            )
+        number = len(first) * self.length
+        if switches.sampling == "replacement":
+            episode = rng.integers(len(first), size=number)
+            start = first[episode] + (rng.random(number) * places[episode]).astype(np.int64)
+        else:
+            start = (np.repeat(first - np.cumsum(places) + places, places) + np.arange(places.sum()))[
+                rng.permutation(places.sum())[:number]
+            ]
+        return start[:, None] + np.arange(self.length)
+
+    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+        """The loss of a batch of sequences, uint8 (B, length, C, 210, 160)."""
+        # Time first, so that the targets of a horizon are one block.
+        z = self.encoder(encoders.scale(frames.transpose(0, 1).flatten(0, 1)))
+        with torch.autocast(frames.device.type, enabled=False):
+            z = z.float().unflatten(0, (self.length, -1))
+            predictions = self.predict(self.gru(z)[0]).unflatten(-1, (len(self.horizons), -1))
+            return {"info_nce": info_nce(predictions, z, self.horizons)}
+
+
+def info_nce(predictions: torch.Tensor, z: torch.Tensor, horizons: torch.Tensor) -> torch.Tensor:
+    """Sum over the K ``horizons`` of the InfoNCE of predictions (L, B, K, d) of z (L, B, d), mean over times and batch.
+
+    Row (t, b) of horizon k is positive with z_{t+k, b} and negative with all other z of times k to L - 1.
+    """
+    length, batch = z.shape[:2]
+    now = torch.arange(length)
+    ahead = (now + horizons[:, None]) < length  # (K, L): a prediction whose target is in the sequence
+    k, t = horizons[:, None].expand_as(ahead)[ahead], now.expand_as(ahead)[ahead]
+    which, times = (index.to(z.device) for index in ahead.nonzero(as_tuple=True))
+    rows = predictions.permute(2, 0, 1, 3)[which, times]  # (rows, B, d), ordered by horizon
+    weight = 1 / (batch * (length - k))
+    size = max(1, _SCORES // (batch * batch * length))
+    loss = z.new_zeros(())
+    for chunk in torch.arange(len(k)).split(size):
+        first = int(k[chunk[0]])  # the least horizon of the chunk: no earlier z is a target
+        positive = (t + k)[chunk] - first
+        early = torch.arange(first, length) < k[chunk, None]  # (rows, times): targets of lesser horizons only
+        constants = (c.to(z.device) for c in (positive, early, weight[chunk]))
+        piece = rows[chunk[0] : chunk[-1] + 1]
+        loss = loss + checkpoint(_chunk, piece, z[first:], *constants, use_reentrant=False, preserve_rng_state=False)
+    return loss
+
+
+def _chunk(
+    rows: torch.Tensor, z: torch.Tensor, positive: torch.Tensor, early: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """Weighted cross entropy of rows (m, B, d) with targets z (T, B, d); positive (m,) times, early (m, T), weight (m,)."""
+    batch = z.shape[1]
+    scores = (rows.flatten(0, 1) @ z.flatten(0, 1).T).view(len(rows), batch, len(z), batch)
+    scores = scores.masked_fill(early[:, None, :, None], -torch.inf).flatten(0, 1).flatten(1)
+    target = (positive[:, None] * batch + torch.arange(batch, device=z.device)).flatten()
+    return (F.cross_entropy(scores, target, reduction="none").view(len(rows), batch).sum(1) * weight).sum()

@@ -1,0 +1,41 @@
+"""Custom: an encoder of one's own, from a Python file, as it is or with weights of one's own; nothing is learned here.
+
+The row names the class (``module: path/to/file.py:Class``), its ``kwargs`` and its ``weights``. The step tries the encoder
+on two frames, which tells the feature size, and stores its state beside the checksum of its file.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from workflow_src.config import Method
+from workflow_src.encoders import CUSTOM, custom
+from workflow_src.methods.objective import Objective, method
+
+LEARNS_FROM = None
+
+
+@method("custom")
+class Custom(Objective):
+    """Somebody else's encoder."""
+
+    def __init__(self, settings: Method, generator: torch.Generator):
+        nn.Module.__init__(self)
+        file, _, name = settings.module.rpartition(":")
+        self.encoder = custom.make(file, name, settings.kwargs, generator.initial_seed())
+        if settings.weights is not None:
+            custom.load_weights(self.encoder, settings.weights)
+        self._header = {
+            "encoder": CUSTOM,
+            "feature_size": custom.feature_size(self.encoder, settings.frame_stack, settings.module),
+            "module": file,
+            "module_sha256": custom.sha256(file),
+            "class": name,
+            "kwargs": settings.kwargs,
+        }
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """How to make the module again."""
+        return self._header

@@ -1,0 +1,27 @@
+"""Global-local T-DIM: ST-DIM without its local-local term (arXiv 1906.08226, section 5.3, ablations)."""
+
+import numpy as np
+import torch
+
+from workflow_src.config import Method, MethodProtocol
+from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs, linear, method
+from workflow_src.methods.st_dim import features, info_nce
+
+
+@method("global-local-t-dim")
+class GlobalLocalTDIM(Objective):
+    """W_g z_t against each local feature of x_tm1, and nothing else."""
+
+    def __init__(self, settings: Method, generator: torch.Generator):
+        super().__init__(settings, generator)
+        self.global_local = linear(settings.feature_size, self.encoder.local_channels, generator=generator)
+
+    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+        """Pairs (t-1, t)."""
+        return draw_pairs(episodes, switches, rng)
+
+    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+        """The loss of a batch of pairs, uint8 (B, 2, C, 210, 160), x_tm1 first."""
+        (c_tm1, _), (_, z_t) = features(self.encoder, frames)
+        with torch.autocast(frames.device.type, enabled=False):
+            return {"global_local": info_nce(self.global_local(z_t).expand(len(c_tm1), -1, -1), c_tm1)}

@@ -1,0 +1,50 @@
+"""Supervised: encoder and linear probe trained end to end, one whole encoder per variable (arXiv 1906.08226, section 5.1).
+
+Learns from the probe's frames and labels. All variables are trained at once, as one stack (`encoders.classifier`): none has
+a weight in common with another, so the sum of their losses trains each as if it were alone. Ours: early stopping looks at
+that sum, where the 2019 code stopped each variable by its own validation accuracy and lowered its learning rate as a
+probe's.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from workflow_src import encoders
+from workflow_src.config import Method, MethodProtocol
+from workflow_src.encoders import Classifier
+from workflow_src.methods.objective import EpisodeIndex, Objective, draw_frames, method
+
+LEARNS_FROM = "probe"
+
+
+@method("supervised")
+class Supervised(Objective):
+    """One encoder and one linear classifier for each of the named variables."""
+
+    classifier = Classifier
+
+    def __init__(self, settings: Method, generator: torch.Generator, variables: list[str], classes: int):
+        nn.Module.__init__(self)
+        self.variables, self.classes = variables, classes
+        build = partial(encoders.build, settings.encoder, settings.feature_size, generator, settings.frame_stack)
+        self.encoder = self.classifier(build, len(variables), classes, generator)
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """Which variables the scores are of."""
+        return {"variables": self.variables, "classes": self.classes, "shared": self.classifier is not Classifier}
+
+    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+        """Single frames."""
+        return draw_frames(episodes, switches, rng)
+
+    def forward(self, frames: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Cross entropy of each variable; frames uint8 (B, 1, C, 210, 160), labels int64 (B, 1, V)."""
+        scores = self.encoder(encoders.scale(frames.squeeze(1))).float()
+        losses = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="none")
+        return dict(zip(self.variables, losses.view(len(frames), -1).mean(0), strict=True))

@@ -1,0 +1,14 @@
+"""Supervised-shared: `supervised` with one encoder for all variables, each with its own linear classifier. Not in the paper."""
+
+from workflow_src.encoders import SharedClassifier
+from workflow_src.methods.objective import method
+from workflow_src.methods.supervised import Supervised
+
+LEARNS_FROM = "probe"
+
+
+@method("supervised-shared")
+class SupervisedShared(Supervised):
+    """One encoder and a linear classifier for each of the named variables."""
+
+    classifier = SharedClassifier
