@@ -8,19 +8,33 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from workflow_src import artifacts, encoders
 from workflow_src.ari.labels import CATEGORIES, variables
-from workflow_src.config import Config, Probe, ProbeProtocol
+from workflow_src.config import Config, Logistic, Probe, ProbeProtocol
 from workflow_src.episodes import dataset
 from workflow_src.errors import UserError
-from workflow_src.probes import linear, metrics, probe
+from workflow_src.probes import fitting, linear, logistic, metrics, mlp, probe
 from workflow_src.probes.majority import majority
 
 CPU = torch.device("cpu")
 SETTINGS = Probe(
-    classes=8, epochs=3, patience=15, batch_size=16, eps=1e-5, plateau_patience=5, plateau_factor=0.2, min_lr=1e-5, threads=1
+    kinds=["linear", "mlp", "observed", "logistic"],
+    hidden=7,
+    logistic=Logistic(C=0.5, max_iter=500),
+    classes=8,
+    epochs=3,
+    patience=15,
+    batch_size=16,
+    eps=1e-5,
+    plateau_patience=5,
+    plateau_factor=0.2,
+    min_lr=1e-5,
+    threads=1,
 )
 
 
@@ -58,8 +72,19 @@ def separable(n, seed, width=12):
     return linear.Features(values, labels, np.array([n // 2, n - n // 2]))
 
 
-def fit(train, val, settings=SETTINGS, switches=None, seed=0):
-    return linear.fit(train, val, settings, switches or quirks(), np.random.default_rng(seed), CPU)
+def exclusive(n, seed, width=6):
+    """First variable: whether two features are of one sign, which no linear classifier finds; second: the sign of a third."""
+    values = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
+    above = values > 0
+    return linear.Features(values, np.stack([above[:, 0] ^ above[:, 1], above[:, 2]], axis=1).astype(np.uint8), np.array([n]))
+
+
+def fit(train, val, settings=SETTINGS, switches=None, seed=0, kind=linear, **how):
+    return kind.fit(train, val, settings, switches or quirks(), np.random.default_rng(seed), CPU, **how)
+
+
+def accuracy(probes, test):
+    return metrics.scores(test.labels, probes.predict(test.values))["accuracy"]
 
 
 # Metrics
@@ -94,6 +119,8 @@ def test_summary_of_categories_a_member_of_one_and_an_outsider():
     )
     assert found["mean_over_categories"] == pytest.approx({"f1": 1.9 / 3, "accuracy": 0.95 / 3})
     assert found["mean_over_variables"] == pytest.approx({"f1": 0.6, "accuracy": 0.3})
+    # Small objects have 2 variables, the display 1, misc 2: num_lives_direction counts twice, tile_color not at all.
+    assert found["mean_weighted"] == pytest.approx({"f1": (2 * 0.3 + 0.9 + 2 * 0.7) / 5, "accuracy": 1.45 / 5})
     assert all(type(value) is float for row in found["categories"].values() for value in row.values())
 
 
@@ -126,10 +153,40 @@ class EarlyStopping:
         return better
 
 
-def plain(train, val, settings, switches, rng):
-    """What `linear.fit` does, one variable after the other: weights, biases, and (accuracy, learning rate) an epoch."""
-    width, count, size = train.values.shape[1], train.labels.shape[1], settings.batch_size
-    weight, bias = linear.initial(count, settings.classes, width, rng)
+class Masked(torch.nn.Module):
+    """A linear classifier of the classes in ``seen``, bool (classes,)."""
+
+    def __init__(self, d, seen):
+        super().__init__()
+        self.layer, self.seen = torch.nn.Linear(d, len(seen)), seen
+
+    def forward(self, x):
+        return self.layer(x).masked_fill(~self.seen, -torch.inf)
+
+
+def modules(train, settings, rng, kind="linear"):
+    """One module a variable, with the weights that the stack of ``kind`` draws."""
+    variables, d = train.labels.shape[1], train.values.shape[1]
+    sizes = [(d, settings.hidden), (settings.hidden, settings.classes)] if kind == "mlp" else [(d, settings.classes)]
+    weights = [tensor for inputs, units in sizes for tensor in fitting.initial(variables, units, inputs, rng)]
+    found = []
+    for v in range(variables):
+        if kind == "mlp":
+            layers = [torch.nn.Linear(*size) for size in sizes]
+            model = torch.nn.Sequential(layers[0], torch.nn.ReLU(), layers[1])
+        else:
+            seen = torch.tensor(np.isin(np.arange(settings.classes), train.labels[:, v]))
+            model = Masked(d, seen if kind == "observed" else torch.ones_like(seen))
+        for parameter, drawn in zip(model.parameters(), weights, strict=True):
+            parameter.data = drawn[v].clone()
+        found.append(model)
+    return found
+
+
+def plain(train, val, settings, switches, rng, kind="linear"):
+    """What ``fit`` does, one variable after the other: modules, and (accuracy, learning rate) an epoch."""
+    size = settings.batch_size
+    models = modules(train, settings, rng, kind)
     epochs = []
     for _ in range(settings.epochs):
         order = dataset.draw(train.lengths, switches.sampling, rng)
@@ -139,9 +196,7 @@ def plain(train, val, settings, switches, rng):
         else:
             epochs.append((order, np.arange(len(val.values))))
     results = []
-    for v in range(count):
-        model = torch.nn.Linear(width, settings.classes)
-        model.weight.data, model.bias.data = weight[v].clone(), bias[v].clone()
+    for v, model in enumerate(models):
         optimizer = torch.optim.Adam(model.parameters(), lr=switches.lr, eps=settings.eps)
         scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, mode="max", factor=settings.plateau_factor, patience=settings.plateau_patience, min_lr=settings.min_lr
@@ -163,39 +218,64 @@ def plain(train, val, settings, switches, rng):
                 best = copy.deepcopy(model)
             scheduler.step(hits.mean())
             history.append((hits.mean(), rate))
-        kept = best if switches.keep == "best" else model
-        results.append((kept.weight.detach(), kept.bias.detach(), np.array(history)))
+        results.append((best if switches.keep == "best" else model, np.array(history)))
     return results
+
+
+STACKED = {"linear": {}, "observed": {"observed": True}, "mlp": {"kind": mlp}}
+
+
+def assert_same_weights(probes, v, model):
+    """The probe of variable ``v`` has the weights of ``model``, where these can be seen in a score."""
+    names = ("hidden_weight", "hidden_bias", "weight", "bias") if isinstance(probes, mlp.MlpProbes) else ("weight", "bias")
+    for name, expected in zip(names, model.parameters(), strict=True):
+        found = getattr(probes, name)[v]
+        if isinstance(model, Masked):
+            found, expected = found[model.seen], expected[model.seen]
+        torch.testing.assert_close(found, expected.detach(), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("sampling", ["permutation", "replacement"])
 @pytest.mark.parametrize("keep", ["last", "best"])
-def test_all_variables_at_once_equal_one_after_the_other(keep, sampling):
+@pytest.mark.parametrize("kind", STACKED)
+def test_all_variables_at_once_equal_one_after_the_other(kind, keep, sampling):
     # Labels without meaning: accuracies go up and down, rates fall at different times, variables stop at different epochs.
     train, val, switches = part(100, variables=5), part(43, variables=5, seed=1), quirks(keep, sampling)
+    train.labels[train.labels[:, 1] > 4, 1] = 0  # the second variable's validation has classes that train has not
     settings = changed(epochs=25, patience=7, plateau_patience=1)
-    found, expected = (
-        fit(train, val, settings, switches, seed=5),
-        plain(train, val, settings, switches, np.random.default_rng(5)),
-    )
-    epochs = [len(history) for _, _, history in expected]
+    found = fit(train, val, settings, switches, seed=13, **STACKED[kind])
+    expected = plain(train, val, settings, switches, np.random.default_rng(13), kind)
+    epochs = [len(history) for _, history in expected]
     assert len(set(epochs)) > 2, "the case is too easy: variables should stop at different epochs"
-    for v, (weight, bias, history) in enumerate(expected):
-        torch.testing.assert_close(found.weight[v], weight, atol=1e-5, rtol=0)
-        torch.testing.assert_close(found.bias[v], bias, atol=1e-5, rtol=0)
+    for v, (model, history) in enumerate(expected):
+        assert_same_weights(found, v, model)
         np.testing.assert_array_equal(found.accuracy[: epochs[v], v], history[:, 0])
         np.testing.assert_allclose(found.rate[: epochs[v], v], history[:, 1], rtol=1e-12)
         assert np.isnan(found.accuracy[epochs[v] :, v]).all()
     assert np.nanmin(found.rate) < switches.lr / 20, "the case is too easy: rates should fall twice"
 
 
-def test_steps_equal_autograd_at_the_papers_size():
+@pytest.mark.parametrize("kind", STACKED)
+def test_steps_equal_autograd_at_the_papers_size(kind):
     train, val = part(64 * 20, d=256, classes=256), part(64, d=256, classes=256, seed=1)
-    settings, switches = changed(classes=256, batch_size=64, epochs=1), quirks(lr=3e-4)
-    found = fit(train, val, settings, switches)
-    for v, (weight, bias, _) in enumerate(plain(train, val, settings, switches, np.random.default_rng(0))):
-        torch.testing.assert_close(found.weight[v], weight, atol=1e-5, rtol=0)
-        torch.testing.assert_close(found.bias[v], bias, atol=1e-5, rtol=0)
+    settings, switches = changed(classes=256, hidden=256, batch_size=64, epochs=1), quirks(lr=3e-4)
+    found = fit(train, val, settings, switches, **STACKED[kind])
+    for v, (model, _) in enumerate(plain(train, val, settings, switches, np.random.default_rng(0), kind)):
+        assert_same_weights(found, v, model)
+
+
+@pytest.mark.parametrize("rate", [1, 0.04])
+def test_gradients_of_the_hidden_layer_equal_autograd_at_any_rate(rate):
+    train, settings = part(16), changed()
+    models = modules(train, settings, np.random.default_rng(0), "mlp")
+    stack = mlp.Stack([torch.stack(p).detach() for p in zip(*(m.parameters() for m in models), strict=True)], 1e-3, 1e-5, CPU)
+    stack.set_rates(np.array([1, rate, rate]))
+    x, y = torch.tensor(train.values), torch.tensor(train.labels)
+    stack.learn(x.unsqueeze(0), y.unsqueeze(0))
+    for v, model in enumerate(models):
+        torch.nn.functional.cross_entropy(model(x), y[:, v]).backward()
+        for found, parameter in zip(stack.parameters, model.parameters(), strict=True):
+            torch.testing.assert_close(found.grad[v], parameter.grad, atol=1e-7, rtol=1e-5)
 
 
 @settings(max_examples=40, deadline=None)
@@ -206,7 +286,7 @@ def test_steps_equal_autograd_at_the_papers_size():
 )
 def test_schedule_equals_torch_and_a_plain_loop(sequence, lr, patience):
     # Steps of a hundred thousandth fall on both sides of the plateau's threshold.
-    schedule = linear.Schedule(3, lr, changed(patience=patience, plateau_patience=2))
+    schedule = fitting.Schedule(3, lr, changed(patience=patience, plateau_patience=2))
     optimizers = [torch.optim.SGD([torch.zeros(1)], lr=lr) for _ in range(3)]
     plateaus = [torch.optim.lr_scheduler.ReduceLROnPlateau(o, "max", factor=0.2, patience=2, min_lr=1e-5) for o in optimizers]
     stoppers = [EarlyStopping(patience) for _ in range(3)]
@@ -221,11 +301,17 @@ def test_schedule_equals_torch_and_a_plain_loop(sequence, lr, patience):
             break
 
 
-def test_a_rate_that_changes_and_neighbours_that_leave_do_not_change_weights():
-    stack, train = linear.Stack(*linear.initial(3, 8, 6, np.random.default_rng(0)), 1e-3, 1e-5, CPU), part(32)
-    stack.learn(torch.tensor(train.values).view(2, 16, 6), torch.tensor(train.labels).view(2, 16, 3))
-    before = stack.weights()
-    stack.set_rates(np.array([1, 0.2, 0.04]))
+@pytest.mark.parametrize("kind", [linear, mlp])
+def test_a_rate_that_changes_and_neighbours_that_leave_do_not_change_weights_and_predictions(kind):
+    rng, train = np.random.default_rng(0), part(32)
+    layers = [(8, 6)] if kind is linear else [(7, 6), (8, 7)]
+    stack = kind.Stack([tensor for layer in layers for tensor in fitting.initial(3, *layer, rng)], 1e-3, 1e-5, CPU)
+    x = torch.tensor(train.values)
+    stack.learn(x.view(2, 16, 6), torch.tensor(train.labels).view(2, 16, 3))
+    before, scores = stack.weights(), stack.scores(x)
+    factor = np.array([1, 0.2, 0.04], np.float32)
+    stack.set_rates(factor)
+    torch.testing.assert_close(stack.scores(x) * torch.tensor(factor)[:, None], scores, atol=1e-6, rtol=1e-5)
     stack.retain(torch.tensor([True, False, True]))
     for old, new in zip(before, stack.weights(), strict=True):
         torch.testing.assert_close(old[[0, 2]], new, atol=0, rtol=3e-7)
@@ -262,45 +348,110 @@ def test_what_is_there_is_learnt_and_what_is_not_stays_at_chance(sampling):
     assert f1[0] > 0.95 and f1[1] < 0.35
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
+@pytest.mark.parametrize("kind", STACKED)
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(kind):
     train, val = part(100), part(43, seed=1)
-    first, again, other = (fit(train, val, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (fit(train, val, seed=seed, **STACKED[kind]) for seed in (3, 3, 4))
     assert first.weight.numpy().tobytes() == again.weight.numpy().tobytes()
     assert not torch.equal(first.weight, other.weight)
 
 
-def test_fitting_leaves_the_features_alone():
+@pytest.mark.parametrize("kind", STACKED)
+def test_fitting_leaves_the_features_alone(kind):
     train, val = part(100), part(43, seed=1)
     before = copy.deepcopy(train)
-    fit(train, val)
+    fit(train, val, **STACKED[kind])
     np.testing.assert_array_equal(train.values, before.values)
     np.testing.assert_array_equal(train.labels, before.labels)
 
 
-def test_predictions_do_not_depend_on_the_size_of_chunks(monkeypatch):
-    probes, values = fit(part(100), part(43, seed=1)), part(77, seed=2).values
+@pytest.mark.parametrize("kind", STACKED)
+def test_predictions_do_not_depend_on_the_size_of_chunks(monkeypatch, kind):
+    probes, values = fit(part(100), part(43, seed=1), **STACKED[kind]), part(77, seed=2).values
     whole = probes.predict(values)
-    monkeypatch.setattr(linear, "_CHUNK", 10)
+    monkeypatch.setattr(fitting, "_CHUNK", 10)
     np.testing.assert_array_equal(probes.predict(values), whole)
     assert whole.shape == (77, 3) and whole.dtype == np.int64
+
+
+def test_a_hidden_layer_finds_what_no_linear_classifier_does():
+    train, val, test = (exclusive(n, seed) for n, seed in ((1500, 0), (300, 1), (1000, 2)))
+    settings, switches = changed(epochs=30, hidden=32), quirks("best", lr=1e-2)
+    flat, deep = (accuracy(fit(train, val, settings, switches, kind=kind), test) for kind in (linear, mlp))
+    assert flat[0] < 0.6 and deep[0] > 0.9
+    assert flat[1] > 0.95 and deep[1] > 0.95
+
+
+def test_classes_never_seen_are_never_predicted_and_always_wrong():
+    train, val, test = part(100), part(43, seed=1), part(400, seed=2)
+    for labels, unseen in ((train.labels, 3), (test.labels, 5)):
+        labels[:, 0] = np.where(labels[:, 0] == unseen, 0, labels[:, 0])
+    train.labels[:, 0] = np.where(train.labels[:, 0] == 6, 0, train.labels[:, 0])
+    everything = fit(train, val, changed(epochs=1), quirks(lr=1e-5)).predict(test.values)
+    found = fit(train, val, changed(epochs=1), quirks(lr=1e-5), observed=True).predict(test.values)
+    assert {3, 6} <= set(everything[:, 0]), "the case is too easy: a probe that has learnt nothing should predict them"
+    assert not {3, 6} & set(found[:, 0]) and set(found[:, 0]) <= set(train.labels[:, 0])
+    assert not (found == test.labels)[test.labels[:, 0] == 3, 0].any()
+    np.testing.assert_array_equal(found[:, 1:], everything[:, 1:])  # which have all classes in train
+
+
+# Logistic regression
+
+
+def test_logistic_is_scikit_learns_on_standardised_features():
+    train, test = separable(600, 0), separable(200, 1)
+    train.values[:] = train.values * 30 + 5
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.5, max_iter=500))
+    expected = np.stack([model.fit(train.values, y).predict(test.values) for y in train.labels.T], axis=1)
+    found = logistic.fit(train, SETTINGS)
+    np.testing.assert_array_equal(found.predict(test.values), expected)
+    np.testing.assert_array_equal(found.models[1].coef_, model[1].coef_)
+    assert found.predict(test.values).dtype == np.int64
+
+
+def test_logistic_of_a_variable_that_never_changes_is_its_value():
+    train = part(100)
+    train.labels[:, 1] = 6
+    train.values[:, 2] = 1  # a feature that never changes has no variance to divide by
+    predicted = logistic.fit(train, SETTINGS).predict(part(40, seed=1).values)
+    assert (predicted[:, 1] == 6).all() and len(set(predicted[:, 0])) > 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_logistic_takes_what_its_iterations_reach_without_a_word():
+    found = logistic.fit(separable(300, 0), changed(logistic=Logistic(C=1.0, max_iter=2)))
+    assert found.models[0].n_iter_ == 2
 
 
 # What is refused
 
 
-def test_divergence_names_variable_epoch_and_loss():
+@pytest.mark.parametrize("kind", STACKED)
+def test_divergence_names_variable_epoch_and_loss(kind):
     train, val = part(100), part(43, seed=1)
     train.values[:] = 3e38  # finite, but its scores are not
     with pytest.raises(UserError, match=r"the probe of score diverged in epoch 0: loss (nan|inf); lower"):
-        linear.fit(train, val, SETTINGS, quirks(), np.random.default_rng(0), CPU, names=["score", "b", "c"])
+        fit(train, val, names=["score", "b", "c"], **STACKED[kind])
 
 
-@pytest.mark.parametrize(("place", "value", "message"), [("values", np.nan, "not all finite"), ("labels", 8, "no class of 8")])
-def test_features_and_labels_that_make_no_probe_are_refused(place, value, message):
+REFUSED = [("values", np.nan, "not all finite"), ("labels", 8, "no class of 8")]
+
+
+@pytest.mark.parametrize("kind", STACKED)
+@pytest.mark.parametrize(("place", "value", "message"), REFUSED)
+def test_features_and_labels_that_make_no_probe_are_refused(kind, place, value, message):
     train, val = part(100), part(43, seed=1)
     getattr(val, place)[3, 2] = value
     with pytest.raises(UserError, match=message):
-        fit(train, val)
+        fit(train, val, **STACKED[kind])
+
+
+@pytest.mark.parametrize(("place", "value", "message"), REFUSED)
+def test_features_and_labels_that_make_no_regression_are_refused(place, value, message):
+    train = part(100)
+    getattr(train, place)[3, 2] = value
+    with pytest.raises(UserError, match=message):
+        logistic.fit(train, SETTINGS)
 
 
 def test_too_few_frames_are_refused_but_a_small_validation_part_only_where_it_is_drawn():
@@ -321,6 +472,29 @@ class FirstPixels(torch.nn.Module):
         return frames[:, 0, 0, :16]
 
 
+class EarlierPixels(torch.nn.Module):
+    """An encoder whose features are 16 pixels of the first frame of a stack of two: the one before."""
+
+    def forward(self, frames):
+        assert frames.shape[1:] == (2, 210, 160)
+        return frames[:, 0, 0, :16]
+
+
+class BallOnly(torch.nn.Module):
+    """A classifier of V variables that is right for one of them and says 0 for the others."""
+
+    def __init__(self, count, ball):
+        super().__init__()
+        self.count, self.ball, self.sizes = count, ball, []
+
+    def forward(self, frames):
+        self.sizes.append(len(frames))
+        scores = torch.zeros(len(frames), self.count, 256)
+        scores[:, :, 0] = 0.5
+        scores[:, self.ball, :160] = frames[:, 0, 0]
+        return scores
+
+
 @pytest.fixture
 def world(monkeypatch, tmp_path):
     """A game whose first pixels spell a byte of its RAM, ball_x; every other variable, and ball_x, are kept."""
@@ -329,6 +503,7 @@ def world(monkeypatch, tmp_path):
     frames = np.zeros((600, 210, 160), np.uint8)
     frames[np.arange(600), 0, ram[:, names["ball_x"]]] = 255
     store = SimpleNamespace(ram=ram, header={"game": "pong"}, sha256="f", path="frames", read=lambda rows: frames[rows])
+    store.episode = np.arange(600) // 60
 
     def piece(*episodes):
         rows = np.concatenate([np.arange(60 * e, 60 * e + 60) for e in episodes])
@@ -347,13 +522,14 @@ def world(monkeypatch, tmp_path):
         name: row.model_copy(update={"probes": row.probes.model_copy(update={"lr": 3e-2})})
         for name, row in config.protocols.items()
     }
-    settings = config.probe.model_copy(update={"epochs": 30, "threads": 1})
+    settings = config.probe.model_copy(update={"epochs": 30, "threads": 1, "hidden": 32, "kinds": SETTINGS.kinds})
     config = config.model_copy(update={"probe": settings, "protocols": quicker, "device": "cpu"})
     return SimpleNamespace(config=config, store=store, split=split, kept=kept, out=tmp_path / "probe.json")
 
 
-def run(world, method="random-cnn", protocol="corrected", weights="weights", **change):
+def run(world, method="random-cnn", readout="linear", protocol="corrected", weights="weights", **change):
     which = {"game": "pong", "policy": "random_agent", "protocol": protocol, "method": method, "seed": 0} | change
+    which["readout"] = readout
     probe.probe(world.config, **which, frames="frames", split="split", weights=weights, out=world.out)
     return artifacts.read_json(world.out)
 
@@ -381,14 +557,80 @@ def test_step_writes_every_key_and_reads_the_variable_that_is_there(world):
     assert all(row["f1"] < 0.5 for name, row in found["variables"].items() if name != "ball_x")
     assert set(found["categories"]) <= set(CATEGORIES)
     assert set(found["mean_over_categories"]) == set(found["mean_over_variables"]) == {"f1", "accuracy"}
+    assert set(found["mean_weighted"]) == {"f1", "accuracy"}
 
 
-def test_step_gives_the_same_bytes_again_and_others_for_another_seed(world):
-    run(world)
+@pytest.mark.parametrize("readout", ["mlp", "observed", "logistic"])
+def test_step_reads_the_variable_that_is_there_with_every_other_probe(world, readout):
+    found = run(world, readout=readout)
+    assert found["probe"] == readout
+    assert found["variables"]["ball_x"]["f1"] == 1.0
+    assert all(row["f1"] < 0.5 for name, row in found["variables"].items() if name != "ball_x")
+
+
+def test_step_draws_by_readout_and_by_the_protocol_that_the_ledger_compares_with(world, monkeypatch):
+    """The names of linear and majority bear no readout: their results are older than the other readouts."""
+    names = []
+    monkeypatch.setattr(probe.seeds, "generator", lambda *which: names.append(which) or np.random.default_rng(0))
+    variant = next(row.protocol for row in world.config.variants if row.quirk == "Q1")
+    for readout in ("linear", "mlp", "observed", "logistic"):
+        run(world, readout=readout, protocol=variant)
+    run(world, method="maj-clf", readout="majority", protocol=variant)
+    of_readouts = ["random-cnn"], ["random-cnn", "mlp"], ["random-cnn", "observed"], ["random-cnn", "logistic"], ["maj-clf"]
+    draws = [(*of, what) for of in of_readouts for what in ("fit", "test")]
+    never = [("random-cnn", "logistic", "fit"), ("maj-clf", "fit")]  # which draw nothing to be fitted
+    assert names == [(0, "pong", "probes", "random_agent", "paper", *draw) for draw in draws if draw not in never]
+
+
+def test_step_gives_the_encoder_as_many_frames_as_it_was_trained_on(world, monkeypatch):
+    header = {"game": "pong", "method": "random-cnn", "frame_stack": 2}
+    monkeypatch.setattr(encoders, "load", lambda path: (EarlierPixels(), header))
+    assert run(world)["variables"]["ball_x"]["f1"] < 0.5, "an earlier frame's pixels say nothing of this one's RAM"
+    earlier = {}
+    for name, old in world.split.parts.items():
+        earlier[name] = dataset.Part(old.rows, np.maximum(old.rows - 1, old.rows // 60 * 60), old.lengths)
+    world.split.parts.update(earlier)
+    assert run(world)["variables"]["ball_x"]["f1"] == 1.0
+
+
+def test_step_scores_what_a_classifier_says(world, monkeypatch):
+    kept = [name for name, row in world.kept.items() if row["kept"]]
+    header = {"game": "pong", "method": "supervised", "variables": kept}
+    classifier = BallOnly(len(kept), kept.index("ball_x"))
+    monkeypatch.setattr(encoders, "load", lambda path: (classifier, header))
+    found = run(world, method="supervised", readout="supervised")
+    assert classifier.sizes == [100, 20], "only test frames are read"
+    assert found["probe"] == "supervised" and found["variables"]["ball_x"]["f1"] == 1.0
+    columns, test = variables("paper-2019", "pong"), world.store.ram[world.split.parts["test"].rows]
+    assert all(
+        found["variables"][name]["accuracy"] == (test[:, columns[name]] == 0).mean() for name in kept if name != "ball_x"
+    )
+    assert {row["support"] for row in run(world, "supervised", "supervised", "paper")["variables"].values()} == {64}
+    for other in (kept[::-1], kept[1:], None):
+        header["variables"] = other
+        with pytest.raises(UserError, match=r"weights is of the variables .*, not .*: name the right file"):
+            run(world, method="supervised", readout="supervised")
+
+
+def test_step_refuses_a_readout_that_the_method_does_not_have(world):
+    for method, readout, known in (
+        ("random-cnn", "majority", "linear, mlp, observed, logistic"),
+        ("random-cnn", "liner", "linear, mlp, observed, logistic"),
+        ("maj-clf", "linear", "majority"),
+        ("supervised", "linear", "supervised"),
+    ):
+        with pytest.raises(UserError, match=rf"unknown probe of {method} '{readout}'.*; known: {known}$"):
+            run(world, method=method, readout=readout)
+    assert not world.out.exists()
+
+
+@pytest.mark.parametrize("readout", STACKED)
+def test_step_gives_the_same_bytes_again_and_others_for_another_seed(world, readout):
+    run(world, readout=readout)
     first = world.out.read_bytes()
-    run(world)
+    run(world, readout=readout)
     assert world.out.read_bytes() == first
-    run(world, seed=1)
+    run(world, readout=readout, seed=1)
     assert world.out.read_bytes() != first
 
 
@@ -399,7 +641,7 @@ def test_step_scores_full_batches_drawn_with_replacement_in_the_papers_protocol(
 
 
 def test_step_scores_the_majority_without_weights(world):
-    found = run(world, method="maj-clf", weights=None)
+    found = run(world, method="maj-clf", readout="majority", weights=None)
     column = variables("paper-2019", "pong")["ball_x"]
     train, test = (world.store.ram[world.split.parts[name].rows][:, column] for name in ("train", "test"))
     assert found["probe"] == "majority"
@@ -410,7 +652,7 @@ def test_step_labels_frames_by_their_label_rows(world):
     """The RAM that labels a frame need not be the frame's own (quirk Q4)."""
     for name, old in world.split.parts.items():
         world.split.parts[name] = dataset.Part(old.rows, np.full_like(old.rows, 17), old.lengths)
-    found = run(world, method="maj-clf")["variables"].values()
+    found = run(world, method="maj-clf", readout="majority")["variables"].values()
     assert {(row["classes"], row["accuracy"]) for row in found} == {(1, 1.0)}
 
 

@@ -1,1 +1,1 @@
-"""Reading out: a linear classifier for each state variable on frozen features, baselines, metrics."""
+"""Reading out: classifiers of each state variable on frozen features, baselines, metrics."""

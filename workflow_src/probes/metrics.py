@@ -1,7 +1,8 @@
 """Scores of predicted state variables, and their means as the paper reports them (arXiv 1906.08226, section 4).
 
 Weighted multiclass F1 and accuracy per variable; mean within each category; mean over the categories present, the headline
-of every table; mean over variables. scikit-learn's f1_score is the oracle of the tests; here all variables are one count.
+of every table; and two other means of all, see `summarise`. scikit-learn's f1_score is the oracle of the tests; here all
+variables are one count.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,10 +36,12 @@ def scores(true: np.ndarray, predicted: np.ndarray, classes: int = 256) -> dict[
 
 
 def summarise(variables: Mapping[str, Mapping[str, float]]) -> dict[str, dict]:
-    """Means of ``{variable: {"f1", "accuracy", ...}}``: ``categories``, ``mean_over_categories``, ``mean_over_variables``.
+    """Means of ``{variable: {"f1", "accuracy", ...}}``: ``categories``, and three over all of it.
 
-    A category is present if a variable is in it; a variable may be in two, or in none, and then counts in the mean over
-    variables alone. `UserError` when no category is present.
+    ``mean_over_categories``: every category present counts alike; one is present if a variable is in it.
+    ``mean_over_variables``: every variable counts alike.
+    ``mean_weighted``: every category counts as often as it has variables. A variable may be in two categories, or in none:
+    here it counts twice, or not at all, and in the mean over variables once. `UserError` when no category is present.
     """
     members = {category: [v for v in variables if category in categories(v)] for category in CATEGORIES}
     means = {category: _mean(variables[v] for v in names) for category, names in members.items() if names}
@@ -50,6 +53,7 @@ def summarise(variables: Mapping[str, Mapping[str, float]]) -> dict[str, dict]:
         "categories": means,
         "mean_over_categories": _mean(means.values()),
         "mean_over_variables": _mean(variables.values()),
+        "mean_weighted": _mean(variables[v] for names in members.values() for v in names),
     }
 
 
