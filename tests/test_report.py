@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 import re
@@ -5,18 +6,21 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from workflow_src import artifacts
 from workflow_src.ari.labels import CATEGORIES
-from workflow_src.config import Config, Method
+from workflow_src.config import Config, Method, merge, read_yaml
 from workflow_src.errors import DamagedFile, UserError
-from workflow_src.report import aggregate, figures, latex, tables
+from workflow_src.report import aggregate, curves, figures, latex, ledger, reconstructions, tables
 from workflow_src.report.names import CATEGORY_NAMES, DASH
-from workflow_src.report.scores import COLUMNS, read_csv, read_scores, write_scores
+from workflow_src.report.scores import COLUMNS, ProbeFile, read_csv, read_scores, tidy, write_scores
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "reference"
+TABLES = (tables.TABLE1, tables.TABLE2, tables.TABLE3, tables.IQM, tables.BY_PROBE)
 PUBLISHED = set(Config.load(ROOT / "config.yaml").games)  # the 22 of the paper
 
 
@@ -29,7 +33,7 @@ def config():
     return paper.model_copy(update={"games": ["pong", "boxing"], "methods": methods, "protocols": protocols})
 
 
-def probe(game="pong", method="st-dim", seed=0, f1=0.5, protocol="paper", **change):
+def probe(game="pong", method="st-dim", seed=0, f1=0.5, protocol="paper", readout="majority", **change):
     """A probe's file; the ball is at ``f1`` and the score at ``f1 + 0.2``."""
     ball, score = {"f1": f1, "accuracy": f1 + 0.1}, {"f1": f1 + 0.2, "accuracy": f1 + 0.3}
     about = {"classes": 3, "entropy": 1.0, "support": 10}
@@ -40,7 +44,7 @@ def probe(game="pong", method="st-dim", seed=0, f1=0.5, protocol="paper", **chan
         "method": method,
         "seed": seed,
         "label_set": "paper-2019",
-        "probe": "linear",
+        "probe": readout,
         "variables": {
             "ball_x": {**ball, **about, "categories": ["small_object_localization"]},
             "player_score": {**score, **about, "categories": ["score_clock_lives_display"]},
@@ -48,6 +52,7 @@ def probe(game="pong", method="st-dim", seed=0, f1=0.5, protocol="paper", **chan
         "categories": {"small_object_localization": ball, "score_clock_lives_display": score},
         "mean_over_categories": {"f1": f1 + 0.1, "accuracy": f1 + 0.2},
         "mean_over_variables": {"f1": f1 + 0.1, "accuracy": f1 + 0.2},
+        "mean_weighted": {"f1": f1 + 0.05, "accuracy": f1 + 0.15},
     } | change
 
 
@@ -55,7 +60,7 @@ def save(folder, *probes):
     """Write probes as the workflow names them; return their paths."""
     paths = []
     for p in probes:
-        path = folder / p["policy"] / p["protocol"] / p["method"] / f"{p['game']}-s{p['seed']}.json"
+        path = folder / p["policy"] / p["protocol"] / p["method"] / p["probe"] / f"{p['game']}-s{p['seed']}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(p))
         paths.append(path)
@@ -66,6 +71,22 @@ def scored(folder, *probes):
     """The path of the scores of ``probes``."""
     write_scores(save(folder, *probes), folder / "scores.csv")
     return folder / "scores.csv"
+
+
+def settings(**change):
+    """The paper's configuration, changed."""
+    return Config.check(merge(read_yaml(ROOT / "config.yaml"), change), "test")
+
+
+def runs(config, values):
+    """Scores (a frame) of the first methods: ``values`` are methods × games × seeds, F1 (mean over categories)."""
+    found = [
+        probe(game, method, seed, values[i, j, k] - 0.1, readout=config.methods[method].readouts(config.probe)[0])
+        for (i, method), (j, game), (k, seed) in itertools.product(
+            *map(enumerate, (list(config.methods)[: len(values)], config.games, config.seeds))
+        )
+    ]
+    return tidy(ProbeFile.model_validate(one) for one in found)
 
 
 def published(name, index):
@@ -91,7 +112,7 @@ def test_scores_are_one_row_for_each_metric_whatever_the_order_of_the_files(tmp_
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     scores = read_scores(tmp_path / "a.csv")
     assert list(scores.columns) == COLUMNS
-    assert len(scores) == 2 * (2 + 2 + 1 + 1) * 2  # probes, (variables, categories, means), metrics
+    assert len(scores) == 2 * (2 + 2 + 3) * 2  # probes, (variables, categories, means), metrics
     boxing = scores[scores["game"] == "boxing"].set_index(["level", "name", "metric"])["value"]
     assert boxing["variable", "ball_x", "f1"] == 0.3
     assert boxing["category", "score_clock_lives_display", "accuracy"] == 0.3 + 0.3
@@ -99,7 +120,7 @@ def test_scores_are_one_row_for_each_metric_whatever_the_order_of_the_files(tmp_
     assert boxing["mean_over_variables", "", "accuracy"] == 0.5
 
 
-@pytest.mark.parametrize("key", ["seed", "categories", "mean_over_categories.f1", "variables.ball_x.accuracy"])
+@pytest.mark.parametrize("key", ["seed", "categories", "mean_over_categories.f1", "mean_weighted", "variables.ball_x.accuracy"])
 def test_a_probe_that_lacks_a_key_is_refused(tmp_path, key):
     content = probe()
     *above, last = key.split(".")
@@ -123,11 +144,17 @@ def test_a_damaged_probe_is_refused(tmp_path, text):
 
 def test_the_same_probe_twice_is_refused(tmp_path):
     one, two = save(tmp_path, probe()), save(tmp_path / "old", probe(f1=0.9))
-    with pytest.raises(UserError, match="both of random_agent/paper/st-dim/pong/0"):
+    with pytest.raises(UserError, match="both of random_agent/paper/st-dim/majority/pong/0"):
         write_scores(one + two, tmp_path / "scores.csv")
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", ",".join(COLUMNS) + "\na,a,a,a,zero,a,a,a,a,f1,0.5\n"])
+def test_several_probes_of_one_encoder_are_kept_apart(tmp_path):
+    scores = read_scores(scored(tmp_path, probe(readout="linear", f1=0.3), probe(readout="mlp", f1=0.5)))
+    means = scores[(scores["level"] == "mean_weighted") & (scores["metric"] == "f1")].set_index("probe")["value"]
+    assert means.to_dict() == {"linear": 0.3 + 0.05, "mlp": 0.5 + 0.05}
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", ",".join(COLUMNS) + "\na,a,a,a,a,zero,a,a,a,f1,0.5\n"])
 def test_damaged_scores_are_refused(tmp_path, text):
     (tmp_path / "scores.csv").write_text(text)
     with pytest.raises(DamagedFile, match=r"scores\.csv is damaged"):
@@ -250,7 +277,7 @@ def test_tables_are_written_the_same_twice_with_six_decimals_and_dashes(config, 
     for folder in ("one", "two"):
         tables.write_tables(config, path, REFERENCE, tmp_path / folder)
     files = sorted(p.name for p in (tmp_path / "one").iterdir())
-    assert files == sorted(f"{t}.{end}" for t in (tables.TABLE1, tables.TABLE2, tables.TABLE3) for end in ("csv", "tex"))
+    assert files == sorted(f"{t}.{end}" for t in TABLES for end in ("csv", "tex"))
     for name in files:
         content = (tmp_path / "one" / name).read_text()
         assert content == (tmp_path / "two" / name).read_text()
@@ -297,40 +324,354 @@ def test_every_category_has_a_name():
     assert list(CATEGORY_NAMES) == list(CATEGORIES)
 
 
-def test_the_tables_compile_with_booktabs_alone(config, tmp_path):
-    config = config.model_copy(update={"seeds": [0, 1]})
-    tables.write_tables(config, scored(tmp_path, *(probe(seed=seed) for seed in config.seeds)), REFERENCE, tmp_path)
-    names = [tables.TABLE1, tables.TABLE2, tables.TABLE3]
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
+    config = settings(seeds=seeds, probe={"kinds": ["linear", "mlp"]})
+    assert len(config.methods) == 12
+    found = [
+        probe(game, method, seed, protocol=protocol, readout=readout)
+        for protocol, method, game, seed in itertools.product(config.protocols, config.methods, config.games, seeds)
+        for readout in config.methods[method].readouts(config.probe)
+    ]
+    variants = [*ledger_probes(config)]
+    for name, probes in (("scores", found), ("ledger", variants)):
+        rows = tidy(map(ProbeFile.model_validate, probes))
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+    tables.write_tables(config, tmp_path / "scores.csv", REFERENCE, tmp_path)
+    ledger.write_ledger(config, tmp_path / "ledger.csv", tmp_path / "tables", tmp_path / "figures")
+    (tmp_path / "tables" / "ledger.tex").rename(tmp_path / "ledger.tex")
+    names = [*TABLES, ledger.LEDGER]
     for name in names:
         shown = (tmp_path / f"{name}.tex").read_text()
-        assert [shown.count(rule) for rule in (r"\toprule", r"\bottomrule", r"\begin{table}", r"\end{table}")] == [1] * 4
-        columns = len(re.search(r"\\begin\{tabular\}\{(\w+)\}", shown)[1])
-        assert {line.count(" & ") for line in shown.splitlines() if " & " in line} == {columns - 1}
+        assert shown.count(r"\label") == 1
+        assert shown.count(r"\begin{table}") == shown.count(r"\end{table}") == 1 + shown.count("Continued.")
+        tabulars = re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", shown, flags=re.DOTALL)
+        for columns, rows in tabulars:
+            assert [rows.count(rule) for rule in (r"\toprule", r"\bottomrule")] == [1, 1]
+            assert {line.count(" & ") for line in rows.splitlines() if " & " in line} == {len(columns) - 1}
+        if name == tables.TABLE2:  # every method once, in the configuration's order, in two panels
+            assert [len(columns) for columns, _ in tabulars] == [7, 7]
+            assert all(shown.count(f"{game} & ") == 2 * 2 for game in config.games)
+            heads = [cell for _, rows in tabulars for cell in rows.splitlines()[2].removesuffix(r" \\").split(" & ")[1:]]
+            plain = [re.sub(r"\\shortstack\[r\]|[{}\\]", "", head) for head in heads]
+            assert plain == [method.upper() for method in config.methods]
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed: the structure of the tables was checked, not that they compile")
-    document = [r"\documentclass{article}", r"\usepackage[T1]{fontenc}", r"\usepackage{booktabs}", r"\begin{document}"]
-    document += [*(rf"\input{{{name}}}" for name in names), r"\end{document}"]
+    document = [r"\documentclass[a4paper]{article}", r"\usepackage[margin=2cm]{geometry}", r"\usepackage[T1]{fontenc}"]
+    document += [r"\usepackage{booktabs}", r"\begin{document}"]
+    document += [*(rf"\input{{{name}}}\clearpage" for name in names), r"\end{document}"]
     (tmp_path / "all.tex").write_text("\n".join(document))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "all.pdf").stat().st_size > 0
+    over = [float(points) for points in re.findall(r"Overfull .hbox \(([\d.]+)pt", done.stdout)]
+    assert max(over, default=0) <= 3
+    assert "Float too large" not in done.stdout
+
+
+def test_a_narrow_table_is_one_panel_of_one_float():
+    shown = latex.table("t", "C.", ["Game", "A"], [latex.Part("", [["pong", "0.5"]], [])])
+    assert shown.count(r"\begin{tabular}{lr}") == shown.count(r"\begin{table}") == 1
+    assert r"\small" in shown
+
+
+def test_blocks_that_do_not_fit_a_page_go_on_in_a_float_of_the_same_number():
+    parts = [latex.Part(f"part {i}", [["pong", "0.5"]] * 30, []) for i in range(3)]
+    shown = latex.table("t", "C.", ["Game", "A"], parts)
+    assert shown.count(r"\begin{table}") == 3
+    assert shown.count(r"\addtocounter{table}{-1}") == 2
+    assert [shown.count(f"part {i}") for i in range(3)] == [1, 1, 1]
+
+
+# Probes beside the first
+
+
+def test_the_papers_tables_and_figures_show_the_first_probe_alone(tmp_path):
+    config = settings(games=["pong"], probe={"kinds": ["linear", "mlp"]}, protocols={"corrected": None}, ledger=None)
+    config = config.model_copy(update={"methods": {m: config.methods[m] for m in ("maj-clf", "st-dim")}})
+    mixed = [probe(method="maj-clf", f1=0.0), probe(readout="linear", f1=0.3), probe(readout="mlp", f1=0.6)]
+    other = probe(readout="linear", f1=0.9, protocol="paper-q5")  # of the ledger
+    scores = read_scores(scored(tmp_path, *mixed, other))
+    assert aggregate.by_game(config, scores).to_numpy().tolist() == [pytest.approx([0.1, 0.4])]
+    assert set(aggregate.values(config, scores, "category", "f1").index.unique("protocol")) == {"paper"}
+    swapped = config.model_copy(update={"probe": config.probe.model_copy(update={"kinds": ["mlp"]})})
+    assert aggregate.by_game(swapped, scores).to_numpy().tolist() == [pytest.approx([0.1, 0.7])]
+    assert aggregate.interquartile_means(config, scores)["iqm"].tolist() == pytest.approx([0.1, 0.4])
+
+
+def test_f1_by_probe_has_every_probe_and_mean(tmp_path):
+    config = settings(games=["pong", "boxing"], seeds=[0, 1], probe={"kinds": ["linear", "mlp"]})
+    config = config.model_copy(update={"methods": {m: config.methods[m] for m in ("maj-clf", "st-dim")}})
+    found = [
+        probe(game, seed=seed, readout="linear", f1=f)
+        for game, seed, f in zip(["pong", "boxing"] * 2, [0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], strict=True)
+    ]
+    found += [probe(seed=seed, readout="mlp") for seed in (0, 1)]  # lacks a game
+    table = tables.f1_by_probe(config, read_scores(scored(tmp_path, *found)))
+    assert table.columns.tolist() == ["policy", "protocol", "method", "probe", *aggregate.MEANS, "games"]
+    rows = [("maj-clf", "majority"), ("st-dim", "linear"), ("st-dim", "mlp")]
+    assert [*zip(table["method"], table["probe"], strict=True)] == rows * 2
+    assert table.loc[1, [*aggregate.MEANS, "games"]].tolist() == pytest.approx([0.35, 0.35, 0.3, 2])
+    assert table.loc[[0, 2, 3, 4, 5], [*aggregate.MEANS]].isna().all(axis=None)
+    assert table["games"].tolist() == [2] * 3 + [0] * 3
+    shown = tables.latex_f1_by_probe(config, table)
+    assert r"ST-DIM & linear & 0.35 & 0.35 & 0.30 & 2 \\" in shown
+    assert r" & one hidden layer & -- & -- & -- & 2 \\" in shown
+
+
+# Interquartile means
+
+
+def plain_iqm(values):
+    """Sort, cut a quarter (rounded down) from either end, average."""
+    ordered = sorted(np.ravel(values).tolist())
+    cut = len(ordered) // 4
+    kept = ordered[cut : len(ordered) - cut]
+    return sum(kept) / len(kept)
+
+
+@pytest.mark.parametrize(("games", "seeds"), [(1, 1), (1, 2), (1, 3), (2, 2), (5, 1), (3, 3), (22, 2), (7, 5)])
+def test_the_interquartile_mean_is_that_of_a_plain_loop(games, seeds):
+    config = settings(games=sorted(PUBLISHED)[:games], seeds=list(range(seeds)))
+    values = np.random.default_rng(games).uniform(0.1, 1, (2, games, seeds))
+    found = aggregate.interquartile_means(config, runs(config, values)).query("protocol == 'paper'").droplevel([0, 1])
+    for method, scores in zip(config.methods, values, strict=False):
+        iqm, low, high = found.loc[method]
+        assert iqm == pytest.approx(plain_iqm(scores))
+        assert math.isnan(low) == math.isnan(high) == (seeds == 1)
+        assert seeds == 1 or low <= high
+    assert found.iloc[2:].isna().all(axis=None)
+
+
+def test_the_interval_is_that_of_a_plain_bootstrap_within_games():
+    config = settings(games=sorted(PUBLISHED)[:6], seeds=[0, 1, 2, 3])
+    draw = np.random.default_rng(0)
+    # Games differ far more than seeds: were runs drawn without strata, the interval would be several times as wide.
+    values = np.linspace(0.2, 0.8, 6)[:, None] + draw.normal(0, 0.03, (6, 4))
+    found = aggregate.interquartile_means(config, runs(config, values[None])).loc[("random_agent", "paper", "maj-clf")]
+    means = []
+    for _ in range(4000):
+        means.append(plain_iqm([[game[draw.integers(4)] for _ in range(4)] for game in values]))
+    low, high = np.quantile(means, [0.025, 0.975])
+    assert high - low < 0.1
+    assert found["low"] == pytest.approx(low, abs=0.1 * (high - low))
+    assert found["high"] == pytest.approx(high, abs=0.1 * (high - low))
+
+
+def test_interquartile_means_are_the_same_twice_and_whatever_the_other_methods():
+    config = settings(games=["pong", "boxing"], seeds=[0, 1, 2])
+    scores = runs(config, np.random.default_rng(0).uniform(0.1, 1, (3, 2, 3)))
+    once, twice = (aggregate.interquartile_means(config, scores) for _ in range(2))
+    pd.testing.assert_frame_equal(once, twice, check_exact=True)
+    fewer = config.model_copy(update={"methods": {"vae": config.methods["vae"]}})
+    assert aggregate.interquartile_means(fewer, scores).iloc[0].equals(once.loc[("random_agent", "paper", "vae")])
+
+
+def test_unequal_runs_are_named(tmp_path):
+    config = settings(games=["pong", "boxing"], seeds=[0, 1, 2])
+    scores = runs(config, np.full((2, 2, 3), 0.5))
+    lost = (scores["method"] == "random-cnn") & (scores["game"] == "pong") & (scores["seed"] == 1)
+    with pytest.raises(UserError, match=r"lack: random-cnn/pong/seed 1 \(random_agent, paper\)$"):
+        aggregate.interquartile_means(config, scores[~lost])
+    lost = (scores["method"] == "random-cnn") & ~((scores["game"] == "pong") & (scores["seed"] == 1))
+    with pytest.raises(UserError, match=r"random-cnn/pong/seed 0 .*/seed 2 .*random-cnn/boxing/seed 0 \(.*\) and 2 more$"):
+        aggregate.interquartile_means(config, scores[~lost])
+
+
+def test_the_table_of_interquartile_means_has_intervals_of_several_seeds_alone():
+    for seeds in ([0], [0, 1]):
+        config = settings(games=["pong", "boxing"], seeds=seeds)
+        table = tables.interquartile_means(config, runs(config, np.full((1, 2, len(seeds)), 0.5)))
+        assert table.columns.tolist() == ["policy", "protocol", "method", "iqm", "low", "high"]
+        shown = tables.latex_interquartile_means(config, table)
+        assert (r"MAJ-CLF & 0.50 & -- \\" if len(seeds) == 1 else r"MAJ-CLF & 0.50 & [0.50, 0.50] \\") in shown
+        assert r"VAE & -- & -- \\" in shown
+        assert ("a single seed has none" in shown) == (len(seeds) == 1)
+
+
+# The ledger
+
+
+def ledger_probes(config, f1=lambda protocol, method, game, seed: 0.5):
+    """The ledger's probes; ``f1`` is the mean over categories."""
+    protocols = [config.ledger.base, *(variant.protocol for variant in config.variants)]
+    for row in itertools.product(protocols, config.ledger.methods, config.games, config.seeds):
+        protocol, method, game, seed = row
+        readout = config.methods[method].readouts(config.probe)[0]
+        yield probe(game, method, seed, f1(*row) - 0.1, protocol, readout)
+
+
+def worth(protocol, method, game, seed):
+    """Q5 gains ST-DIM 0.1 in pong and 0.2 in boxing, and another 0.02 with seed 1; nothing else matters."""
+    gain = {"pong": 0.1, "boxing": 0.2}[game] + 0.02 * seed
+    return 0.3 + 0.05 * seed + (gain if (protocol, method) == ("paper-q5", "st-dim") else 0)
+
+
+def test_the_ledger_is_the_difference_to_the_base(tmp_path):
+    config = settings(games=["pong", "boxing"], seeds=[0, 1])
+    path = scored(tmp_path, *ledger_probes(config, worth))
+    for folder in ("one", "two"):
+        ledger.write_ledger(config, path, tmp_path / folder, tmp_path / folder)
+    for end in ("csv", "tex", "pdf", "png"):
+        name = f"{ledger.LEDGER}.{end}"
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    table = read_csv(tmp_path / "one" / "ledger.csv", text=["policy", "quirk", "protocol", "switches", "method", "game"])
+    quirks = ["Q1", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]
+    assert table["quirk"].unique().tolist() == quirks == [variant.quirk for variant in config.variants]
+    assert len(table) == len(quirks) * 2 * 3
+    q5 = table[(table["quirk"] == "Q5") & (table["method"] == "st-dim")].set_index("game")
+    assert q5.index.tolist() == ["pong", "boxing", "mean"]
+    assert q5["base"].tolist() == pytest.approx([0.325] * 3)
+    assert q5["variant"].tolist() == pytest.approx([0.435, 0.535, 0.485])
+    assert q5["difference"].tolist() == pytest.approx([0.11, 0.21, 0.16])
+    assert q5["difference_std"].tolist() == pytest.approx([0.02 / 2**0.5] * 3, abs=1e-6)
+    assert (table["protocol"] == [f"paper-{quirk.lower()}" for quirk in table["quirk"]]).all()
+    others = table.drop(table.index[(table["quirk"] == "Q5") & (table["method"] == "st-dim")])
+    assert others["difference"].abs().max() < 1e-9
+    assert table.loc[table["quirk"] == "Q8", "switches"].iloc[0] == "entropy_of, min_episode_frames"
+    shown = (tmp_path / "one" / "ledger.tex").read_text()
+    assert r" &  & ST-DIM & 0.325 & 0.485 & +0.160{\tiny$\pm$}0.014 \\" in shown
+    assert r"Not tested, because both protocols have the same setting: Q9 (lr 0.0003). " in shown
+
+
+def test_the_figure_of_the_ledger_has_a_colour_for_a_method(tmp_path):
+    config = settings(games=["pong", "boxing"], seeds=[0])
+    table = ledger.quirks(config, read_scores(scored(tmp_path, *ledger_probes(config, worth))))
+    assert table["difference_std"].isna().all()
+    (axes,) = ledger.differences(config, table).axes
+    cnn, dim = (line for line in axes.lines if line.get_label() in ("RANDOM-CNN", "ST-DIM"))
+    assert cnn.get_xdata() == pytest.approx([0] * 8)
+    assert dim.get_xdata() == pytest.approx([0, 0, 0.15, 0, 0, 0, 0, 0])
+    assert cnn.get_color() != dim.get_color()
+    assert [text.get_text() for text in axes.get_yticklabels()][:2] == ["Q1 shuffle_episodes", "Q4 labels_slip_at_reset"]
+
+
+def test_missing_variants_are_named(tmp_path):
+    config = settings(games=["pong"], seeds=[0])
+    there = [p for p in ledger_probes(config) if p["protocol"] not in ("paper-q4", "paper-q12")]
+    named = "paper-q4/random-cnn/pong/seed 0 .*paper-q4/st-dim/pong/seed 0 .*paper-q12/random-cnn/pong/seed 0 .* and 1 more"
+    with pytest.raises(UserError, match=named):
+        ledger.write_ledger(config, scored(tmp_path, *there), tmp_path, tmp_path)
+    assert not (tmp_path / "ledger.csv").exists()
+
+
+@pytest.mark.parametrize("change", [{"ledger": None}, {"ledger": {"target": "paper"}}])
+def test_a_configuration_without_a_ledger_is_refused(tmp_path, change):
+    with pytest.raises(UserError, match="name a base and a target that differ"):
+        ledger.write_ledger(settings(**change), scored(tmp_path), tmp_path, tmp_path)
 
 
 # Figures
+
+
+def check_figures(one, two, names):
+    """Each is a valid PDF and PNG, twice the same, and says nothing of when and by what it was made."""
+    for name, (end, magic) in itertools.product(names, (("pdf", b"%PDF-1."), ("png", b"\x89PNG\r\n"))):
+        content = (one / f"{name}.{end}").read_bytes()
+        assert content.startswith(magic)
+        assert content == (two / f"{name}.{end}").read_bytes()
+        assert b"matplotlib" not in content.lower()
+        assert b"CreationDate" not in content
+    assert sorted(p.name for p in one.iterdir()) == sorted(f"{name}.{end}" for name in names for end in ("pdf", "png"))
 
 
 def test_figures_are_valid_and_the_same_twice(config, tmp_path):
     path = scored(tmp_path, probe("pong"))
     for folder in ("one", "two"):
         figures.write_figures(config, path, tmp_path / folder)
-    for name, magic in ((f"{figures.HEAT_MAP}.pdf", b"%PDF-1."), (f"{figures.HEAT_MAP}.png", b"\x89PNG\r\n")):
-        content = (tmp_path / "one" / name).read_bytes()
-        assert content.startswith(magic)
-        assert content == (tmp_path / "two" / name).read_bytes()
-        assert b"matplotlib" not in content.lower()
-        assert b"CreationDate" not in content
-    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == [f"{figures.HEAT_MAP}.pdf", f"{figures.HEAT_MAP}.png"]
+    check_figures(tmp_path / "one", tmp_path / "two", [figures.HEAT_MAP, figures.IQM])
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 2]])
+def test_the_figure_of_interquartile_means_has_points_intervals_and_dashes(seeds):
+    config = settings(games=["pong", "boxing"], seeds=seeds)
+    scores = runs(config, np.random.default_rng(0).uniform(0.1, 1, (2, 2, len(seeds))))
+    found = aggregate.interquartile_means(config, scores).query("protocol == 'paper'").droplevel([0, 1])
+    figure = figures.interquartile_means(config, scores)
+    (axes,) = figure.axes
+    points = next(line for line in axes.lines if line.get_label() == "paper")
+    assert points.get_xdata()[:2] == pytest.approx(found["iqm"].iloc[:2])
+    segments = [s for s in axes.collections[0].get_segments() if np.isfinite(s).all() and len(s)]
+    assert [tuple(s[:, 0]) for s in segments] == [pytest.approx(row) for row in found[["low", "high"]].dropna().to_numpy()]
+    assert [text.get_text() for text in axes.texts] == [DASH] * (10 + 12)  # ten methods, and all of the other protocol
+    assert [text.get_text() for text in axes.get_yticklabels()] == [method.upper() for method in config.methods]
+    assert ("one seed, so no intervals" in figure.get_supxlabel()) == (len(seeds) == 1)
+
+
+def history(folder, method, game, losses, protocol="paper", seed=0):
+    """Write a training's history, (train, validation) losses by epoch; return its path."""
+    path = folder / "random_agent" / protocol / method / f"{game}-s{seed}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{epoch},{train},{val},1\n" for epoch, (train, val) in enumerate(losses))
+    path.write_text("epoch,train_loss,val_loss,val_global\n" + rows if losses else "epoch\n")
+    return path
+
+
+def test_learning_curves_are_a_panel_for_each_method_that_learns(tmp_path):
+    config = settings()
+    paths = [
+        history(tmp_path, "random-cnn", "pong", []),
+        history(tmp_path, "st-dim", "pong", [(4, 5), (2, 3)]),
+        history(tmp_path, "st-dim", "boxing", [(6, 7), (3, 4), (2, 4)]),
+        history(tmp_path, "vae", "pong", [(100, 100), (2, 3)]),
+        history(tmp_path, "vae", "pong", [(4, 5), (2, 3)], "corrected"),
+    ]
+    for folder in ("one", "two"):
+        curves.write_learning_curves(config, paths, tmp_path / folder)
+    check_figures(tmp_path / "one", tmp_path / "two", [curves.CURVES])
+    figure = curves.learning_curves(config, [(path.parts[-4:-1], curves.read_history(path)) for path in paths])
+    *panels, empty = figure.axes
+    assert [axes.get_title() for axes in panels] == ["VAE\npaper", "VAE\ncorrected", "ST-DIM\npaper"]
+    assert [axes.get_yscale() for axes in panels] == ["log", "linear", "linear"]
+    assert not empty.axison
+    drawn = [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in panels[2].lines]
+    assert drawn == [([0, 1], [4, 2]), ([0, 1, 2], [6, 3, 2]), ([0, 1], [5, 3]), ([0, 1, 2], [7, 4, 4])]
+
+
+def test_learning_curves_of_nothing_that_learns_say_so(config, tmp_path):
+    curves.write_learning_curves(config, [history(tmp_path, "st-dim", "pong", [])], tmp_path / "out")
+    assert (tmp_path / "out" / "learning_curves.png").exists()
+    assert curves.learning_curves(config, []).get_supxlabel() == "No method of this run learns"
+
+
+def test_histories_that_are_damaged_or_of_another_run_are_refused(config, tmp_path):
+    path = history(tmp_path, "st-dim", "pong", [(4, 5)])
+    with pytest.raises(UserError, match="random_agent/other/st-dim, which the configuration does not name"):
+        curves.write_learning_curves(config, [history(tmp_path, "st-dim", "pong", [(4, 5)], "other")], tmp_path)
+    path.write_text("epoch,train_loss\n0,1\n")
+    with pytest.raises(DamagedFile, match=r"pong-s0\.csv is damaged \(it lacks the column val_loss\)"):
+        curves.write_learning_curves(config, [path], tmp_path)
+
+
+def examples(folder, method, protocol="paper", game="pong"):
+    """Write one method's examples: targets of one grey each, outputs a little brighter."""
+    target = np.broadcast_to(np.arange(0, 180, 30, dtype=np.uint8)[:, None, None], (6, 210, 160))
+    header = {"game": game, "method": method, "protocol": protocol}
+    path = folder / f"{method}-{protocol}-{game}.safetensors"
+    artifacts.write_arrays(path, "examples", {"input": target, "target": target, "output": target + np.uint8(5)}, header)
+    return path
+
+
+def test_reconstructions_are_targets_above_outputs(tmp_path):
+    paths = [examples(tmp_path, "vae"), examples(tmp_path, "pixel-pred")]
+    for folder in ("one", "two"):
+        reconstructions.write_reconstructions(paths, tmp_path / folder / "reconstructions_pong")
+    check_figures(tmp_path / "one", tmp_path / "two", ["reconstructions_pong"])
+    figure = reconstructions.reconstructions([artifacts.read_arrays(path, "examples") for path in paths])
+    assert [part.get_suptitle() for part in figure.subfigs] == ["VAE", "PIXEL-PRED"]
+    shown = [int(axes.images[0].get_array()[0, 0]) for axes in figure.subfigs[0].axes]
+    assert shown == [0, 30, 60, 90, 120, 150, 5, 35, 65, 95, 125, 155]
+    assert [axes.get_ylabel() for axes in figure.subfigs[0].axes[::6]] == ["target", "output"]
+
+
+def test_reconstructions_of_several_games_or_of_none_are_refused(tmp_path):
+    with pytest.raises(UserError, match="several games"):
+        reconstructions.write_reconstructions(
+            [examples(tmp_path, "vae"), examples(tmp_path, "vae", game="boxing")], tmp_path / "f"
+        )
+    with pytest.raises(UserError, match="no examples"):
+        reconstructions.write_reconstructions([], tmp_path / "f")
 
 
 def test_the_heat_map_prints_values_and_dashes(config, tmp_path):

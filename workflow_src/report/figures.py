@@ -15,19 +15,21 @@ from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.names import DASH, method_name
 from workflow_src.report.scores import read_scores
 
-HEAT_MAP = "f1_by_game"
+HEAT_MAP, IQM = "f1_by_game", "iqm"
 
 # Inches: the least cell, which holds "0.58", and what stands around the cells.
 _CELL_WIDTH, _CELL_HEIGHT = 0.33, 0.18
 _TITLE, _BAR = 0.3, 0.5
 _LETTER, _CAPITAL = 0.056, 0.07
+# A row of points, and what stands above and below them.
+_POINT, _BELOW = 0.11, 0.7
 
 
 def write_figures(config: Config, scores: Path, out: Path) -> None:
     """Write every figure as PDF and PNG into the folder ``out``; ``scores`` is scores.csv."""
-    figure = heat_map(config, read_scores(scores))
-    for ending in ("pdf", "png"):
-        style.save(figure, out / f"{HEAT_MAP}.{ending}")
+    ours = read_scores(scores)
+    style.save(heat_map(config, ours), out / HEAT_MAP)
+    style.save(interquartile_means(config, ours), out / IQM)
 
 
 def heat_map(config: Config, scores: pd.DataFrame) -> Figure:
@@ -56,6 +58,59 @@ def heat_map(config: Config, scores: pd.DataFrame) -> Figure:
             axes.set_xticks(range(len(names)), names, **slant)
         bar = figure.colorbar(image, ax=grid, label="F1", pad=0.02, aspect=max(3, 10 * down * panel))  # a tenth of an inch wide
         bar.outline.set_visible(False)
+    return figure
+
+
+def interquartile_means(config: Config, scores: pd.DataFrame) -> Figure:
+    """Interquartile mean of F1 by method, with its interval: a panel for a policy, a colour for a protocol.
+
+    A method without scores has a dash; of a single seed there are no intervals, and the label below says so.
+    """
+    found = aggregate.interquartile_means(config, scores)
+    counts = sorted(set(aggregate.game_counts(config, scores)))
+    games, seeds = " or ".join(map(str, counts)), len(config.seeds)
+    what = f"{aggregate.CONFIDENCE:.0%} bootstrap intervals" if seeds > 1 else "one seed, so no intervals"
+    below = f"Interquartile mean of F1 over {games} games × {seeds} seed{'s' if seeds > 1 else ''}\n({what})"
+    names = [method_name(method) for method in config.methods]
+    parts = {block: part.droplevel(BLOCK) for block, part in found.groupby(BLOCK)}
+    panels = [(policy, [(protocol, parts[policy, protocol]) for protocol in config.protocols]) for policy in config.policies]
+    return points(panels, names, below, centre="iqm")
+
+
+def points(panels: list[tuple[str, list[tuple[str, pd.DataFrame]]]], names: list[str], below: str, centre: str) -> Figure:
+    """Draw points with intervals beside ``names``: a panel for a title, a colour for a series, NaN a dash at the left.
+
+    A series is its label and a table whose rows are ``names``: columns ``centre`` and, NaN for none, ``low`` and ``high``.
+    """
+    series = len(panels[0][1])
+    row = _POINT * max(series, 1.4) + 0.06
+    lines = sum(name.count("\n") + 1 for name in names)
+    height = len(panels) * (max(row * len(names), 0.13 * lines) + _TITLE) + _BELOW
+    with style.styled():
+        figure = Figure(figsize=(style.COLUMN_WIDTH, height), layout="constrained")
+        grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (title, tables) in zip(grid, panels, strict=True):
+            axes.set_title(title)
+            for number, (label, table) in enumerate(tables):
+                look = style.series(number)
+                y = np.arange(len(names)) + (number - (series - 1) / 2) * 0.7 / series
+                axes.hlines(y, table["low"], table["high"], color=look["color"], linewidth=1)
+                for end in ("low", "high"):
+                    axes.plot(table[end], y, linestyle="none", marker="|", markersize=4, color=look["color"])
+                axes.plot(table[centre], y, linestyle="none", markersize=3, markeredgewidth=0, label=label, **look)
+                for place in y[table[centre].isna()]:
+                    beside = axes.get_yaxis_transform()
+                    axes.text(0.01, place, DASH, color=look["color"], va="center", fontsize=6, transform=beside)
+            axes.set_yticks(range(len(names)), names)
+            axes.set_ylim(len(names) - 0.5, -0.5)
+            axes.tick_params(axis="y", length=0)
+            axes.grid(axis="x", color=style.MISSING, linewidth=0.5)
+            axes.set_axisbelow(True)
+            axes.spines[["top", "right", "left"]].set_visible(False)
+        figure.supxlabel(below, fontsize=7)
+        if series > 1:
+            handles, labels = grid[0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside upper center", ncols=min(series, 3), frameon=False)
     return figure
 
 

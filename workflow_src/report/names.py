@@ -10,7 +10,21 @@ CATEGORY_NAMES = {
     "misc": "Misc.",
 }
 
+PROBE_NAMES = {
+    "linear": "linear",
+    "mlp": "one hidden layer",
+    "observed": "linear, observed classes",
+    "logistic": "logistic regression",
+    "majority": "majority",
+    "supervised": "its own",
+}
+
 
 def method_name(method: str) -> str:
     """Write a method's identifier in capitals, as the paper does."""
     return method.upper()
+
+
+def listed(names: list[str]) -> str:
+    """Name the first three of ``names`` and count the others."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

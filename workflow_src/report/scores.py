@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from workflow_src import artifacts
 from workflow_src.errors import DamagedFile, UserError, explained
 
-IDENTITY = ["policy", "protocol", "method", "game", "seed"]
-COLUMNS = [*IDENTITY, "label_set", "probe", "level", "name", "metric", "value"]
+IDENTITY = ["policy", "protocol", "method", "probe", "game", "seed"]
+COLUMNS = [*IDENTITY, "label_set", "level", "name", "metric", "value"]
 TYPES = dict.fromkeys(COLUMNS, str) | {"seed": int, "value": float}
 
 
@@ -37,22 +37,24 @@ class ProbeFile(BaseModel):
     policy: str
     protocol: str
     method: str
+    probe: str
     seed: int
     label_set: str
-    probe: str
     variables: dict[str, Metrics]
     categories: dict[str, Metrics]
     mean_over_categories: Metrics
     mean_over_variables: Metrics
+    mean_weighted: Metrics
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row of scores.csv for each metric of each level and name."""
-        head = self.model_dump(include={*IDENTITY, "label_set", "probe"})
+        head = self.model_dump(include={*IDENTITY, "label_set"})
         levels = {
             "variable": self.variables,
             "category": self.categories,
             "mean_over_categories": {"": self.mean_over_categories},
             "mean_over_variables": {"": self.mean_over_variables},
+            "mean_weighted": {"": self.mean_weighted},
         }
         for level, named in levels.items():
             for name, metrics in named.items():

@@ -7,6 +7,7 @@ has no date and no version of the software in it: the same figure gives the same
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -16,6 +17,9 @@ from workflow_src import artifacts
 COLUMN_WIDTH = 3.4  # inches
 COLORS = "viridis"
 MISSING = "#e4e4e4"  # neither a colour of COLORS nor the page
+# Okabe and Ito's colours, which differ with every kind of colour vision, without the yellow that is pale on white.
+SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PROGRAM = "workflow_src"
 
 _STYLE = {
@@ -44,12 +48,18 @@ def styled() -> Iterator[None]:
         yield
 
 
+def series(index: int) -> dict[str, Any]:
+    """Colour and marker of the series number ``index``; the same colour comes back with another marker."""
+    turn, place = divmod(index, len(SERIES))
+    return {"color": SERIES[place], "marker": MARKERS[(place + turn) % len(MARKERS)]}
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write ``figure`` as PDF or PNG, by the path's ending; the same figure gives the same bytes."""
-    kind = path.suffix.removeprefix(".")
+    """Write ``figure`` as PDF and PNG, whose endings ``path`` lacks; the same figure gives the same bytes."""
     metadata = {
         "pdf": {"CreationDate": None, "Creator": PROGRAM, "Producer": PROGRAM},
         "png": {"Software": None},
-    }[kind]
-    with styled(), artifacts.atomic(path) as temporary:
-        figure.savefig(temporary, format=kind, metadata=metadata)
+    }
+    for kind, about in metadata.items():
+        with styled(), artifacts.atomic(path.with_name(f"{path.name}.{kind}")) as temporary:
+            figure.savefig(temporary, format=kind, metadata=about)

@@ -1,8 +1,8 @@
-"""The paper's Tables 1 to 3 (arXiv 1906.08226) from our scores, with the published values beside ours.
+"""The paper's Tables 1 to 3 (arXiv 1906.08226) from our scores, with the published values beside ours, and two of our own.
 
-Each table is one pure function that makes the DataFrame of its CSV, and one that shows this DataFrame as LaTeX, which needs
-booktabs and the T1 encoding. The CSV holds six decimals and nothing where there is no value; two decimals and the dash
-are for display.
+The paper's tables show the first of each method's probes. Each table is one pure function that makes the DataFrame of its
+CSV, and one that shows this DataFrame as LaTeX, which needs booktabs and the T1 encoding. The CSV holds six decimals and
+nothing where there is no value; two decimals and the dash are for display.
 """
 
 import importlib.metadata
@@ -15,18 +15,19 @@ from workflow_src.ari.labels import CATEGORIES, categories, variables
 from workflow_src.config import Config
 from workflow_src.report import aggregate, latex
 from workflow_src.report.aggregate import BLOCK
-from workflow_src.report.names import CATEGORY_NAMES, DASH, method_name
+from workflow_src.report.names import CATEGORY_NAMES, DASH, PROBE_NAMES, method_name
 from workflow_src.report.scores import read_csv, read_scores
 
 PAPER = "arXiv 1906.08226"
 TABLE1, TABLE2, TABLE3 = "table1_variables_by_category", "table2_f1_by_game", "table3_f1_by_category"
+IQM, BY_PROBE = "iqm", "f1_by_probe"
 REFERENCE1 = "paper_table1_variables_by_category.csv"
 REFERENCE2 = "paper_table2_f1_random_agent.csv"
 REFERENCE3 = "paper_table3_f1_by_category.csv"
 
 
 def write_tables(config: Config, scores: Path, reference: Path, out: Path) -> None:
-    """Write the three tables as CSV and LaTeX into the folder ``out``.
+    """Write the five tables as CSV and LaTeX into the folder ``out``.
 
     ``scores`` is scores.csv, ``reference`` the folder of the published numbers. `UserError` or `DamagedFile` when one of
     the files is missing, damaged, or of another label set.
@@ -38,13 +39,22 @@ def write_tables(config: Config, scores: Path, reference: Path, out: Path) -> No
     table1 = variables_by_category(config, variables_published)
     table2 = f1_by_game(config, ours, games_published)
     table3 = f1_by_category(config, ours, categories_published)
+    iqm = interquartile_means(config, ours)
+    by_probe = f1_by_probe(config, ours)
     for name, table, shown in (
         (TABLE1, table1, latex_variables_by_category(config, table1)),
         (TABLE2, table2, latex_f1_by_game(config, table2)),
         (TABLE3, table3, latex_f1_by_category(config, table3, set(games_published.index) - {"mean"})),
+        (IQM, iqm, latex_interquartile_means(config, iqm)),
+        (BY_PROBE, by_probe, latex_f1_by_probe(config, by_probe)),
     ):
-        artifacts.write_text(out / f"{name}.csv", table.round(6).to_csv(index=False, lineterminator="\n"))
-        artifacts.write_text(out / f"{name}.tex", shown)
+        write(table, shown, out / name)
+
+
+def write(table: pd.DataFrame, shown: str, path: Path) -> None:
+    """Write a table as CSV and as the LaTeX ``shown``, whose endings ``path`` lacks."""
+    artifacts.write_text(path.with_name(f"{path.name}.csv"), table.round(6).to_csv(index=False, lineterminator="\n"))
+    artifacts.write_text(path.with_name(f"{path.name}.tex"), shown)
 
 
 # The tables as they stand in the CSV files.
@@ -93,9 +103,27 @@ def f1_by_category(config: Config, scores: pd.DataFrame, published: pd.DataFrame
     """
     rows = aggregate.blocks(config, category=list(CATEGORIES))
     table = _beside(config, aggregate.by_category(config, scores), _published(config, published, rows))
-    games = aggregate.by_game(config, scores).dropna(how="all").groupby(BLOCK).size()
-    table.insert(3, "games", games.reindex(rows.droplevel("category"), fill_value=0).to_numpy())
+    table.insert(3, "games", aggregate.game_counts(config, scores).reindex(rows.droplevel("category")).to_numpy())
     return table
+
+
+def interquartile_means(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
+    """Interquartile mean of F1 (mean over categories) over games and seeds. One row per (policy, protocol, method).
+
+    Columns: policy, protocol, method, iqm, and the bounds of its interval, low and high, empty of a single seed.
+    """
+    return aggregate.interquartile_means(config, scores).reset_index()
+
+
+def f1_by_probe(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
+    """F1 with every probe and every mean over variables. One row per (policy, protocol, method, probe).
+
+    Columns after these: mean_over_categories, mean_over_variables, mean_weighted (categories by their number of variables),
+    each averaged over games and seeds, and ``games``: how many there are in the block.
+    """
+    table = aggregate.by_probe(config, scores).reset_index()
+    games = aggregate.game_counts(config, scores)
+    return table.assign(games=games.reindex(pd.MultiIndex.from_frame(table[BLOCK])).to_numpy())
 
 
 def _published(config: Config, published: pd.DataFrame, rows: pd.MultiIndex) -> pd.DataFrame:
@@ -152,7 +180,9 @@ def latex_f1_by_game(config: Config, table: pd.DataFrame) -> str:
     """Table 2 as LaTeX."""
     caption = (
         f"Probe F1 by game, mean over categories; in parentheses what was published ({PAPER}: label set paper-2019, "
-        "random agents). Means, ours and published, are over the games that were run in their block. " + _setting(config)
+        "random agents). Means, ours and published, are over the games that were run in their block. "
+        + _spread(config)
+        + setting(config)
     )
     return latex.table(
         TABLE2, caption, ["Game", *map(method_name, _methods(table))], _parts(table, "game", {"mean": "Mean"}, summary=1)
@@ -171,23 +201,71 @@ def latex_f1_by_category(config: Config, table: pd.DataFrame, published: set[str
         )
     return latex.table(
         TABLE3,
-        caption + _setting(config),
+        caption + _spread(config) + setting(config),
         ["Category", *map(method_name, _methods(table))],
         _parts(table, "category", CATEGORY_NAMES, summary=0),
     )
 
 
-def _setting(config: Config) -> str:
+def latex_interquartile_means(config: Config, table: pd.DataFrame) -> str:
+    """The interquartile means as LaTeX."""
+    caption = (
+        "Interquartile mean of the probe F1 (mean over categories) of all games and seeds, and its "
+        f"{interval_note(config)}. {setting(config)}"
+    )
+    shown = pd.DataFrame(
+        {
+            "method": table["method"].map(method_name),
+            "iqm": _numbers(table["iqm"]),
+            "interval": [
+                DASH if pd.isna(low) else f"[{low:.2f}, {high:.2f}]"
+                for low, high in zip(table["low"], table["high"], strict=True)
+            ],
+        }
+    )
+    header = ["Method", "Interquartile mean", f"{aggregate.CONFIDENCE:.0%} interval"]
+    return latex.table(IQM, caption, header, blocks(table, shown))
+
+
+def interval_note(config: Config) -> str:
+    """What an interquartile mean's interval is, or why there is none."""
+    if len(config.seeds) == 1:
+        return "interval, of which a single seed has none"
+    return f"{aggregate.CONFIDENCE:.0%} interval (bootstrap over {len(config.seeds)} seeds, stratified by game)"
+
+
+def latex_f1_by_probe(config: Config, table: pd.DataFrame) -> str:
+    """The scores by probe as LaTeX."""
+    caption = (
+        "F1 by probe and by how variables are averaged: over categories, over variables, and over categories weighted by "
+        f"their number of variables; mean over games and seeds. {setting(config)}"
+    )
+    # A method is named in its first row alone.
+    repeated = table.duplicated([*BLOCK, "method"])
+    shown = table.drop(columns=BLOCK).assign(
+        method=table["method"].map(method_name).mask(repeated, ""),
+        probe=table["probe"].map(PROBE_NAMES),
+        **{level: _numbers(table[level]) for level in aggregate.MEANS},
+        games=table["games"].astype(str),
+    )
+    header = ["Method", "Probe", "Mean over categories", "Mean over variables", "Weighted mean", "Games"]
+    return latex.table(BY_PROBE, caption, header, blocks(table, shown), left=2)
+
+
+def setting(config: Config) -> str:
     """How the scores were made: the end of a caption."""
     frames, epochs = config.episodes.frames, config.training.epochs
     others = [f"{method} {row.epochs}" for method, row in config.methods.items() if row.epochs not in (None, epochs)]
     return (
         f"Policy: {', '.join(config.policies)}. Protocol: {', '.join(config.protocols)}. Label set: {config.label_set}. "
-        f"Frames: {frames.pretrain} for encoders, {frames.probe} for probes. "
+        f"Probe: {PROBE_NAMES[config.probe.kinds[0]]}. Frames: {frames.pretrain} for encoders, {frames.probe} for probes. "
         f"Epochs at most: {epochs} for encoders{''.join(f', {other}' for other in others)}; {config.probe.epochs} for probes. "
-        f"Seeds: {', '.join(map(str, config.seeds))}{' (mean and standard deviation)' if len(config.seeds) > 1 else ''}. "
-        f"ale-py {importlib.metadata.version('ale-py')}."
+        f"Seeds: {', '.join(map(str, config.seeds))}. ale-py {importlib.metadata.version('ale-py')}."
     )
+
+
+def _spread(config: Config) -> str:
+    return "Mean and standard deviation over seeds. " if len(config.seeds) > 1 else ""
 
 
 def _games(table: pd.DataFrame) -> str:
@@ -218,13 +296,22 @@ def _cell(ours: float, spread: float, published: float) -> str:
     return f"{shown} ({DASH if pd.isna(published) else f'{published:.2f}'})"
 
 
+def _numbers(values: pd.Series) -> list[str]:
+    return [DASH if pd.isna(value) else f"{value:.2f}" for value in values]
+
+
 def _parts(table: pd.DataFrame, row: str, names: dict[str, str], summary: int) -> list[latex.Part]:
     """Cut a table of scores into its blocks, rows named by the column ``row``, the last ``summary`` rows below a rule."""
     cells = _cells(table)
     cells.insert(0, row, table[row].replace(names))
+    return blocks(table, cells, summary)
+
+
+def blocks(table: pd.DataFrame, shown: pd.DataFrame, summary: int = 0) -> list[latex.Part]:
+    """Cut ``shown``, the texts of ``table``, into the blocks of a table, the last ``summary`` rows of each below a rule."""
     parts = []
     for (policy, protocol), rows in table.groupby(BLOCK, sort=False):
-        lines = cells.loc[rows.index].to_numpy().tolist()
+        lines = shown.loc[rows.index].to_numpy().tolist()
         end = len(lines) - summary
         parts.append(latex.Part(f"Policy {policy}, protocol {protocol}", lines[:end], lines[end:]))
     return parts
