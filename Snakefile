@@ -21,11 +21,13 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        EPISODES,
-        SPLITS,
-        ENCODERS,
-        PROBES,
-        SCORES,
+        layout.episodes(CONFIG),
+        layout.splits(CONFIG),
+        layout.encoders(CONFIG),
+        layout.encoders(CONFIG, layout.HISTORY),
+        layout.probes(CONFIG),
+        layout.SCORES,
         TABLES,
         FIGURES,
-
+        CURVES,
+        RECONSTRUCTIONS,

@@ -7,6 +7,7 @@ from pathlib import Path
 import grimp
 
 import workflow_src
+from workflow_src import layout
 from workflow_src.config import PURPOSES, Config, leaves, read_yaml
 from workflow_src.errors import UserError
 
@@ -35,40 +36,30 @@ if config != read_yaml("config.yaml"):
         )
     )
 
-EPISODE = "results/episodes/{policy}/{purpose}/{game}-s{seed}.b2nd"
-SPLIT = "results/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.safetensors"
-ENCODER = "results/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors"
-HISTORY = "results/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.csv"
-PROBE = "results/probes/{policy}/{protocol}/{method}/{game}-s{seed}.json"
-SCORES = "results/scores.csv"
+WITH_ENCODER = [name for name, row in CONFIG.methods.items() if row.has_encoder]
+DECODES = any(row.decodes is not None for row in CONFIG.methods.values())
 TABLES = expand(
     "results/tables/{table}.{kind}",
-    table=["table1_variables_by_category", "table2_f1_by_game", "table3_f1_by_category"],
+    table=["table1_variables_by_category", "table2_f1_by_game", "table3_f1_by_category", "iqm", "f1_by_probe"],
     kind=["csv", "tex"],
 )
-FIGURES = expand("results/figures/{figure}.{kind}", figure=["f1_by_game"], kind=["pdf", "png"])
+FIGURES = expand("results/figures/{figure}.{kind}", figure=["f1_by_game", "iqm"], kind=["pdf", "png"])
+CURVES = expand("results/figures/learning_curves.{kind}", kind=["pdf", "png"])
+RECONSTRUCTIONS = expand(layout.RECONSTRUCTIONS + ".{kind}", game=CONFIG.games if DECODES else [], kind=["pdf", "png"])
 
-AXES = {
-    "game": CONFIG.games,
-    "seed": CONFIG.seeds,
-    "policy": list(CONFIG.policies),
-    "protocol": list(CONFIG.protocols),
-    "purpose": list(PURPOSES),
-}
-WITH_ENCODER = [name for name, row in CONFIG.methods.items() if row.has_encoder]
-EPISODES = expand(EPISODE, **AXES)
-SPLITS = expand(SPLIT, **AXES)
-ENCODERS = expand([ENCODER, HISTORY], **AXES, method=WITH_ENCODER)
-PROBES = expand(PROBE, **AXES, method=list(CONFIG.methods))
+# The ledger's runs have names of their own; they are made when asked for.
+PROTOCOLS = [*CONFIG.protocols, *(variant.protocol for variant in CONFIG.variants)]
+POLICIES = sorted({CONFIG.plays(policy, protocol) for policy in CONFIG.policies for protocol in PROTOCOLS})
 
 
 wildcard_constraints:
     game="|".join(CONFIG.games),
     seed=r"\d+",
-    policy="|".join(CONFIG.policies),
-    protocol="|".join(CONFIG.protocols),
+    policy="|".join(POLICIES),
+    protocol="|".join(PROTOCOLS),
     purpose="|".join(PURPOSES),
     method="|".join(CONFIG.methods),
+    probe="|".join({probe for row in CONFIG.methods.values() for probe in row.readouts(CONFIG.probe)}),
 
 
 MODULES = grimp.build_graph("workflow_src", cache_dir=None)
@@ -97,24 +88,44 @@ def code(*modules):
 # Whether jobs will run on CUDA. Looked up without torch, which takes seconds to load.
 ON_CUDA = CONFIG.device == "cuda" or (CONFIG.device == "auto" and shutil.which("nvidia-smi") is not None)
 
+
+def switches(wildcards, section):
+    """The protocol's switches of a section, under the names that the configuration has for them."""
+    name = f"protocols.{wildcards.protocol}.{section}"
+    return {name: getattr(CONFIG.protocol(wildcards.protocol), section).model_dump()}
+
+
+def frames(wildcards, purpose):
+    """The file of frames that a protocol is made of."""
+    policy = CONFIG.plays(wildcards.policy, wildcards.protocol)
+    return layout.EPISODE.format(policy=policy, purpose=purpose, game=wildcards.game, seed=wildcards.seed)
+
+
 def frames_to_exclude(wildcards):
     """The encoder's frames, where the protocol keeps them out of the probe's test part (Q11)."""
-    protocol = CONFIG.protocols[wildcards.protocol].splits
-    if wildcards.purpose == "probe" and protocol.remove_pretrain_duplicates:
-        return {"exclude": EPISODE.replace("{purpose}", "pretrain")}
-    return {}
+    excludes = wildcards.purpose == "probe" and CONFIG.protocol(wildcards.protocol).splits.remove_pretrain_duplicates
+    return {"exclude": frames(wildcards, "pretrain")} if excludes else {}
 
 
 def frames_to_learn_from(wildcards):
     """Frames and their split, for the methods that learn."""
-    if not CONFIG.methods[wildcards.method].learns:
+    purpose = CONFIG.methods[wildcards.method].learns_from
+    if purpose is None:
         return {}
-    return {"frames": EPISODE.replace("{purpose}", "pretrain"), "split": SPLIT.replace("{purpose}", "pretrain")}
+    return {"frames": frames(wildcards, purpose), "split": layout.SPLIT.replace("{purpose}", purpose)}
+
+
+def files_of_its_own(wildcards):
+    """The Python file and the weights of an encoder that is not ours."""
+    return {name: str(file) for name, file in CONFIG.methods[wildcards.method].files.items()}
 
 
 def weights_to_probe(wildcards):
-    """The encoder, for the methods that have one."""
-    return {"weights": ENCODER} if CONFIG.methods[wildcards.method].has_encoder else {}
+    """The encoder, for the methods that have one; a quirk that no training sees is probed on its base's."""
+    if not CONFIG.methods[wildcards.method].has_encoder:
+        return {}
+    names = dict(wildcards.items()) | {"protocol": CONFIG.trained_as(wildcards.protocol, wildcards.method)}
+    return {"encoder": layout.ENCODER.format(**names)}
 
 
 def options(input, **names):

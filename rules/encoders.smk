@@ -1,27 +1,51 @@
 # Learning: the GPU's work. A checkpoint outside of results lets a killed training go on.
+LEARNING = {"pretrain": ["training", "device"], "probe": ["training", "device", "label_set", "probe.classes"]}
+
+
 rule encoders:
     input:
         unpack(frames_to_learn_from),
+        unpack(files_of_its_own),
         code=lambda w: code("methods.train", f"methods.{CONFIG.methods[w.method].kind.replace('-', '_')}"),
     output:
-        weights=ENCODER,
-        history=HISTORY,
+        weights=layout.ENCODER,
+        history=layout.HISTORY,
     log:
         "logs/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.log",
+    benchmark:
+        "logs/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.tsv"
     params:
-        lambda w: leaves(
-            config,
-            f"methods.{w.method}",
-            *([f"protocols.{w.protocol}.methods", "training", "device"] if CONFIG.methods[w.method].learns else []),
-        ),
+        lambda w: leaves(config, f"methods.{w.method}", *LEARNING.get(CONFIG.methods[w.method].learns_from, []))
+        | (switches(w, "methods") if CONFIG.methods[w.method].learns_from else {}),
         files=lambda w, input: options(input, frames="frames", split="split"),
         checkpoint="checkpoints/{policy}/{protocol}/{method}/{game}-s{seed}.pt",
     threads: CONFIG.training.threads
     resources:
-        gpu=lambda w: int(ON_CUDA and CONFIG.methods[w.method].learns),
+        gpu=lambda w: int(ON_CUDA and CONFIG.methods[w.method].learns_from is not None),
     conda:
         ENVIRONMENT
     shell:
         "python -m workflow_src encoders --game {wildcards.game} --policy {wildcards.policy} --protocol {wildcards.protocol}"
         " --method {wildcards.method} --seed {wildcards.seed} {params.files} --out {output.weights}"
         " --history {output.history} --checkpoint {params.checkpoint} > {log} 2>&1"
+
+
+# What decoders make of frames, for the figure of reconstructions.
+rule examples:
+    input:
+        frames=lambda w: frames(w, "pretrain"),
+        split=layout.SPLIT.replace("{purpose}", "pretrain"),
+        weights=layout.ENCODER,
+        code=lambda w: code("methods.examples", f"methods.{CONFIG.methods[w.method].kind.replace('-', '_')}"),
+    output:
+        layout.EXAMPLES,
+    log:
+        "logs/examples/{policy}/{protocol}/{method}/{game}-s{seed}.log",
+    params:
+        lambda w: leaves(config, f"methods.{w.method}"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src examples --game {wildcards.game} --policy {wildcards.policy} --protocol {wildcards.protocol}"
+        " --method {wildcards.method} --seed {wildcards.seed} --frames {input.frames} --split {input.split}"
+        " --weights {input.weights} --out {output} > {log} 2>&1"

@@ -3,13 +3,12 @@ rule episodes:
     input:
         code=code("episodes.collect"),
     output:
-        EPISODE,
+        layout.EPISODE,
     log:
         "logs/episodes/{policy}/{purpose}/{game}-s{seed}.log",
     params:
-        lambda w: leaves(
-            config, f"episodes.frames.{w.purpose}", "episodes.streams", "episodes.repeat", "episodes.noop_max", f"policies.{w.policy}"
-        ),
+        lambda w: leaves(config, f"episodes.frames.{w.purpose}", "episodes.streams", "episodes.repeat", "episodes.noop_max")
+        | {f"policies.{w.policy}": CONFIG.policy(w.policy).model_dump()},
     threads: 2
     conda:
         ENVIRONMENT

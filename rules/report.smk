@@ -1,28 +1,28 @@
 # Showing: every metric in one tidy file, the paper's tables, figures.
 REFERENCE = ROOT / "reference"
 SHAPE = ["games", "seeds", "label_set"]
-COLUMNS = [*SHAPE, "policies", "protocols", "methods"]
+COLUMNS = [*SHAPE, "policies", "protocols", "methods", "probe.kinds"]
 # What captions say beside.
 CAPTIONS = ["episodes.frames", "training.epochs", "probe.epochs"]
 
 
 rule scores:
     input:
-        probes=PROBES,
-        code=code("report.scores"),
+        probes=layout.probes(CONFIG),
+        code=code("report.scores", "layout"),
     output:
-        SCORES,
+        layout.SCORES,
     log:
         "logs/scores.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src scores --out {output} {input.probes} > {log} 2>&1"
+        "python -m workflow_src scores --out {output} > {log} 2>&1"
 
 
 rule tables:
     input:
-        scores=SCORES,
+        scores=layout.SCORES,
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))],
         code=code("report.tables"),
     output:
@@ -40,7 +40,7 @@ rule tables:
 
 rule figures:
     input:
-        scores=SCORES,
+        scores=layout.SCORES,
         code=code("report.figures"),
     output:
         report(FIGURES, category="Figures"),
@@ -52,3 +52,69 @@ rule figures:
         ENVIRONMENT
     shell:
         "python -m workflow_src figures --scores {input.scores} --out results/figures > {log} 2>&1"
+
+
+rule curves:
+    input:
+        histories=layout.encoders(CONFIG, layout.HISTORY),
+        code=code("report.curves", "layout"),
+    output:
+        report(CURVES, category="Figures"),
+    log:
+        "logs/curves.log",
+    params:
+        lambda w: leaves(config, *SHAPE, "policies", "protocols", "methods"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src curves --out results/figures > {log} 2>&1"
+
+
+rule reconstructions:
+    input:
+        examples=lambda w: layout.examples(CONFIG, w.game),
+        code=code("report.reconstructions"),
+    output:
+        report(multiext(layout.RECONSTRUCTIONS, ".pdf", ".png"), category="Figures"),
+    log:
+        "logs/reconstructions/{game}.log",
+    params:
+        out=layout.RECONSTRUCTIONS,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src reconstructions {input.examples} --out {params.out} > {log} 2>&1"
+
+
+rule ledger_scores:
+    input:
+        probes=layout.ledger(CONFIG),
+        code=code("report.scores", "layout"),
+    output:
+        layout.LEDGER,
+    log:
+        "logs/ledger_scores.log",
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src scores --ledger --out {output} > {log} 2>&1"
+
+
+# A target of its own, `snakemake ledger`: it trains again for most quirks.
+rule ledger:
+    input:
+        scores=layout.LEDGER,
+        code=code("report.ledger"),
+    output:
+        report(
+            multiext("results/tables/ledger", ".csv", ".tex") + multiext("results/figures/ledger", ".pdf", ".png"),
+            category="Ledger",
+        ),
+    log:
+        "logs/ledger.log",
+    params:
+        lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["ledger"] if CONFIG.ledger else [])),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src ledger --scores {input.scores} --tables results/tables --figures results/figures > {log} 2>&1"

@@ -2,20 +2,18 @@
 rule splits:
     input:
         unpack(frames_to_exclude),
-        frames=EPISODE,
+        frames=lambda w: frames(w, w.purpose),
         code=code("splits.split"),
         labels=os.path.relpath(ROOT / "workflow_src/ari/annotations.csv"),
     output:
-        SPLIT,
+        layout.SPLIT,
     log:
         "logs/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.log",
     params:
         lambda w: leaves(
-            config,
-            f"splits.{w.purpose}",
-            f"protocols.{w.protocol}.splits",
-            *(["splits.min_entropy", "label_set"] if w.purpose == "probe" else []),
-        ),
+            config, f"splits.{w.purpose}", *(["splits.min_entropy", "label_set"] if w.purpose == "probe" else [])
+        )
+        | switches(w, "splits"),
         exclude=lambda w, input: options(input, exclude="exclude"),
     conda:
         ENVIRONMENT

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -13,12 +14,18 @@ from workflow_src.config import merge
 
 ROOT = Path(__file__).parent.parent
 PARTS = ["Snakefile", "config.yaml", "environment.yml", "presets", "profiles", "reference", "rules", "workflow_src"]
-TINY = {
-    "games": ["spaceinvaders", "mspacman"],
-    "protocols": {"corrected": None},
+SMALL = {
     "episodes": {"frames": {"pretrain": 1500, "probe": 3000}, "streams": 2},
     "training": {"epochs": 2, "batch_size": 16},
     "probe": {"epochs": 3},
+}
+KEPT = ("maj-clf", "random-cnn", "st-dim")
+OTHERS = [name for name in yaml.safe_load((ROOT / "config.yaml").read_text())["methods"] if name not in KEPT]
+TINY = SMALL | {
+    "games": ["spaceinvaders", "mspacman"],
+    "protocols": {"corrected": None},
+    "methods": dict.fromkeys(OTHERS),
+    "ledger": None,
 }
 
 
@@ -77,7 +84,9 @@ def test_makes_everything(finished):
         "scores.csv",
         "tables/table2_f1_by_game.tex",
         "tables/table1_variables_by_category.csv",
+        "tables/iqm.csv",
         "figures/f1_by_game.pdf",
+        "figures/learning_curves.png",
     ):
         assert name in files
     assert not [f for f in files if Path(f).name.startswith(".")], "temporary files are left"
@@ -117,19 +126,26 @@ def changed(source, finished, tmp_path_factory):
 
 
 REPORT = {"scores": 1, "tables": 1, "figures": 1}
+CURVES = {"curves": 1}
 
 
 @pytest.mark.parametrize(
     "change, expected",
     [
-        ({"methods": {"st-dim": {"lr": 1.0e-3}}}, {"encoders": 2, "probes": 2, **REPORT}),
-        ({"probe": {"epochs": 4}}, {"probes": 6, **REPORT}),
+        ({"methods": {"st-dim": {"lr": 1.0e-3}}}, {"encoders": 2, "probes": 2, **REPORT, **CURVES}),
+        ({"methods": {"st-dim": {"frame_stack": 2}}}, {"encoders": 2, "probes": 2, **REPORT, **CURVES}),
+        ({"probe": {"epochs": 4}}, {"probes": 4, **REPORT}),  # the majority learns nothing
+        ({"probe": {"hidden": 9}}, {}),  # there is no mlp
+        ({"probe": {"kinds": ["linear", "observed"]}}, {"probes": 4, **REPORT}),
         ({"episodes": {"frames": {"probe": 3100}}}, {"episodes": 2, "splits": 2, "probes": 6, **REPORT}),
         ({"splits": {"min_entropy": 0.7}}, {"splits": 2, "probes": 6, **REPORT}),
-        ({"games": ["mspacman"]}, REPORT),
-        ({"games": ["spaceinvaders", "mspacman", "pong"]}, {"episodes": 2, "splits": 2, "encoders": 2, "probes": 3, **REPORT}),
-        ({"methods": {"untrained": {"kind": "random-cnn"}}}, {"encoders": 2, "probes": 2, **REPORT}),
-        ({"device": "cpu"}, {"encoders": 2, "probes": 6, **REPORT}),
+        ({"games": ["mspacman"]}, REPORT | CURVES),
+        (
+            {"games": ["spaceinvaders", "mspacman", "pong"]},
+            {"episodes": 2, "splits": 2, "encoders": 2, "probes": 3, **REPORT, **CURVES},
+        ),
+        ({"methods": {"untrained": {"kind": "random-cnn"}}}, {"encoders": 2, "probes": 2, **REPORT, **CURVES}),
+        ({"device": "cpu"}, {"encoders": 2, "probes": 6, **REPORT, **CURVES}),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
@@ -152,9 +168,11 @@ def test_a_changed_setting_rerun_for_real(source, changed):
     "module, rules",
     [
         ("report/figures.py", {"figures"}),
-        ("methods/st_dim.py", {"encoders", "probes", *REPORT}),
-        ("splits/duplicates.py", {"splits", "encoders", "probes", *REPORT}),
-        ("ari/annotations.csv", {"splits", "encoders", "probes", *REPORT}),
+        ("report/curves.py", {"curves"}),
+        ("methods/st_dim.py", {"encoders", "probes", *REPORT, *CURVES}),
+        ("methods/vae.py", set()),
+        ("splits/duplicates.py", {"splits", "encoders", "probes", *REPORT, *CURVES}),
+        ("ari/annotations.csv", {"splits", "encoders", "probes", *REPORT, *CURVES}),
         ("cli.py", set()),
     ],
 )
@@ -218,3 +236,102 @@ def test_a_failing_job_leaves_no_output(source, tmp_path):
     assert "collect" in log and "frames or more" in log and "Traceback" not in log
     assert not (tmp_path / "results/splits/random_agent/paper/probe/pong-s0.safetensors").exists()
     assert (tmp_path / "results/encoders/random_agent/paper/random-cnn/pong-s0.safetensors").exists()
+
+
+# Every method, an encoder of somebody else's, two seeds, several probes, the ledger
+
+MODULE = """
+from torch import nn
+
+
+class Mine(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.layers = nn.Sequential(nn.AvgPool2d(10), nn.Flatten(), nn.Linear(21 * 16, size))
+
+    def forward(self, frames):
+        return self.layers(frames)
+"""
+
+
+@pytest.fixture(scope="module")
+def everything(source, tmp_path_factory) -> Path:
+    """A run of all that the configuration can ask for, on one game; its own encoder's file is outside of the repository."""
+    module = tmp_path_factory.mktemp("elsewhere") / "mine.py"
+    module.write_text(MODULE)
+    directory = source / "runs" / "everything"
+    change = SMALL | {
+        "games": ["spaceinvaders"],
+        "seeds": [0, 1],
+        "protocols": {"corrected": {"splits": {"episode": "life", "keep_unfinished": True}}},
+        "training": {"epochs": 1, "batch_size": 16, "threads": 1},
+        "probe": {"epochs": 2, "kinds": ["linear", "observed"], "threads": 1},
+        "methods": {
+            "cpc": {"batch_size": 4, "options": {"sequence_length": 9}},
+            "mine": {"kind": "custom", "module": f"{module}:Mine", "kwargs": {"size": 24}},
+        },
+        "ledger": {"methods": ["random-cnn"]},
+    }
+    configure(source, directory, change)
+    done = snakemake(source, directory, "all", "ledger")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+def test_every_method_is_in_the_tables(everything):
+    table = pd.read_csv(everything / "results/tables/table2_f1_by_game.csv")
+    means = table[table["game"] == "mean"]
+    assert list(means["protocol"]) == ["paper", "corrected"]
+    for method in [*KEPT, *OTHERS, "mine"]:
+        assert means[method].between(0, 1).all() and (means[f"{method}_std"] >= 0).all(), method
+    probes = pd.read_csv(everything / "results/tables/f1_by_probe.csv")
+    found = probes.groupby("method")["probe"].agg(set)
+    assert found["vae"] == found["mine"] == {"linear", "observed"}
+    assert found["supervised"] == found["supervised-shared"] == {"supervised"} and found["maj-clf"] == {"majority"}
+
+
+def test_losses_fall_in_the_first_epoch(everything):
+    """Of every method that learns: the epoch's mean is below the untrained model's."""
+    histories = {file: pd.read_csv(file) for file in (everything / "results/encoders").rglob("*.csv")}
+    learned = {file.parent.name for file, rows in histories.items() if len(rows)}
+    assert learned == {"st-dim", *OTHERS}
+    for file, rows in histories.items():
+        assert not len(rows) or rows["train_loss"].iloc[-1] < rows["train_loss"].iloc[0], file
+
+
+def test_intervals_of_two_seeds(everything):
+    iqm = pd.read_csv(everything / "results/tables/iqm.csv")
+    assert len(iqm) == 2 * (len(KEPT) + len(OTHERS) + 1)
+    assert (iqm["low"] <= iqm["iqm"]).all() and (iqm["iqm"] <= iqm["high"]).all()
+
+
+def test_reconstructions_and_curves_are_drawn(everything):
+    for name in ("reconstructions/spaceinvaders.png", "learning_curves.pdf", "iqm.pdf", "ledger.png"):
+        assert (everything / "results/figures" / name).stat().st_size > 5000, name
+
+
+def test_ledger_differs_by_one_quirk_at_a_time(source, everything):
+    ledger = pd.read_csv(everything / "results/tables/ledger.csv")
+    assert list(ledger["quirk"].unique()) == ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]
+    assert (ledger["variant"] - ledger["base"] - ledger["difference"]).abs().max() < 2e-6
+    # An untrained encoder does not see pairs (Q5): nothing but the quirk differs, so nothing does.
+    assert (ledger.loc[ledger["quirk"] == "Q5", "difference"] == 0).all()
+    assert (ledger.loc[ledger["quirk"] == "Q7", "difference"] != 0).any()
+    # Q11 is no matter of training: the base's encoder is probed.
+    assert not (everything / "results/encoders/random_agent/paper-q11").exists()
+    assert (everything / "results/episodes/random_agent-q2/probe/spaceinvaders-s0.b2nd").exists()
+
+
+def test_the_file_of_an_own_encoder_is_watched(source, everything):
+    config = yaml.safe_load((everything / "config.yaml").read_text())
+    file = Path(config["methods"]["mine"]["module"].partition(":")[0])
+    file.write_text(MODULE + "\n")
+    try:
+        assert jobs(source, everything) == {"encoders": 4, "probes": 8, **REPORT, **CURVES}
+    finally:
+        file.write_text(MODULE)
+    assert jobs(source, everything) == {}
+    file.rename(file.with_suffix(".txt"))
+    done = snakemake(source, everything, "-n")
+    assert done.returncode == 2 and "methods.mine.module: there is no file" in done.stderr
+    file.with_suffix(".txt").rename(file)

@@ -119,9 +119,10 @@ def encoders(config_file: Path, quiet: bool, **which) -> None:
 @click.option("--frames", type=_FILE, required=True, help="The probe's frames.")
 @click.option("--split", type=_FILE, required=True, help="Their split.")
 @click.option("--weights", type=_FILE, help="The encoder, unless the method has none.")
+@click.option("--probe", "readout", required=True, help="One of probe.kinds; or majority, supervised.")
 @_options("out")
 def probes(config_file: Path, **which) -> None:
-    """Fit a linear probe for each state variable and score it."""
+    """Read each state variable out of an encoder's features, and score it."""
     from workflow_src.config import Config
     from workflow_src.probes.probe import probe
 
@@ -129,17 +130,35 @@ def probes(config_file: Path, **which) -> None:
 
 
 @cli.command()
-@click.argument("probes", type=_FILE, nargs=-1, required=True)
+@_options("config", "game", "policy", "protocol", "method", "seed")
+@click.option("--frames", type=_FILE, required=True, help="The encoder's frames.")
+@click.option("--split", type=_FILE, required=True, help="Their split.")
+@click.option("--weights", type=_FILE, required=True, help="The encoder, and its decoder.")
 @_options("out")
-def scores(probes: tuple[Path, ...], out: Path) -> None:
-    """Gather every metric of every probe in one tidy CSV."""
-    from workflow_src.report.scores import write_scores
+def examples(config_file: Path, **which) -> None:
+    """Decode some frames of validation, for a figure."""
+    from workflow_src.config import Config
+    from workflow_src.methods.examples import examples
 
-    write_scores(list(probes), out)
+    examples(Config.load(config_file).knowing(**which), **which)
 
 
 _SCORES = click.option("--scores", type=_FILE, required=True, help="The tidy CSV of all metrics.")
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@cli.command()
+@_options("config")
+@click.option("--ledger", "of_ledger", is_flag=True, help="Those of the ledger's runs, not of the tables'.")
+@_options("out")
+def scores(config_file: Path, of_ledger: bool, out: Path) -> None:
+    """Gather every metric of every probe of this run in one tidy CSV."""
+    from workflow_src import layout
+    from workflow_src.config import Config
+    from workflow_src.report.scores import write_scores
+
+    config = Config.load(config_file)
+    write_scores([Path(file) for file in (layout.ledger if of_ledger else layout.probes)(config)], out)
 
 
 @cli.command()
@@ -160,11 +179,47 @@ def tables(config_file: Path, scores: Path, reference: Path, out: Path) -> None:
 @_SCORES
 @click.option("--out", type=_FOLDER, required=True, help="Folder to write to.")
 def figures(config_file: Path, scores: Path, out: Path) -> None:
-    """Draw the figures, as PDF and PNG."""
+    """Draw the figures of scores, as PDF and PNG."""
     from workflow_src.config import Config
     from workflow_src.report.figures import write_figures
 
     write_figures(Config.load(config_file), scores, out)
+
+
+@cli.command()
+@_options("config")
+@click.option("--out", type=_FOLDER, required=True, help="Folder to write to.")
+def curves(config_file: Path, out: Path) -> None:
+    """Draw the learning curves of this run's methods, as PDF and PNG."""
+    from workflow_src import layout
+    from workflow_src.config import Config
+    from workflow_src.report.curves import write_learning_curves
+
+    config = Config.load(config_file)
+    write_learning_curves(config, [Path(file) for file in layout.encoders(config, layout.HISTORY)], out)
+
+
+@cli.command()
+@click.argument("examples", type=_FILE, nargs=-1, required=True)
+@click.option("--out", type=_FILE, required=True, help="Files to write, without their endings.")
+def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
+    """Draw what decoders make of a game's frames, as PDF and PNG."""
+    from workflow_src.report.reconstructions import write_reconstructions
+
+    write_reconstructions(list(examples), out)
+
+
+@cli.command()
+@_options("config")
+@_SCORES
+@click.option("--tables", type=_FOLDER, required=True, help="Folder for the table.")
+@click.option("--figures", type=_FOLDER, required=True, help="Folder for the figure.")
+def ledger(config_file: Path, scores: Path, tables: Path, figures: Path) -> None:
+    """Show what each quirk of the 2019 code is worth."""
+    from workflow_src.config import Config
+    from workflow_src.report.ledger import write_ledger
+
+    write_ledger(Config.load(config_file), scores, tables, figures)
 
 
 @cli.command()
