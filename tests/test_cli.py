@@ -10,13 +10,16 @@ import torch
 import yaml
 from click.testing import CliRunner
 
-from workflow_src import encoders
+from workflow_src import artifacts, encoders, layout
 from workflow_src.cli import cli, main
 from workflow_src.config import Config
+from workflow_src.episodes.dataset import read_split
+from workflow_src.methods import examples, objective
 
 ROOT = Path(__file__).parents[1]
-STEPS = ["configure", "episodes", "splits", "encoders", "probes", "scores", "tables", "figures", "show"]
-JOBS = ["episodes", "splits", "encoders", "probes"]
+JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
+REPORTS = ["scores", "tables", "figures", "curves", "ledger"]
+STEPS = ["configure", *JOBS, *REPORTS, "reconstructions", "show"]
 JOB = {"game": "breakout", "policy": "random_agent", "seed": "0"}
 
 
@@ -55,7 +58,7 @@ def refused(tmp_path, monkeypatch, capfd):
 @pytest.fixture
 def config(tmp_path, collected):
     path = tmp_path / "config.yaml"
-    path.write_text(yaml.safe_dump(collected.config.model_dump()))
+    path.write_text(yaml.safe_dump(collected.config.model_dump(), sort_keys=False))
     assert Config.load(path) == collected.config
     return path
 
@@ -68,8 +71,10 @@ def step(config, tmp_path, collected):
     probe = {"frames": collected.frames("probe"), "split": collected.split("probe")}
     split_of = {"protocol": "paper", "purpose": "pretrain", "frames": pretrain["frames"]}
     encoder_of = {"protocol": "paper", "method": "st-dim", **pretrain, "history": history}
-    probe_of = {"protocol": "paper", "method": "random-cnn", **probe, "weights": tmp_path / "weights"}
+    probe_of = {"protocol": "paper", "method": "random-cnn", "probe": "linear", **probe, "weights": tmp_path / "weights"}
+    examples_of = {"protocol": "paper", "method": "vae", **pretrain, "weights": tmp_path / "weights"}
     steps = {"episodes": {"purpose": "pretrain"}, "splits": split_of, "encoders": encoder_of, "probes": probe_of}
+    steps["examples"] = examples_of
 
     def arguments(name, **change):
         named = {"config": config, **JOB, **steps[name], "out": out} | change
@@ -112,7 +117,8 @@ def test_help_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     packages = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
     assert "click" in packages
-    assert not packages & {"torch", "numpy", "pandas", "pydantic", "gymnasium", "ale_py", "matplotlib", "blosc2", "cv2"}
+    heavy = {"torch", "numpy", "pandas", "pydantic", "gymnasium", "ale_py", "matplotlib", "blosc2", "cv2", "sklearn", "scipy"}
+    assert not packages & heavy
 
 
 def test_the_module_is_a_program():
@@ -129,13 +135,154 @@ def test_steps_run(step, tmp_path, capfd):
     for arguments in (
         step("splits"),
         [*step("encoders", method="random-cnn", frames=None, split=None), "--quiet"],
-        step("probes", method="maj-clf", weights=None),
+        step("probes", method="maj-clf", probe="majority", weights=None),
+        step("episodes", policy="random_agent-q2"),  # of the ledger
     ):
         assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
         assert out.stat().st_size
         out.unlink()
     assert history.read_text() == "epoch\n"
     assert [path.name for path in out.parent.iterdir()] == ["history.csv"]
+
+
+@pytest.fixture
+def untrained(tmp_path, collected):
+    """Write the weights of an untrained method of the configuration, as the step of encoders stores them."""
+
+    def untrained(method, **supervision):
+        row = collected.config.methods[method]
+        model = objective.find(row.kind)(row, torch.Generator().manual_seed(0), **supervision)
+        heads = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("encoder.")}
+        header = {"encoder": "nature", "feature_size": row.feature_size, "game": "breakout", "method": method}
+        encoders.save(tmp_path / "weights", model.encoder, header | model.header, heads)
+
+    return untrained
+
+
+def test_a_probe_of_an_encoder_and_of_a_classifier(step, untrained, config, tmp_path, collected):
+    content = yaml.safe_load(config.read_text())
+    content["probe"] |= {"kinds": ["mlp", "logistic"], "logistic": {"C": 1.0, "max_iter": 2}, "hidden": 8}
+    config.write_text(yaml.safe_dump(content))
+    kept = [name for name, row in read_split(collected.split("probe")).variables.items() if row["kept"]]
+    for method, supervision, readouts in (
+        ("random-cnn", {}, ["mlp", "logistic"]),
+        ("supervised-shared", {"variables": kept, "classes": 256}, ["supervised"]),
+    ):
+        untrained(method, **supervision)
+        for readout in readouts:
+            asked = step("probes", method=method, probe=readout)
+            assert CliRunner().invoke(cli, asked, catch_exceptions=False).exit_code == 0
+            found = artifacts.read_json(tmp_path / "made" / "out")
+            assert (found["method"], found["probe"], list(found["variables"])) == (method, readout, sorted(kept))
+
+
+def test_a_classifier_of_other_variables(refused, step, untrained):
+    untrained("supervised-shared", variables=["player_x"], classes=256)
+    said = refused(*step("probes", method="supervised-shared", probe="supervised"))
+    assert "weights is of the variables ['player_x'], not ['" in said
+
+
+def test_examples_and_reconstructions(step, untrained, tmp_path):
+    untrained("vae")
+    out, figure = tmp_path / "made" / "out", tmp_path / "figures" / "breakout"
+    assert CliRunner().invoke(cli, step("examples"), catch_exceptions=False).exit_code == 0
+    arrays, header = artifacts.read_arrays(out, examples.KIND)
+    assert {name: (array.dtype.name, array.shape) for name, array in arrays.items()} == dict.fromkeys(
+        ("input", "target", "output"), ("uint8", (examples.NUMBER, 210, 160))
+    )
+    assert (header["game"], header["method"], header["seed"]) == ("breakout", "vae", 0)
+    drawn = ["reconstructions", str(out), str(out), "--out", str(figure)]
+    assert CliRunner().invoke(cli, drawn, catch_exceptions=False).exit_code == 0
+    assert sorted(path.name for path in figure.parent.iterdir()) == ["breakout.pdf", "breakout.png"]
+
+
+@pytest.fixture
+def run_of(config, tmp_path, monkeypatch):
+    """A directory with the configuration of a run whose methods are few, which is the current one."""
+
+    def run_of(**change):
+        content = yaml.safe_load(config.read_text()) | change
+        few = ("maj-clf", "random-cnn")
+        content["methods"] = {name: row for name, row in content["methods"].items() if name in few}
+        content["ledger"] = {"base": "paper", "target": "corrected", "methods": ["maj-clf"]}
+        config.write_text(yaml.safe_dump(content | change, sort_keys=False))
+        monkeypatch.chdir(tmp_path)
+        return Config.load(config)
+
+    return run_of
+
+
+def scored(file):
+    """A probe's file as `probe` would write it, of the names that its path has."""
+    _, _, policy, protocol, method, probe, last = Path(file).parts
+    game, _, seed = last.removesuffix(".json").rpartition("-s")
+    names = {"policy": policy, "protocol": protocol, "method": method, "probe": probe, "game": game, "seed": int(seed)}
+    metric = {"f1": 0.5, "accuracy": 0.25}
+    means = dict.fromkeys(["mean_over_categories", "mean_over_variables", "mean_weighted"], metric)
+    content = {"label_set": "paper-2019", "variables": {"player_x": metric}, "categories": {"agent_localization": metric}}
+    artifacts.write_json(file, names | content | means)
+
+
+def test_scores_are_those_of_the_configuration(run_of, config, tmp_path):
+    of_run = run_of()
+    asked = ["scores", "--config", "config.yaml", "--out", "scores.csv"]
+    for files, more in ((layout.probes(of_run), []), (layout.ledger(of_run), ["--ledger"])):
+        for file in files:
+            scored(file)
+        assert CliRunner().invoke(cli, [*asked, *more], catch_exceptions=False).exit_code == 0
+        rows = [line.split(",") for line in (tmp_path / "scores.csv").read_text().splitlines()[1:]]
+        found = {layout.PROBE.format(policy=r[0], protocol=r[1], method=r[2], probe=r[3], game=r[4], seed=r[5]) for r in rows}
+        assert found == set(files)
+
+
+def test_a_ledger_of_its_scores(run_of, tmp_path):
+    for file in layout.ledger(run_of()):
+        scored(file)
+    made = CliRunner().invoke(cli, ["scores", "--ledger", "--out", "scores.csv"], catch_exceptions=False)
+    assert made.exit_code == 0
+    asked = ["ledger", *options(scores="scores.csv", tables="tables", figures="figures")]
+    assert CliRunner().invoke(cli, asked, catch_exceptions=False).exit_code == 0
+    written = [path.name for folder in ("tables", "figures") for path in sorted((tmp_path / folder).iterdir())]
+    assert written == ["ledger.csv", "ledger.tex", "ledger.pdf", "ledger.png"]
+
+
+def test_curves_are_those_of_the_configuration(run_of, tmp_path):
+    for file in layout.encoders(run_of(), layout.HISTORY):
+        artifacts.write_text(file, "epoch,train_loss,val_loss\n0,2.0,2.1\n1,1.0,1.1\n")
+    assert CliRunner().invoke(cli, ["curves", "--out", "figures"], catch_exceptions=False).exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["learning_curves.pdf", "learning_curves.png"]
+
+
+MINE = """
+import torch
+class Mine(torch.nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.linear = torch.nn.Linear(160, 5)
+        self.scale = scale
+    def forward(self, frames):
+        return self.scale * self.linear(frames[:, 0].mean(1))
+"""
+
+
+@pytest.fixture
+def mine(config, tmp_path, monkeypatch):
+    """A run with an encoder of one's own, as file and row beside the configuration, which is the current directory."""
+    content = yaml.safe_load(config.read_text())
+    content["methods"]["mine"] = {"kind": "custom", "module": "mine.py:Mine", "kwargs": {"scale": 2.0}}
+    config.write_text(yaml.safe_dump(content))
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "mine.py"
+
+
+def test_an_encoder_of_one_s_own(step, mine, tmp_path):
+    made = step("encoders", method="mine", frames=None, split=None, out=tmp_path / "weights")
+    for arguments in (made, step("probes", method="mine")):
+        assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+    encoder, header = encoders.load(tmp_path / "weights")
+    assert (header["module"], header["feature_size"], encoder.scale) == ("mine.py", 5, 2.0)
+    assert artifacts.read_json(tmp_path / "made" / "out")["method"] == "mine"
 
 
 def test_a_seed_and_a_config_are_what_the_options_say(step, tmp_path):
@@ -178,9 +325,13 @@ def test_cuda_is_refused_by_a_process_that_sees_none(step, config, tmp_path):
         for option, value, text, names in [
             ("game", "breakou", "unknown game 'breakou' (did you mean breakout?); known: asteroids", JOBS),
             ("game", "skiing", "unknown game 'skiing'", JOBS),
-            ("policy", "ppo", "unknown policy 'ppo'; known: random_agent", JOBS),
+            ("policy", "ppo", "unknown policy 'ppo'; known: random_agent, random_agent-q2", JOBS),
             ("protocol", "papr", "unknown protocol 'papr' (did you mean paper?); known: ", JOBS[1:]),
+            ("protocol", "paper-q9", "unknown protocol 'paper-q9'", JOBS[1:]),
             ("method", "st-din", "unknown method 'st-din' (did you mean st-dim?); known: ", JOBS[2:]),
+            ("probe", "liner", "unknown probe of random-cnn 'liner' (did you mean linear?); known: linear", ["probes"]),
+            ("probe", "majority", "unknown probe of random-cnn 'majority'; known: linear", ["probes"]),
+            ("probe", "mlp", "unknown probe of random-cnn 'mlp'; known: linear", ["probes"]),
         ]
         for name in names
     ],
@@ -209,6 +360,9 @@ def test_a_wrong_configuration(refused, step, config, name):
         ("probes", "frames"),
         ("probes", "split"),
         ("probes", "weights"),
+        ("examples", "frames"),
+        ("examples", "split"),
+        ("examples", "weights"),
     ],
 )
 def test_missing_and_damaged_files(refused, step, tmp_path, name, option):
@@ -229,7 +383,7 @@ def test_excluded_frames_that_are_missing(refused, step, tmp_path, collected):
 
 def test_weights_with_one_flipped_bit(refused, step, tmp_path):
     path = tmp_path / "weights"
-    header = {"encoder": "nature", "feature_size": 256, "game": "breakout"}
+    header = {"encoder": "nature", "feature_size": 256, "game": "breakout", "method": "random-cnn"}
     encoders.save(path, encoders.build("nature", 256, torch.Generator()), header)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -243,12 +397,24 @@ def test_files_of_something_else(refused, step, collected):
     assert "holds breakout, not pong: name the right file" in refused(*step("splits", game="pong"))
     assert "the split was made of other frames" in refused(*step("encoders", split=collected.split("probe")))
     assert "not breakout" in refused(*step("probes", weights=_weights(collected, "pong")))
+    assert "is of the method st-dim, not random-cnn" in refused(*step("probes", weights=_weights(collected, "breakout")))
+    assert "weights is of st-dim on breakout, not vae on breakout" in refused(
+        *step("examples", weights=_weights(collected, "breakout"))
+    )
+    assert "weights is of st-dim on pong, not vae on breakout" in refused(
+        *step("examples", weights=_weights(collected, "pong"))
+    )
+    assert "the split was made of other frames" in refused(*step("examples", split=collected.split("probe")))
+    # A supervised method learns from the probe's frames, and the others do not.
+    probe = {"frames": collected.frames("probe"), "split": collected.split("probe")}
+    assert "is of the pretrain's frames: supervised learns from probe's" in refused(*step("encoders", method="supervised"))
+    assert "is of the probe's frames: st-dim learns from pretrain's" in refused(*step("encoders", **probe))
 
 
 def _weights(collected, game):
     """An encoder that is said to be of ``game``, kept away from the directory that a refusal must leave alone."""
     path = collected.directory / f"{game}.weights"
-    header = {"encoder": "nature", "feature_size": 256, "game": game}
+    header = {"encoder": "nature", "feature_size": 256, "game": game, "method": "st-dim"}
     encoders.save(path, encoders.build("nature", 256, torch.Generator()), header)
     return path
 
@@ -271,7 +437,7 @@ def test_a_probe_of_an_encoder_wants_weights(refused, step):
         ("episodes", {}),
         ("splits", {}),
         ("encoders", {"method": "random-cnn", "frames": None, "split": None}),
-        ("probes", {"method": "maj-clf", "weights": None}),
+        ("probes", {"method": "maj-clf", "probe": "majority", "weights": None}),
     ],
 )
 def test_an_output_that_cannot_be_written(refused, step, tmp_path, name, change, inner):
@@ -294,13 +460,121 @@ def test_configure(refused, config, tmp_path):
     assert Config.load(tmp_path / "run" / "config.yaml").games == ["qbert", "hero", "pong"]
 
 
-def test_report_steps_without_their_files(refused, config, tmp_path):
+def test_examples_that_cannot_be_written(refused, step, untrained, tmp_path):
+    untrained("vae")
+    (tmp_path / "file").write_text("in the way")
+    assert ": a part of the path is a file, not a directory" in refused(*step("examples", out=tmp_path / "file" / "out"))
+
+
+@pytest.mark.parametrize("method", ["st-dim", "random-cnn", "maj-clf", "supervised"])
+def test_a_method_without_a_decoder(refused, step, method):
+    assert f"{method} has no decoder: choose a method that has one, such as vae" in refused(*step("examples", method=method))
+
+
+def test_an_encoder_of_one_s_own_that_is_wrong(refused, step, mine, tmp_path, capfd):
+    made = step("encoders", method="mine", frames=None, split=None, out=tmp_path / "weights")
+    assert CliRunner().invoke(cli, made, catch_exceptions=False).exit_code == 0
+    for content, text in (
+        (MINE.replace("160, 5", "161, 5"), "mine.py:Mine fails on float frames (2, 1, 210, 160): RuntimeError: "),
+        (MINE.replace("scale):", "size):"), "mine.py:Mine(scale=2.0) cannot be made: TypeError: "),
+        (MINE.replace("class Mine", "class Yours"), "mine.py:Mine(scale=2.0) cannot be made: AttributeError: "),
+    ):
+        mine.write_text(content)
+        assert text in refused(*made)
+        assert "mine.py has changed since " in refused(*step("probes", method="mine"))
+    mine.unlink()
+    assert "methods.mine.module: there is no file mine.py, seen from the run's directory" in refused(*step("splits"))
+
+
+def test_report_steps_without_their_files(refused, run_of, config, tmp_path):
+    run_of()
     nothing = tmp_path / "nothing"
     written = options(config=config, scores=nothing, out=tmp_path / "made")
-    assert "there is no such file; make it first" in refused("scores", nothing, "--out", tmp_path / "made")
-    assert "there is no such file; make it first" in refused("tables", *written, "--reference", ROOT / "reference")
-    assert "there is no such file; make it first" in refused("figures", *written)
+    missing = ": there is no such file; make it first"
+    first = "cannot read results/probes/random_agent/paper/maj-clf/majority/breakout-s0.json" + missing
+    assert first in refused("scores", "--out", tmp_path / "made")
+    assert first in refused("scores", "--ledger", "--out", tmp_path / "made")
+    assert "nothing" + missing in refused("tables", *written, "--reference", ROOT / "reference")
+    assert "nothing" + missing in refused("figures", *written)
+    assert f"cannot read results/encoders/random_agent/paper/random-cnn/breakout-s0.csv{missing}" in refused(
+        "curves", "--out", tmp_path / "made"
+    )
+    assert "nothing" + missing in refused("reconstructions", nothing, "--out", tmp_path / "made")
+    assert "nothing" + missing in refused("ledger", *options(scores=nothing, tables=tmp_path / "a", figures=tmp_path / "b"))
     assert "table2_f1_by_game.csv" in refused("show", tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "no table", "epoch,train_loss\n1,2\n", "epoch,train_loss,val_loss\n1,two,3\n"])
+def test_report_steps_with_damaged_files(refused, run_of, config, tmp_path, content):
+    of_run = run_of()
+    damaged = tmp_path / "damaged"
+    damaged.write_text(content)
+    for file in (layout.probes(of_run)[0], layout.encoders(of_run, layout.HISTORY)[0]):
+        Path(file).parent.mkdir(parents=True)
+        Path(file).write_text(content)
+    out = options(out=tmp_path / "made")
+    assert "breakout-s0.json is damaged" in refused("scores", *out)
+    assert "breakout-s0.json is damaged" in refused("scores", "--ledger", *out)
+    assert "breakout-s0.csv is damaged" in refused("curves", *out)
+    assert "damaged is damaged" in refused("tables", *options(scores=damaged, reference=ROOT / "reference"), *out)
+    assert "damaged is damaged" in refused("figures", *options(scores=damaged), *out)
+    assert "damaged is damaged" in refused("reconstructions", damaged, *out)
+    assert "damaged is damaged" in refused("ledger", *options(scores=damaged, tables=tmp_path / "a", figures=tmp_path / "b"))
+
+
+def test_report_steps_with_wrong_files(refused, run_of, collected, tmp_path):
+    of_run = run_of()
+    split = collected.split("pretrain")
+    assert "holds split, not examples: name the right file" in refused("reconstructions", split, "--out", tmp_path / "made")
+    for game in ("pong", "qbert"):
+        artifacts.write_arrays(collected.directory / f"{game}.examples", "examples", {}, {"game": game})
+    several = [collected.directory / f"{game}.examples" for game in ("qbert", "pong")]
+    assert "the examples are of several games (pong, qbert): name those of one" in refused(
+        "reconstructions", *several, "--out", tmp_path / "made"
+    )
+    # Scores of the tables alone are none of the ledger's.
+    for file in layout.probes(of_run):
+        scored(file)
+    assert CliRunner().invoke(cli, ["scores", "--out", "scores.csv"], catch_exceptions=False).exit_code == 0
+    asked = options(scores=tmp_path / "scores.csv", tables=tmp_path / "a", figures=tmp_path / "b")
+    assert "; missing are paper-q1/maj-clf/breakout/seed 0 (random_agent), paper-q2/" in refused("ledger", *asked)
+
+
+def test_a_run_without_a_ledger(refused, run_of, tmp_path):
+    run_of(ledger=None)
+    asked = options(scores=tmp_path / "nothing", tables=tmp_path / "a", figures=tmp_path / "b")
+    assert "the configuration has no ledger: name a base and a target that differ in a quirk" in refused("ledger", *asked)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_report_steps_without_a_configuration(refused, tmp_path, name):
+    named = {"scores": tmp_path / "s", "reference": tmp_path / "r", "tables": tmp_path / "t", "figures": tmp_path / "f"}
+    named |= {"out": tmp_path / "out", "config": tmp_path / "nothing.yaml"}
+    taken = {option.name if option.name != "config_file" else "config" for option in cli.commands[name].params}
+    asked = options(**{key: value for key, value in named.items() if key in taken})
+    assert "nothing.yaml: there is no such file; make it first" in refused(name, *asked)
+
+
+def test_scores_of_no_ledger(refused, run_of, tmp_path):
+    run_of(ledger=None)
+    assert "has no ledger" in refused("scores", "--ledger", "--out", tmp_path / "made")
+
+
+def test_a_method_without_an_encoder(refused, step):
+    assert "maj-clf has no encoder" in refused(*step("encoders", method="maj-clf", frames=None, split=None))
+
+
+@pytest.mark.parametrize("change", [{"feature_size": 8}, {"frame_stack": 2}], ids=str)
+def test_examples_of_another_encoder(refused, step, untrained, config, change):
+    untrained("vae")
+    content = yaml.safe_load(config.read_text())
+    content["methods"]["vae"] |= change
+    config.write_text(yaml.safe_dump(content))
+    assert "make the encoder again" in refused(*step("examples"))
+
+
+def test_a_split_of_the_ledger(step):
+    assert CliRunner().invoke(cli, step("splits", protocol="paper-q4"), catch_exceptions=False).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -312,6 +586,12 @@ def test_report_steps_without_their_files(refused, config, tmp_path):
         ["episodes", *options(**JOB | {"seed": "-1"}, purpose="probe", out="x")],
         ["episodes", *options(**JOB | {"seed": "one"}, purpose="probe", out="x")],
         ["episodes", *options(**JOB, purpose="probe", out="x", workers=0)],
+        ["probes", *options(**JOB, protocol="paper", method="maj-clf", frames="x", split="x", out="x")],
+        ["examples", *options(**JOB, protocol="paper", method="vae", frames="x", split="x", out="x")],
+        ["scores", "x", "--out", "x"],
+        ["curves"],
+        ["reconstructions", "--out", "x"],
+        ["ledger", "--scores", "x"],
     ],
 )
 def test_wrong_usage_is_click_s(tmp_path, monkeypatch, arguments):

@@ -1,16 +1,20 @@
 """The configuration: what the repository ships, and what a person can get wrong, in one line each."""
 
 import copy
+import json
 import os
 import re
+import string
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from workflow_src import config
+from workflow_src import config, layout
 from workflow_src.ari.labels import GAMES
-from workflow_src.config import Config, configure, leaves, merge
+from workflow_src.config import PURPOSES, Config, Method, Policy, configure, declared, defaults, leaves, merge
 from workflow_src.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -55,9 +59,18 @@ def test_the_repository_s_configuration_is_the_paper_s_run():
     for trained in (loaded.training, loaded.probe):
         assert (trained.epochs, trained.patience, trained.batch_size, trained.eps) == (100, 15, 64, 1e-5)
     assert loaded.training.lr == 3e-4
-    for row in loaded.methods.values():
-        assert row.feature_size == 256
-        assert row.training(loaded.training) == loaded.training
+    for name, row in loaded.methods.items():
+        assert (row.encoder, row.feature_size, row.frame_stack) == ("nature", 256, 1)
+        assert row.kind == {"maj-clf": "majority"}.get(name, name)
+        changed = {"eps": 1e-8} if name == "cpc" else {}
+        assert row.training(loaded.training).model_dump() == loaded.training.model_dump() | changed
+    # Every method that the repository has is a column, but for one's own.
+    assert {row.kind for row in loaded.methods.values()} == set(config.METHOD_KINDS) - {"custom"}
+    assert len(loaded.methods) == 12
+    assert loaded.methods["vae"].settled_options == {"beta": 1.0}
+    assert {"sequence_length": 100, "horizon_step": 4}.items() <= loaded.methods["cpc"].settled_options.items()
+    assert loaded.probe.kinds == ["linear"]
+    assert loaded.ledger.model_dump() == {"base": "paper", "target": "corrected", "methods": ["random-cnn", "st-dim"]}
 
 
 def test_the_paper_s_protocol_has_every_quirk_and_the_corrected_none():
@@ -87,17 +100,35 @@ def test_row_of_a_method_changes_the_training():
     assert changed.model_dump() == loaded.training.model_dump() | {"epochs": 7, "lr": 1e-3}
 
 
+def test_the_quick_run_has_a_baseline_an_untrained_encoder_and_the_paper_s_own(tmp_path):
+    loaded = Config.load(configure(ROOT / "config.yaml", ROOT / "presets" / "quick.yaml", [], tmp_path))
+    assert list(loaded.methods) == ["maj-clf", "random-cnn", "st-dim"]
+    assert loaded.ledger is None and loaded.variants == []
+
+
 @pytest.mark.parametrize(
-    ("kind", "has_encoder", "learns"), [("majority", False, False), ("random-cnn", True, False), ("st-dim", True, True)]
+    ("kind", "has_encoder", "learns_from", "decodes"),
+    [
+        ("majority", False, None, None),
+        ("random-cnn", True, None, None),
+        ("custom", True, None, None),
+        ("st-dim", True, "pretrain", None),
+        ("cpc", True, "pretrain", None),
+        ("vae", True, "pretrain", 0),
+        ("pixel-pred", True, "pretrain", 1),
+        ("supervised", True, "probe", None),
+        ("supervised-shared", True, "probe", None),
+    ],
 )
-def test_what_kinds_need(kind, has_encoder, learns):
-    row = config.Method(kind=kind)
-    assert (row.has_encoder, row.learns) == (has_encoder, learns)
+def test_what_kinds_need(kind, has_encoder, learns_from, decodes):
+    row = Method(kind=kind, **{"module": "a.py:A"} if kind == "custom" else {})
+    assert (row.has_encoder, row.learns_from, row.decodes) == (has_encoder, learns_from, decodes)
 
 
 def test_kinds_are_files():
     kinds = {"majority"} | {path.stem.replace("_", "-") for path in (ROOT / "workflow_src" / "methods").glob("*.py")}
-    assert set(config.METHOD_KINDS) == kinds - {"--init--", "objective", "train", "training"}
+    assert set(config.METHOD_KINDS) == kinds - {"--init--", "examples", "objective", "train", "training"}
+    assert len(set(config.METHOD_KINDS)) == len(config.METHOD_KINDS) == 13
 
 
 def test_configuration_cannot_be_changed():
@@ -112,13 +143,15 @@ MISTAKES = [
     (
         "gamess",
         ["pong"],
-        r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, .*, probe$",
+        r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, .*, probe, ledger$",
     ),
     (
         "methods.st-dim.betaa",
         1.0,
-        r"unknown key methods\.st-dim\.betaa.*; allowed here: kind, encoder, feature_size, epochs, .*, lr, eps$",
+        r"unknown key methods\.st-dim\.betaa.*; allowed here: kind, encoder, feature_size, frame_stack, options, .*, lr, eps$",
     ),
+    ("ledger.bas", "paper", r"unknown key ledger\.bas \(did you mean base\?\); allowed here: base, target, methods$"),
+    ("probe.logistic.c", 1.0, r"unknown key probe\.logistic\.c.*; allowed here: C, max_iter$"),
     (
         "protocols.paper.probes.kep",
         "best",
@@ -141,7 +174,7 @@ MISTAKES = [
         "st-din",
         r"methods\.st-dim\.kind: unknown kind 'st-din' \(did you mean st-dim\?\); known: majority, .*st-dim",
     ),
-    ("methods.st-dim.encoder", "nateur", r"methods\.st-dim\.encoder: input should be 'nature' \(it is 'nateur'\)$"),
+    ("methods.st-dim.encoder", "nateur", r"methods\.st-dim\.encoder: input should be 'nature' or 'impala' \(it is 'nateur'\)$"),
     ("device", "gpu", r"device: input should be 'auto', 'cpu' or 'cuda' \(it is 'gpu'\)$"),
     ("training.precision", "float16", r"training\.precision: .*'float32' or 'bfloat16' \(it is 'float16'\)$"),
     ("policies.random_agent.kind", "ppo", r"policies\.random_agent\.kind: input should be 'random' \(it is 'ppo'\)$"),
@@ -183,6 +216,86 @@ MISTAKES = [
     ("methods", {}, r"methods: .*at least 1 item"),
     ("games", ["pong", "qbert", "pong"], r"games: an entry stands twice; name each once$"),
     ("seeds", [1, 1], r"seeds: an entry stands twice; name each once$"),
+    ("probe.kinds", ["linear", "mlp", "linear"], r"probe\.kinds: an entry stands twice; name each once$"),
+    ("probe.kinds", [], r"probe\.kinds: .*at least 1 item"),
+    ("probe.kinds", ["liner"], r"probe\.kinds\.0: input should be 'linear', 'mlp', .* \(it is 'liner'\)$"),
+    ("probe.hidden", 0, r"probe\.hidden: .* \(it is 0\)$"),
+    ("probe.logistic.C", 0.0, r"probe\.logistic\.C: .* \(it is 0\.0\)$"),
+    ("methods.st-dim.frame_stack", 0, r"methods\.st-dim\.frame_stack: .* \(it is 0\)$"),
+    ("methods.st-dim.batch_size", 1, r"methods\.st-dim\.batch_size: .* \(it is 1\)$"),
+    # options of kinds
+    (
+        "methods.vae.options",
+        {"betta": 1.0},
+        r"methods\.vae: options: unknown option 'betta' \(did you mean beta\?\); known: beta$",
+    ),
+    ("methods.st-dim.options", {"beta": 1.0}, r"methods\.st-dim: options: unknown option 'beta'; known: none$"),
+    ("methods.maj-clf.options", {"beta": 1.0}, r"methods\.maj-clf: options: unknown option 'beta'; known: none$"),
+    (
+        "methods.cpc.options",
+        {"sequence": 9},
+        r"methods\.cpc: options: unknown option 'sequence'.*; known: sequence_length, horizon_step, gru_size, gru_layers$",
+    ),
+    (
+        "methods.cpc.options",
+        {"gru_size": 8.0},
+        r"methods\.cpc: options\.gru_size: 8\.0 is not a whole number above 0, such as 256$",
+    ),
+    *[
+        (
+            "methods.cpc.options",
+            {"gru_layers": value},
+            rf"methods\.cpc: options\.gru_layers: {value!r} is not a whole number above 0",
+        )
+        for value in (0, -1, True, "2")
+    ],
+    *[
+        (
+            "methods.vae.options",
+            {"beta": value},
+            rf"methods\.vae: options\.beta: {value!r} is not a number with a decimal point above 0, such as 1\.0$",
+        )
+        for value in (0, 0.0, -1.0, True, float("nan"), "much", "3e-4", None)
+    ],
+    ("methods.vae.options", [1.0], r"methods\.vae\.options: input should be a valid dictionary"),
+    # custom encoders
+    *[
+        (
+            "methods.mine",
+            {"kind": "custom", "module": module},
+            rf"methods\.mine: module: {re.escape(repr(module))} names no class in a file; write path/to/file\.py:Class$",
+        )
+        for module in ("mine.py", "mine.py:", ":Mine", "mine:Mine", "mine.py:My Class", "mine.py:3", "mine.pyc:Mine", "")
+    ],
+    ("methods.mine", {"kind": "custom"}, r"methods\.mine: module: None names no class in a file"),
+    *[
+        (
+            "methods.mine",
+            {"kind": "custom", "module": "a.py:A", "weights": weights},
+            rf"methods\.mine: weights: '{weights}' could run code when it is loaded; save .* as \.safetensors or \.pt$",
+        )
+        for weights in ("w.pkl", "w.pth", "w", "w.pt.gz", "w.PT")
+    ],
+    *[
+        (
+            "methods.st-dim",
+            {"kind": "st-dim"} | change,
+            r"methods\.st-dim: module, kwargs and weights belong to kind custom; remove them or set kind: custom$",
+        )
+        for change in ({"module": "a.py:A"}, {"kwargs": {"depth": 3}}, {"weights": "w.pt"})
+    ],
+    ("methods.maj-clf", {"kind": "majority", "weights": "w.pt"}, r"methods\.maj-clf: module, kwargs and weights belong to"),
+    # the ledger
+    ("ledger.base", "papr", r"ledger: unknown protocol 'papr' \(did you mean paper\?\); known: corrected, paper$"),
+    ("ledger.target", "correct", r"ledger: unknown protocol 'correct' \(did you mean corrected\?\); known: corrected, paper$"),
+    ("ledger.methods", ["st-din"], r"ledger\.methods: unknown method 'st-din' \(did you mean st-dim\?\); known: cpc, dim, "),
+    ("ledger.methods", [], r"ledger\.methods: .*at least 1 item"),
+    ("ledger.target", ..., r"ledger\.target is missing; add it"),
+    (
+        "protocols.paper-q5",
+        PAPER["protocols"]["paper"],
+        r"protocols: paper-q5 is the name of a row of the ledger; call it otherwise$",
+    ),
     ("splits.probe.test", 0.3, r"splits\.probe: the shares .*'test': 0\.3.* do not add up to 1$"),
     ("splits.pretrain.val", 0.1, r"splits\.pretrain: the shares .* do not add up to 1$"),
 ]
@@ -249,9 +362,13 @@ def test_no_file_at_all(tmp_path):
     ("asked", "text"),
     [
         ({"game": "pongg"}, r"unknown game 'pongg' \(did you mean pong\?\); known: asteroids"),
-        ({"policy": "ppo"}, r"unknown policy 'ppo'; known: random_agent$"),
-        ({"protocol": "papr"}, r"unknown protocol 'papr' \(did you mean paper\?\); known: paper, corrected$"),
-        ({"method": "st-din"}, r"unknown method 'st-din' \(did you mean st-dim\?\); known: maj-clf, random-cnn, st-dim"),
+        ({"policy": "ppo"}, r"unknown policy 'ppo'; known: random_agent, random_agent-q2$"),
+        (
+            {"protocol": "papr"},
+            r"unknown protocol 'papr' \(did you mean paper\?\); known: paper, corrected, paper-q1, paper-q2, ",
+        ),
+        ({"protocol": "paper-q9"}, r"unknown protocol 'paper-q9' .*; known: paper, corrected, paper-q1, .*, paper-q12$"),
+        ({"method": "st-din"}, r"unknown method 'st-din' \(did you mean st-dim\?\); known: maj-clf, random-cnn, vae, .*, dim$"),
     ],
 )
 def test_what_a_job_asks_for_must_be_known(asked, text):
@@ -375,3 +492,346 @@ def test_leaves():
     assert leaves(PAPER) == {}
     with pytest.raises(KeyError, match="lrr"):
         leaves(PAPER, "training.lrr")
+
+
+# Options and files of a method
+
+
+def test_options_are_those_declared_with_the_row_s_before_them():
+    row = Method(kind="cpc", options={"gru_size": 8})
+    assert row.settled_options == declared("cpc")["OPTIONS"] | {"gru_size": 8}
+    assert declared("cpc")["OPTIONS"]["gru_size"] == 256  # untouched
+    assert Method(kind="vae").settled_options == {"beta": 1.0}
+    assert Method(kind="st-dim").settled_options == Method(kind="majority").settled_options == {}
+
+
+def test_a_whole_number_is_a_number():
+    assert Method(kind="vae", options={"beta": 4}).settled_options == {"beta": 4}
+
+
+def test_kinds_declare_what_their_files_say():
+    for kind in config.METHOD_KINDS:
+        assert declared(kind).keys() <= {"OPTIONS", "LEARNS_FROM", "DECODES"}
+        assert declared(kind).get("LEARNS_FROM", "pretrain") in (None, *PURPOSES)
+        assert all(type(value) in (int, float) and value > 0 for value in declared(kind).get("OPTIONS", {}).values())
+    assert declared("majority") == {} == declared("st-dim")
+
+
+def test_a_configuration_is_checked_without_torch():
+    code = (
+        "import json, sys; from workflow_src import layout\n"
+        "from workflow_src.config import METHOD_KINDS, Config, declared\n"
+        f"config = Config.load({str(ROOT / 'config.yaml')!r}); layout.probes(config); layout.ledger(config)\n"
+        "print(json.dumps([{kind: declared(kind) for kind in METHOD_KINDS}, sorted(sys.modules)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    found, modules = json.loads(done.stdout)
+    assert "pydantic" in modules
+    assert not {"torch", "pandas", "sklearn", "workflow_src.methods", "workflow_src.encoders"} & set(modules)
+    assert found == {kind: declared(kind) for kind in config.METHOD_KINDS}
+
+
+@pytest.fixture
+def custom(tmp_path):
+    """Write a configuration with an encoder of one's own in a folder of its own; returns the configuration's path."""
+
+    def custom(**row):
+        content = put("methods.mine", {"kind": "custom", "module": "mine/encoder.py:Mine"} | row)
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(content))
+        return tmp_path / "run" / "config.yaml"
+
+    return custom
+
+
+def test_files_of_a_custom_encoder_are_looked_for_beside_the_configuration(custom, tmp_path, monkeypatch):
+    path = custom(weights="mine/w.pt", kwargs={"depth": 3, "names": ["a"]})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "encoder.py").write_text("")
+    monkeypatch.chdir(tmp_path)  # where the file is, but not beside the configuration
+    said = refusal(Config.load, path)
+    assert said == f"{path}: methods.mine.module: there is no file mine/encoder.py, seen from the run's directory"
+    (path.parent / "mine").mkdir()
+    (path.parent / "mine" / "encoder.py").write_text("this is no Python, and nobody reads it yet")
+    assert "methods.mine.weights: there is no file mine/w.pt, seen" in refusal(Config.load, path)
+    (path.parent / "mine" / "w.pt").mkdir()
+    assert "methods.mine.weights: there is no file mine/w.pt, seen" in refusal(Config.load, path)
+    (path.parent / "mine" / "w.pt").rmdir()
+    (path.parent / "mine" / "w.pt").write_text("")
+    row = Config.load(path).methods["mine"]
+    assert row.files == {"module": Path("mine/encoder.py"), "weights": Path("mine/w.pt")}
+    assert row.kwargs == {"depth": 3, "names": ["a"]}
+
+
+def test_files_of_a_custom_encoder_can_be_anywhere(custom, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    for module, file in (("~/e.py", tmp_path / "home" / "e.py"), (str(tmp_path / "e:1.py"), tmp_path / "e:1.py")):
+        path = custom(module=f"{module}:Mine")
+        assert f"there is no file {file}" in refusal(Config.load, path)
+        file.write_text("")
+        assert Config.load(path).methods["mine"].files == {"module": file}
+
+
+def test_other_methods_have_no_files():
+    assert all(row.files == {} for row in Config.load(ROOT / "config.yaml").methods.values())
+
+
+@pytest.mark.parametrize("kinds", [["linear"], ["mlp", "observed", "logistic"]])
+def test_readouts(kinds):
+    loaded = defaults({"probe": {"kinds": kinds}})
+    expected = dict.fromkeys(loaded.methods, kinds)
+    expected |= {"maj-clf": ["majority"], "supervised": ["supervised"], "supervised-shared": ["supervised"]}
+    assert {name: row.readouts(loaded.probe) for name, row in loaded.methods.items()} == expected
+    assert Method(kind="custom", module="a.py:A").readouts(loaded.probe) == kinds
+
+
+# The ledger
+
+DIFFER = ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]  # Q9 is the same in paper and corrected
+
+
+def switches(protocol):
+    """A protocol as {(section, switch): value}."""
+    return {(section, name): value for section, row in protocol.model_dump().items() for name, value in row.items()}
+
+
+def test_every_switch_is_of_one_quirk():
+    named = [switch for quirk in config.QUIRKS.values() for switch in quirk]
+    assert len(set(named)) == len(named)
+    assert set(named) == {("policies", "noop"), *switches(defaults({}).protocols["paper"])}
+    assert set(config.QUIRKS) == {"Q9", *DIFFER}
+    assert config.QUIRKS["Q6"] == [("methods", "keep"), ("probes", "keep")]
+
+
+def test_each_variant_is_the_base_with_one_quirk_of_the_target():
+    loaded = defaults({})
+    base, target = (switches(loaded.protocols[name]) for name in ("paper", "corrected"))
+    assert [variant.quirk for variant in loaded.variants] == DIFFER
+    q2 = next(variant for variant in loaded.variants if variant.quirk == "Q2")
+    others = [variant for variant in loaded.variants if variant is not q2]
+    for variant in others:
+        found = switches(variant.row)
+        differing = {switch for switch in base if found[switch] != base[switch]}
+        assert differing == variant.changed == set(config.QUIRKS[variant.quirk])
+        assert all(found[switch] == target[switch] for switch in differing)
+        assert variant.protocol == f"paper-{variant.quirk.lower()}"
+        assert loaded.protocol(variant.protocol) is variant.row
+    # Q2 is the policy's, and its protocol the base under another name.
+    assert (q2.protocol, q2.row, q2.changed) == ("paper-q2", loaded.protocols["paper"], {("policies", "noop")})
+    # Together they are the target.
+    together = base | {switch: switches(v.row)[switch] for v in others for switch in v.changed}
+    assert together == target
+
+
+def test_a_variant_changes_only_the_switches_that_differ():
+    loaded = defaults(
+        {"protocols": {"corrected": {"methods": {"keep": "last"}, "probes": {"lr": 5e-4}, "splits": {"episode": "life"}}}}
+    )
+    changed = {variant.quirk: variant.changed for variant in loaded.variants}
+    assert changed["Q6"] == {("probes", "keep")}
+    assert changed["Q9"] == {("probes", "lr")}
+    assert changed["Q12"] == {("splits", "keep_unfinished")}
+    assert loaded.protocol("paper-q9").probes.lr == 5e-4
+
+
+def test_the_ledger_goes_the_other_way_too():
+    loaded = defaults({"ledger": {"base": "corrected", "target": "paper"}})
+    assert loaded.protocol("corrected-q1").splits.shuffle_episodes is False
+    assert loaded.protocol("corrected-q12").splits.model_dump() == loaded.protocols["corrected"].splits.model_dump() | {
+        "episode": "life",
+        "keep_unfinished": True,
+    }
+
+
+def test_a_run_without_a_ledger_has_no_variants():
+    loaded = defaults({"ledger": None})
+    assert loaded.ledger is None and loaded.variants == []
+    assert loaded.seeded_as("paper") == loaded.trained_as("paper", "st-dim") == "paper"
+    assert loaded.plays("random_agent", "paper") == "random_agent"
+    assert "unknown protocol 'paper-q5'" in refusal(loaded.protocol, "paper-q5")
+
+
+def test_protocols_that_do_not_differ_leave_the_policy_s_quirk():
+    loaded = defaults({"ledger": {"target": "paper"}})
+    assert [variant.quirk for variant in loaded.variants] == ["Q2"]
+    assert defaults({"ledger": {"target": "paper"}, "policies": {"random_agent": {"noop": True}}}).variants == []
+
+
+def test_the_names_of_variants_are_the_ledger_s():
+    protocol = PAPER["protocols"]["paper"]
+    # Q9 has no variant, and nothing else has a name like it.
+    for name in ("paper-q9", "corrected-q5", "paper-q3"):
+        assert name in Config.check(put(f"protocols.{name}", protocol), "x").protocols
+    content = put("protocols.paper-q5", protocol)
+    content["ledger"] = None
+    assert Config.check(content, "x").protocol("paper-q5") == Config.check(PAPER, "x").protocols["paper"]
+
+
+def test_seeds_are_those_of_the_base():
+    loaded = defaults({})
+    assert {loaded.seeded_as(variant.protocol) for variant in loaded.variants} == {"paper"}
+    assert (loaded.seeded_as("paper"), loaded.seeded_as("corrected")) == ("paper", "corrected")
+
+
+@pytest.mark.parametrize(
+    ("method", "as_the_base"), [("st-dim", {"Q9", "Q11"}), ("supervised", {"Q9"}), ("supervised-shared", {"Q9"})]
+)
+def test_an_encoder_is_the_base_s_where_a_quirk_does_not_touch_it(method, as_the_base):
+    loaded = defaults({"protocols": {"corrected": {"probes": {"lr": 5e-4}}}})
+    assert [variant.quirk for variant in loaded.variants] == [*DIFFER[:7], "Q9", *DIFFER[7:]]
+    found = {variant.quirk: loaded.trained_as(variant.protocol, method) for variant in loaded.variants}
+    assert found == {v.quirk: "paper" if v.quirk in as_the_base else v.protocol for v in loaded.variants}
+    assert [loaded.trained_as(name, method) for name in loaded.protocols] == ["paper", "corrected"]
+
+
+def test_an_entropy_filter_alone_touches_supervised_methods_only():
+    loaded = defaults({"protocols": {"corrected": {"splits": {"min_episode_frames": 65}}}})
+    assert next(v for v in loaded.variants if v.quirk == "Q8").changed == {("splits", "entropy_of")}
+    assert loaded.trained_as("paper-q8", "st-dim") == "paper"
+    assert loaded.trained_as("paper-q8", "supervised") == "paper-q8"
+
+
+def test_a_quirk_of_both_trains_again():
+    loaded = defaults({"protocols": {"corrected": {"methods": {"keep": "last"}}}})
+    assert loaded.trained_as("paper-q6", "st-dim") == "paper"  # the probes' alone
+    assert defaults({}).trained_as("paper-q6", "st-dim") == "paper-q6"
+
+
+def test_the_ledger_plays_with_no_ops_for_q2_alone():
+    loaded = defaults({"policies": {"other": {"kind": "random", "noop": True}}})
+    for protocol in [*loaded.protocols, *(variant.protocol for variant in loaded.variants)]:
+        assert loaded.plays("random_agent", protocol) == "random_agent" + "-q2" * (protocol == "paper-q2")
+        assert loaded.plays("other", protocol) == "other"
+    assert loaded.policy("random_agent") == Policy(kind="random", noop=False)
+    assert loaded.policy("random_agent-q2") == Policy(kind="random", noop=True)
+    assert loaded.policy("other") == Policy(kind="random", noop=True)
+    assert "unknown policy 'other-q2' (did you mean " in refusal(loaded.policy, "other-q2")
+
+
+@pytest.mark.parametrize("noop", [False, True])
+def test_a_policy_of_one_s_own_that_is_called_so(noop):
+    loaded = defaults({"ledger": None, "policies": {"random_agent-q2": {"kind": "random", "noop": noop}}})
+    assert loaded.policy("random_agent-q2").noop == noop
+    with pytest.raises(UserError):  # with a ledger the name is taken, as a protocol's would be
+        defaults({"policies": {"random_agent-q2": {"kind": "random", "noop": False}}})
+
+
+def test_a_method_stands_once_in_the_ledger():
+    said = refusal(defaults, {"ledger": {"methods": ["st-dim", "random-cnn", "st-dim"]}})
+    assert said == "settings: ledger.methods: an entry stands twice; name each once"
+
+
+def test_an_option_is_finite():
+    assert "options.beta: inf is not a number" in refusal(defaults, {"methods": {"vae": {"options": {"beta": float("inf")}}}})
+
+
+@pytest.mark.parametrize("value", ["2020-01-01", ".inf", "!!set {a, b}", "!!binary AAAA", "{1: 2, a: !!set {b}}"])
+def test_keyword_arguments_are_what_a_header_can_hold(value):
+    kwargs = yaml.safe_load(f"{{names: {value}}}")
+    said = refusal(defaults, {"methods": {"mine": {"kind": "custom", "module": "a.py:A", "kwargs": kwargs}}})
+    assert said.startswith("settings: methods.mine: kwargs: ")
+
+
+# Where files lie
+
+
+@pytest.fixture
+def small():
+    return defaults(
+        {
+            "games": ["pong", "qbert"],
+            "seeds": [0, 7],
+            "policies": {"other": {"kind": "random", "noop": True}},
+            "probe": {"kinds": ["mlp", "linear"]},
+            "methods": {name: None for name in PAPER["methods"] if name not in ("maj-clf", "vae", "pixel-pred", "supervised")},
+            "ledger": {"methods": ["vae", "supervised", "maj-clf"]},
+        }
+    )
+
+
+def parsed(template, files):
+    """The wildcards of each file, which must be of ``template``: {(game, policy, ...) in the order of the template}."""
+    pattern = "".join(
+        re.escape(text) + (f"(?P<{name}>[a-z0-9_-]+?)" if name else "") for text, name, *_ in string.Formatter().parse(template)
+    )
+    found = [re.fullmatch(pattern, file) for file in files]
+    assert all(found)
+    rows = [match.groupdict() for match in found]
+    assert [template.format(**row) for row in rows] == list(files)
+    assert len(set(files)) == len(files)
+    return rows
+
+
+def axes(rows, *names):
+    return {tuple(row[name] for name in names) for row in rows}
+
+
+def product(*values):
+    found = {()}
+    for some in values:
+        found = {(*before, value) for before in found for value in some}
+    return found
+
+
+GAMES_SEEDS, PLAYERS, RULES = [["pong", "qbert"], ["0", "7"]], ["random_agent", "other"], ["paper", "corrected"]
+
+
+def test_files_of_frames_and_splits(small):
+    rows = parsed(layout.EPISODE, layout.episodes(small))
+    assert axes(rows, "policy", "purpose", "game", "seed") == product(PLAYERS, PURPOSES, *GAMES_SEEDS)
+    assert layout.episodes(small)[0] == "results/episodes/random_agent/pretrain/pong-s0.b2nd"
+    rows = parsed(layout.SPLIT, layout.splits(small))
+    assert axes(rows, "policy", "protocol", "purpose", "game", "seed") == product(PLAYERS, RULES, PURPOSES, *GAMES_SEEDS)
+    assert layout.splits(small)[0] == "results/splits/random_agent/paper/pretrain/pong-s0.safetensors"
+
+
+@pytest.mark.parametrize("template", [layout.ENCODER, layout.HISTORY])
+def test_files_of_encoders(small, template):
+    rows = parsed(template, layout.encoders(small, template))
+    learned = [["vae", "pixel-pred", "supervised"]]
+    assert axes(rows, "policy", "protocol", "method", "game", "seed") == product(PLAYERS, RULES, *learned, *GAMES_SEEDS)
+    assert layout.encoders(small) == layout.encoders(small, layout.ENCODER)
+
+
+def test_files_of_probes(small):
+    rows = parsed(layout.PROBE, layout.probes(small))
+    assert axes(rows, "policy", "protocol", "game", "seed") == product(PLAYERS, RULES, *GAMES_SEEDS)
+    readouts = {("maj-clf", "majority"), ("supervised", "supervised")}
+    readouts |= product(["vae", "pixel-pred"], ["mlp", "linear"])
+    assert axes(rows, "method", "probe") == readouts
+    assert len(rows) == 6 * 2 * 2 * 2 * 2
+    # Every encoder is probed, and every probe but the majority's has an encoder.
+    names = ("policy", "protocol", "method", "game", "seed")
+    assert axes([row for row in rows if row["probe"] != "majority"], *names) == axes(
+        parsed(layout.ENCODER, layout.encoders(small)), *names
+    )
+
+
+def test_files_of_the_ledger(small):
+    rows = parsed(layout.PROBE, layout.ledger(small))
+    variants = ["paper", *(f"paper-{quirk.lower()}" for quirk in DIFFER)]
+    assert axes(rows, "policy", "protocol", "game", "seed") == product(PLAYERS, variants, *GAMES_SEEDS)
+    # The readout of the tables alone.
+    assert axes(rows, "method", "probe") == {("vae", "mlp"), ("supervised", "supervised"), ("maj-clf", "majority")}
+    assert len(rows) == 3 * 10 * 8
+    # The base's are the tables' own.
+    shared = set(layout.ledger(small)) & set(layout.probes(small))
+    assert shared == {file for file in layout.ledger(small) if "/paper/" in file} and len(shared) == 3 * 8
+    assert layout.ledger(small.model_copy(update={"ledger": None})) == []
+
+
+def test_files_of_examples(small):
+    assert layout.examples(small, "qbert") == [
+        "results/examples/random_agent/paper/vae/qbert-s0.safetensors",
+        "results/examples/random_agent/paper/pixel-pred/qbert-s0.safetensors",
+    ]
+    few = small.model_copy(update={"methods": {"maj-clf": small.methods["maj-clf"]}})
+    assert layout.examples(few, "pong") == layout.encoders(few) == []
+
+
+def test_no_two_files_have_one_name(small):
+    files = [*layout.episodes(small), *layout.splits(small), *layout.encoders(small), *layout.encoders(small, layout.HISTORY)]
+    files += [file for game in small.games for file in layout.examples(small, game)]
+    files += [*{*layout.probes(small), *layout.ledger(small)}, layout.SCORES, layout.LEDGER]
+    assert len(set(files)) == len(files)

@@ -1,15 +1,23 @@
-"""Encoders: the paper's architecture, its file, and features."""
+"""Encoders: architectures, decoders, classifiers, one's own; their files, and features."""
 
 import math
+import pickle
+import re
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
+from torch.func import functional_call, vmap
 
 from workflow_src import artifacts, encoders
-from workflow_src.encoders.nature import LOCAL_CHANNELS
+from workflow_src.config import Method
+from workflow_src.encoders import Classifier, SharedClassifier, base, custom, impala
 from workflow_src.errors import DamagedFile, UserError
+from workflow_src.methods import objective
 
 CPU = torch.device("cpu")
 HEADER = {"encoder": "nature", "feature_size": 16, "game": "pong", "seed": 0}
@@ -23,8 +31,12 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def build(seed=0, feature_size=16):
-    return encoders.build("nature", feature_size, torch.Generator().manual_seed(seed))
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def build(seed=0, feature_size=16, name="nature", channels=1):
+    return encoders.build(name, feature_size, generator(seed), channels)
 
 
 def frames(n, seed=0):
@@ -38,7 +50,15 @@ def features(encoder, images):
 
 
 def same(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    one, other = one.state_dict(), other.state_dict()
+    return list(one) == list(other) and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def refusal(call, *arguments, **named):
+    with pytest.raises(UserError) as refused:
+        call(*arguments, **named)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
 
 
 # Architecture
@@ -48,10 +68,152 @@ def test_shapes():
     encoder = build(feature_size=256)
     images = torch.rand(3, 1, 210, 160)
     local, z = encoder.maps(images)
-    assert (z.shape, local.shape) == ((3, 256), (3, LOCAL_CHANNELS, 11, 8))
+    assert (z.shape, local.shape) == ((3, 256), (3, encoder.local_channels, 11, 8))
     assert z.dtype == local.dtype == torch.float32
     assert torch.equal(z, encoder(images))
-    assert LOCAL_CHANNELS == 128
+    assert (encoder.local_channels, encoder.hidden_size) == (128, 64 * 9 * 6)
+
+
+def test_shapes_of_impala():
+    encoder = build(feature_size=256, name="impala")
+    images = torch.rand(3, 1, 210, 160)
+    local, z = encoder.maps(images)
+    assert (z.shape, local.shape) == ((3, 256), (3, 32, 25, 19))
+    assert (encoder.local_channels, encoder.hidden_size) == (32, 32 * 12 * 9)
+    assert z.dtype == local.dtype == torch.float32
+    maps = images
+    for section, size in zip([*encoder.local, encoder.head[0]], impala.SIZES[1:], strict=True):
+        maps = section(maps)
+        assert maps.shape[2:] == size
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", encoders.ENCODERS)
+def test_ways_through_an_encoder_agree(name):
+    encoder, images = build(name=name), torch.rand(2, 1, 210, 160)
+    z = encoder(images)
+    local, of_maps = encoder.maps(images)
+    hidden, of_hidden = encoder.hidden(images)
+    assert torch.equal(z, of_maps) and torch.equal(z, of_hidden)
+    assert hidden.shape == (2, encoder.hidden_size)
+    assert local.shape[:2] == (2, encoder.local_channels)
+    assert torch.equal(encoder.head(local), z)
+    last = encoder.head[-1]
+    assert torch.allclose(hidden @ last.weight.T + last.bias, z, atol=1e-5)
+    assert hidden.min() >= 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", encoders.ENCODERS)
+def test_every_channel_is_seen(name):
+    encoder = build(name=name, channels=3)
+    images = torch.rand(1, 3, 210, 160)
+    found = [encoder(images)]
+    for channel in range(3):
+        changed = images.clone()
+        changed[:, channel] = 0
+        found.append(encoder(changed))
+    assert len({tuple(z.flatten().tolist()) for z in found}) == 4
+
+
+def test_a_residual_block_is_two_convolutions_beside_the_identity():
+    block, maps = impala.Residual(4, generator()), torch.randn(2, 4, 7, 6)
+    first, _, second = block.layers
+    convolve = partial(nn.functional.conv2d, padding=1)
+    inner = convolve(convolve(maps, first.weight, first.bias).relu(), second.weight, second.bias)
+    assert torch.allclose(block(maps), (maps + inner).relu(), atol=1e-6)
+    assert block(maps).shape == maps.shape
+
+
+# Decoders
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", encoders.DECODERS)
+def test_a_decoder_gives_frames(name, channels):
+    decoder = encoders.DECODERS[name](16, generator(), channels)
+    for scale in (0, 1, 1e4):  # as sure as can be is still between 0 and 1
+        decoded = decoder(scale * torch.randn(2, 16, generator=generator(1)))
+        assert (decoded.shape, decoded.dtype) == ((2, channels, 210, 160), torch.float32)
+        assert decoded.min() >= 0 and decoded.max() <= 1
+    assert decoder(torch.randn(2, 16)).std() > 0
+    in_half = decoder.bfloat16()(torch.randn(2, 16).bfloat16())
+    assert (in_half.shape, in_half.dtype) == ((2, channels, 210, 160), torch.float32)
+    assert encoders.DECODERS.keys() == encoders.ENCODERS.keys()
+
+
+@pytest.mark.parametrize(("name", "rows", "columns"), [("nature", 204, 156), ("impala", 210, 160)])
+def test_what_a_decoder_can_draw(name, rows, columns):
+    """Every pixel follows from the representation, but for what nature's output padding makes, in 2019 as here."""
+    decoder = encoders.DECODERS[name](4, generator())
+    z = torch.randn(8, 4, generator=generator(1))
+    decoded = decoder(z)
+    differs = (decoded != decoded[:1]).any(0)[0]
+    assert differs[:rows, :columns].all()
+    assert not differs[rows:].any() and not differs[:, columns:].any()
+    decoded.square().mean().backward()
+    assert all(parameter.grad.any() for parameter in decoder.parameters())
+
+
+def test_the_nature_decoder_mirrors_its_encoder():
+    encoder, decoder = build(), encoders.DECODERS["nature"](16, generator())
+    forth = [layer for layer in encoder.modules() if isinstance(layer, nn.Conv2d)]
+    back = [layer for layer in decoder.modules() if isinstance(layer, nn.ConvTranspose2d)]
+    assert [(c.in_channels, c.out_channels, c.kernel_size, c.stride) for c in forth] == [
+        (c.out_channels, c.in_channels, c.kernel_size, c.stride) for c in reversed(back)
+    ]
+    sizes, maps = [(210, 160)], torch.rand(1, 1, 210, 160)
+    for layer in forth:
+        maps = layer(maps)
+        sizes.append(maps.shape[2:])
+    for layer, size in zip(back, sizes[-2::-1], strict=True):
+        maps = layer(maps)
+        assert maps.shape[2:] == size
+
+
+# Where initial values come from
+
+
+MADE = {
+    **{name: partial(encoders.build, name, 16) for name in encoders.ENCODERS},
+    **{f"{name} decoder": partial(kind, 16) for name, kind in encoders.DECODERS.items()},
+    "classifier": lambda g: Classifier(partial(encoders.build, "nature", 4, g), 2, 3, g),
+    "shared": lambda g: SharedClassifier(partial(encoders.build, "nature", 4, g), 2, 3, g),
+    "orthogonal": lambda g: base.orthogonal(nn.Conv2d, 3, 4, 2, generator=g),
+    "uniform": lambda g: base.uniform(nn.Linear, 3, 4, generator=g),
+}
+
+
+@pytest.mark.parametrize("make", MADE.values(), ids=MADE)
+def test_weights_come_from_the_generator_and_nothing_else_is_touched(make):
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = make(generator(5))
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    assert same(first, make(generator(5)))
+    other = make(generator(6))
+    assert not any(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True) if a.any())
+
+
+def test_uniform_layers_are_pytorch_s_own():
+    for layer, shape in ((nn.Linear, (300, 200)), (nn.Conv2d, (30, 40, 3))):
+        made, own = base.uniform(layer, *shape, generator=generator()), layer(*shape)
+        for found, expected in zip(made.parameters(), own.parameters(), strict=True):
+            assert found.shape == expected.shape
+            bound = 1 / math.sqrt(made.weight[0].numel())
+            assert found.abs().max() <= bound and expected.abs().max() <= bound
+            assert found.abs().max() > 0.9 * bound
+            assert abs(found.std() / (bound / math.sqrt(3)) - 1) < 0.1 or found.ndim == 1
+
+
+@pytest.mark.parametrize(("layer", "shape"), [(nn.Linear, (300, 200)), (nn.Conv2d, (3, 4, 5))])
+def test_orthogonal_layers(layer, shape):
+    made = base.orthogonal(layer, *shape, generator=generator(), bias=True)
+    matrix = made.weight.detach().flatten(1).double()
+    assert torch.allclose(matrix @ matrix.T, 2 * torch.eye(len(matrix), dtype=torch.float64), atol=1e-5)
+    assert not made.bias.any()
 
 
 def test_number_of_parameters():
@@ -83,15 +245,6 @@ def test_weights_are_orthogonal_and_biases_zero(feature_size):
             matrix = parameter.detach().flatten(1).double()
             identity = torch.eye(len(matrix), dtype=torch.float64)
             assert torch.allclose(matrix @ matrix.T, math.sqrt(2) ** 2 * identity, atol=1e-5)
-
-
-def test_weights_come_from_the_generator_alone():
-    torch.manual_seed(1)
-    first = build(seed=5)
-    torch.manual_seed(2)
-    assert same(first, build(seed=5))
-    other = build(seed=6)
-    assert not any(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True) if a.ndim > 1)
 
 
 # Files
@@ -131,15 +284,17 @@ def write(path, encoder, header, drop=()):
     artifacts.write_arrays(path, encoders.KIND, arrays, header)
 
 
-@pytest.mark.parametrize("name", ["impala", None])
+@pytest.mark.parametrize("name", ["imapla", None])
 def test_an_unknown_encoder_is_refused(tmp_path, name):
     write(tmp_path / "w", build(), HEADER | {"encoder": name})
-    with pytest.raises(UserError, match=rf"w holds weights of an unknown encoder {name!r}; known: nature$"):
+    with pytest.raises(UserError, match=rf"w holds weights of an unknown encoder {name!r}; known: nature, impala, custom$"):
         encoders.load(tmp_path / "w")
 
 
 @pytest.mark.parametrize(
-    ("change", "drop"), [({"feature_size": 17}, ()), ({}, ("head.3.bias",))], ids=["other size", "array missing"]
+    ("change", "drop"),
+    [({"feature_size": 17}, ()), ({}, ("head.3.bias",)), ({"frame_stack": 2}, ())],
+    ids=["other size", "array missing", "other stack"],
 )
 def test_weights_that_do_not_fit_are_refused(tmp_path, change, drop):
     write(tmp_path / "w", build(), HEADER | change, drop)
@@ -147,10 +302,74 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, change, drop):
         encoders.load(tmp_path / "w")
 
 
+@pytest.mark.parametrize("stack", [1, 4])
+@pytest.mark.parametrize("name", encoders.ENCODERS)
+def test_a_header_says_which_encoder_of_how_many_frames(tmp_path, name, stack):
+    encoder = build(name=name, channels=stack)
+    header = HEADER | {"encoder": name} | ({"frame_stack": stack} if stack > 1 else {})
+    encoders.save(tmp_path / "w", encoder, header)
+    loaded, found = encoders.load(tmp_path / "w")
+    assert type(loaded) is encoders.ENCODERS[name]
+    assert same(encoder, loaded) and found == header
+    images = frames(2 * stack).reshape(2, stack, 210, 160)
+    assert np.array_equal(encoders.encode(encoder, images, CPU), encoders.encode(loaded, images, CPU))
+
+
+def test_heads_are_kept_beside_the_encoder_and_apart(tmp_path):
+    encoder = build()
+    # Names that the encoder has too, and one that is a number.
+    heads = {name: torch.randn(tensor.shape) for name, tensor in encoder.state_dict().items()} | {"steps": torch.tensor(3)}
+    encoders.save(tmp_path / "w", encoder, HEADER, heads)
+    found = encoders.load_heads(tmp_path / "w")
+    assert found.keys() == heads.keys()
+    assert all(torch.equal(found[name], heads[name]) and found[name].dtype == heads[name].dtype for name in heads)
+    loaded, header = encoders.load(tmp_path / "w")
+    assert same(encoder, loaded) and header == HEADER
+    encoders.save(tmp_path / "w", encoder, HEADER)
+    assert encoders.load_heads(tmp_path / "w") == {}
+    assert same(encoder, encoders.load(tmp_path / "w")[0])
+
+
+def test_heads_do_not_stand_in_for_what_the_encoder_lacks(tmp_path):
+    state = build().state_dict()
+    arrays = {name: tensor.numpy() for name, tensor in state.items()}
+    arrays["heads/head.3.bias"] = arrays.pop("head.3.bias")
+    artifacts.write_arrays(tmp_path / "w", encoders.KIND, arrays, HEADER)
+    assert "w does not fit the encoder nature" in refusal(encoders.load, tmp_path / "w")
+
+
 def test_a_file_of_something_else_is_refused(tmp_path):
     artifacts.write_arrays(tmp_path / "w", "split", {"part": np.zeros(3)}, HEADER)
     with pytest.raises(UserError, match=r"w holds split, not weights: name the right file$"):
         encoders.load(tmp_path / "w")
+
+
+# Memory
+
+
+@torch.no_grad()
+def test_channels_last_keeps_what_a_module_computes():
+    for name in encoders.ENCODERS:
+        encoder, images = build(name=name), torch.rand(2, 1, 210, 160)
+        before = {key: value.clone() for key, value in encoder.state_dict().items()}
+        z = encoder(images)
+        parameters = list(encoder.parameters())
+        assert encoders.channels_last(encoder) is encoder
+        assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+        assert all(old is new for old, new in zip(parameters, encoder.parameters(), strict=True))
+        assert torch.allclose(encoder(images), z, atol=1e-5)
+        kernels = [p for p in encoder.parameters() if p.ndim == 4]
+        assert kernels and all(p.is_contiguous(memory_format=torch.channels_last) for p in kernels)
+
+
+def test_channels_last_of_stacks():
+    """In (V, out, in, h, w) each of the V is as a single one would be, channels innermost."""
+    stack = nn.ParameterDict({str(ndim): torch.randn(2, 3, 4, 5, 6)[(0,) * (5 - ndim)] for ndim in range(6)})
+    before = {name: value.clone() for name, value in stack.state_dict().items()}
+    encoders.channels_last(stack)
+    assert all(torch.equal(value, before[name]) for name, value in stack.state_dict().items())
+    assert [stack[name].stride() for name in ("3", "4", "5")] == [(30, 6, 1), (120, 1, 24, 4), (360, 120, 1, 24, 4)]
+    assert stack["5"][0].is_contiguous(memory_format=torch.channels_last)
 
 
 # Features
@@ -195,3 +414,456 @@ def test_scale():
     assert encoders.scale(images[:, None].expand(2, 3, 1, 3)).shape == (2, 3, 1, 3)
     assert encoders.scale(images).dtype == torch.float32
     assert images.max() == 255
+
+
+# Classifiers
+
+
+def classifier(kind=Classifier, variables=3, classes=5, name="nature", channels=1, seed=0):
+    drawn = generator(seed)
+    return kind(partial(encoders.build, name, 8, drawn, channels), variables, classes, drawn)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", encoders.ENCODERS)
+def test_a_classifier_is_its_parts_run_alone(name):
+    model, images = classifier(name=name), torch.rand(4, 1, 210, 160)
+    scores = model(images)
+    assert (scores.shape, scores.dtype) == ((4, 3, 5), torch.float32)
+    drawn = generator()
+    for variable in range(3):
+        encoder = encoders.build(name, 8, drawn)  # drawn one after the other, each with its linear map
+        head = base.uniform(nn.Linear, 8, 5, generator=drawn)
+        alone = nn.Sequential(encoder, head)
+        assert all(torch.equal(p[variable], q) for p, q in zip(model.parameters(), alone.parameters(), strict=True))
+        assert torch.allclose(scores[:, variable], alone(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", encoders.ENCODERS)
+def test_a_classifier_as_one_stack_is_the_same(name):
+    """What CUDA runs, here on the processor: values and gradients."""
+    model, images = classifier(name=name), torch.rand(2, 1, 210, 160)
+    labels = torch.tensor([[0, 1, 2], [3, 4, 0]])
+
+    def stacked():
+        return vmap(lambda which: functional_call(model.one, which, (images,)))(dict(model.one.named_parameters())).transpose(
+            0, 1
+        )
+
+    found = []
+    for scores in (model(images), stacked()):
+        loss = nn.functional.cross_entropy(scores.flatten(0, 1), labels.flatten())
+        found.append((scores.detach(), torch.autograd.grad(loss, list(model.parameters()))))
+    (scores, gradients), (of_stack, stack_gradients) = found
+    assert of_stack.shape == scores.shape == (2, 3, 5)
+    assert torch.allclose(scores, of_stack, atol=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(gradients, stack_gradients, strict=True))
+    assert all(gradient.flatten(1).any(1).all() for gradient in gradients)  # every part of the stack learns
+
+
+def test_parts_of_a_classifier_have_nothing_in_common():
+    model = classifier()
+    model(torch.rand(2, 1, 210, 160))[:, 1].square().sum().backward()
+    for parameter in model.parameters():
+        assert parameter.grad[1].any()
+        assert not parameter.grad[[0, 2]].any()
+    assert sum(p.numel() for p in model.parameters()) == 3 * (sum(p.numel() for p in build(feature_size=8).parameters()) + 45)
+
+
+@torch.no_grad()
+def test_a_shared_classifier_is_one_encoder_with_linear_maps():
+    model, images = classifier(SharedClassifier), torch.rand(2, 1, 210, 160)
+    drawn = generator()
+    encoder, heads = encoders.build("nature", 8, drawn), base.uniform(nn.Linear, 8, 15, generator=drawn)
+    assert same(model.encoder, encoder) and same(model.heads, heads)
+    scores = model(images)
+    assert scores.shape == (2, 3, 5)
+    z = encoder(images)
+    for variable in range(3):
+        rows = slice(5 * variable, 5 * variable + 5)
+        assert torch.allclose(scores[:, variable], z @ heads.weight[rows].T + heads.bias[rows], atol=1e-5)
+
+
+@pytest.mark.parametrize("stack", [1, 2])
+@pytest.mark.parametrize("kind", [Classifier, SharedClassifier])
+def test_a_classifier_comes_back(tmp_path, kind, stack):
+    model = classifier(kind, channels=stack, seed=3)
+    names = ["player_x", "ball_y", "score"]
+    header = {"encoder": "nature", "feature_size": 8, "frame_stack": stack, "variables": names, "classes": 5}
+    header["shared"] = kind is SharedClassifier
+    encoders.save(tmp_path / "w", model, header)
+    loaded, found = encoders.load(tmp_path / "w")
+    assert type(loaded) is kind and found == header
+    assert same(model, loaded)
+    images = frames(3 * stack).reshape(3, stack, 210, 160)
+    assert np.array_equal(encoders.classify(loaded, images, CPU), encoders.classify(model, images, CPU))
+    for change in ({"variables": names[:2]}, {"classes": 6}, {"shared": not header["shared"]}):
+        encoders.save(tmp_path / "w", model, header | change)
+        assert "w does not fit the encoder nature: train it again" in refusal(encoders.load, tmp_path / "w")
+
+
+class Told(nn.Module):
+    """Scores that follow from a frame's first pixel."""
+
+    def forward(self, frames):
+        value = (frames[:, 0, 0, 0] * 255).round().long()
+        return nn.functional.one_hot(torch.stack([value, 9 - value], 1), 10).float() - 100
+
+
+@pytest.mark.parametrize("batch", [1, 3, 256])
+def test_classes_are_the_likeliest_in_order(monkeypatch, batch):
+    monkeypatch.setattr(encoders, "_BATCH", batch)
+    images = np.zeros((7, 210, 160), np.uint8)
+    images[:, 0, 0] = [3, 1, 4, 1, 5, 9, 2]
+    for given in (images, images[:, None], torch.from_numpy(images)):
+        found = encoders.classify(Told(), given, CPU)
+        assert (found.dtype, found.shape) == (np.int64, (7, 2))
+        assert found.tolist() == [[n, 9 - n] for n in (3, 1, 4, 1, 5, 9, 2)]
+
+
+# Encoders of one's own
+
+MODULE = r"""
+import torch
+from torch import nn
+
+print("imported", file=open({log!r}, "a"))
+
+
+class Plain(nn.Module):
+    def __init__(self, size=3, channels=1, names=()):
+        super().__init__()
+        self.pool = nn.AvgPool2d(10)
+        self.linear = nn.Linear(channels * 21 * 16, size)
+
+    def forward(self, frames):
+        return self.linear(self.pool(frames).flatten(1))
+
+
+class Normed(Plain):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.norm = nn.BatchNorm1d(self.linear.out_features)
+
+    def forward(self, frames):
+        return self.norm(super().forward(frames))
+
+
+class Deep(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv3d(1, 2, (1, 30, 40), stride=30), nn.Flatten())
+
+    def forward(self, frames):
+        return self.layers(frames[:, None])
+
+
+class Projected(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.matrix = torch.randn(160, 3)
+
+    def forward(self, frames):
+        return frames[:, 0].mean(1) @ self.matrix
+
+
+class Broken(nn.Module):
+    def __init__(self):
+        raise RuntimeError("no\nsuch\n\nluck")
+
+
+class Wrong(Plain):
+    def forward(self, frames):
+        raise ValueError(f"I want\n{{frames.ndim + 1}} dimensions")
+
+
+class Asked(nn.Module):
+    def __init__(self, shape=None):
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, frames):
+        return list(frames) if self.shape is None else torch.zeros(self.shape)
+
+
+class Training(Plain):
+    def forward(self, frames):
+        return torch.zeros(2, 5 if self.training else 4)
+
+
+def function(**kwargs):
+    return "not a module"
+"""
+
+
+@pytest.fixture
+def module(tmp_path):
+    """A Python file with encoders; it writes to a log when it is imported."""
+    file = tmp_path / "mine.py"
+    file.write_text(MODULE.format(log=str(tmp_path / "log")))
+    return file
+
+
+def row(module, name="Plain", **change):
+    return Method(**{"kind": "custom", "module": f"{module}:{name}", **change})
+
+
+def custom_method(module, name="Plain", seed=0, **change):
+    """As training makes it."""
+    return objective.find("custom")(row(module, name, **change), generator(seed))
+
+
+def stored(path, made, stack=1):
+    encoders.save(path, made.encoder, {"game": "pong", "encoder": "nature", "frame_stack": stack} | made.header)
+    return encoders.load(path)
+
+
+@pytest.mark.parametrize("name", ["Plain", "Normed"])
+def test_an_encoder_of_one_s_own_comes_back(tmp_path, module, name):
+    made = custom_method(module, name, kwargs={"size": 6, "channels": 2, "names": ["a", "b"]}, frame_stack=2)
+    encoder = made.encoder
+    if name == "Normed":
+        encoder.train()(torch.rand(4, 2, 210, 160))  # running statistics, and a counter without dimensions
+        assert encoder.norm.num_batches_tracked.shape == ()
+    loaded, header = stored(tmp_path / "w", made, stack=2)
+    assert type(loaded).__name__ == name and same(encoder, loaded)
+    assert loaded.state_dict().get("norm.num_batches_tracked", torch.tensor(1)).equal(torch.tensor(1))
+    assert header | {"module_seed": 0} == {
+        "module_seed": 0,
+        "game": "pong",
+        "frame_stack": 2,
+        "encoder": "custom",
+        "feature_size": 6,
+        "module": str(module),
+        "module_sha256": custom.sha256(module),
+        "class": name,
+        "kwargs": {"size": 6, "channels": 2, "names": ["a", "b"]},
+    }
+    images = frames(6).reshape(3, 2, 210, 160)
+    found = encoders.encode(loaded, images, CPU)
+    assert found.shape == (3, 6)
+    assert np.array_equal(found, encoders.encode(encoder, images, CPU))
+    assert encoders.load_heads(tmp_path / "w") == {}
+
+
+def test_what_one_s_own_draws_follows_from_the_seed(module):
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = custom_method(module, seed=5).encoder
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    assert same(first, custom_method(module, seed=5).encoder)
+    assert not same(first, custom_method(module, seed=6).encoder)
+
+
+def test_the_size_is_that_of_evaluation(module):
+    assert custom_method(module, "Training").header["feature_size"] == 4
+
+
+def test_what_is_no_state_comes_back_too(tmp_path, module):
+    made = custom_method(module, "Projected", seed=5)
+    loaded, _ = stored(tmp_path / "w", made)
+    assert torch.equal(loaded.matrix, made.encoder.matrix)
+
+
+def test_three_dimensional_convolutions(tmp_path, module):
+    made = custom_method(module, "Deep")
+    loaded, header = stored(tmp_path / "w", made)
+    assert encoders.encode(loaded, frames(2), CPU).shape == (2, header["feature_size"])
+
+
+def test_a_file_with_dataclasses(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom torch import nn\n"
+        "@dataclass\nclass Settings:\n    size: int = 3\nclass Mine(nn.Flatten):\n    pass\n"
+    )
+    assert custom_method(tmp_path / "mine.py", "Mine").header["feature_size"] == 210 * 160
+
+
+def test_a_file_is_found_at_home(tmp_path, module, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = custom_method("~/mine.py")
+    loaded, header = stored(tmp_path / "w", made)
+    assert header["module"] == "~/mine.py"
+    assert same(made.encoder, loaded)
+
+
+WRITERS = {".pt": torch.save, ".safetensors": safetensors.torch.save_file}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("name", ["Plain", "Normed"])
+def test_weights_of_one_s_own(tmp_path, module, name, suffix):
+    other = custom.make(module, name, {}, seed=9)
+    other.train()(torch.rand(4, 1, 210, 160))
+    WRITERS[suffix](other.state_dict(), tmp_path / f"w{suffix}")
+    made = custom_method(module, name, weights=str(tmp_path / f"w{suffix}"))
+    assert same(made.encoder, other)
+    assert not same(custom_method(module, name).encoder, other)
+    assert same(stored(tmp_path / "stored", made)[0], other)
+
+
+class Harmful:
+    """Unpickled, it would make a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_weights_with_code_are_refused_and_the_code_is_not_run(tmp_path, module, write, inner):
+    made, harmful = tmp_path / "made by the weights", Harmful(tmp_path / "made by the weights")
+    write({**custom.make(module, "Plain", {}, 0).state_dict(), "more": harmful} if inner else harmful, tmp_path / "w.pt")
+    said = refusal(custom_method, module, weights=str(tmp_path / "w.pt"))
+    assert re.match(rf"{tmp_path}/w\.pt (is damaged, or )?holds more than tensors.*: .*save the state_dict", said)
+    assert not made.exists()
+    pickle.loads(pickle.dumps(harmful))
+    assert made.exists()  # it is as harmful as it says
+
+
+def test_a_whole_module_is_no_state(tmp_path, module):
+    torch.save(nn.Linear(2, 3), tmp_path / "w.pt")
+    assert "holds more than tensors, which could run code" in refusal(custom_method, module, weights=str(tmp_path / "w.pt"))
+
+
+def states(state):
+    return {
+        "missing": ({"linear.weight": state["linear.weight"]}, r'does not fit Plain: .*Missing key\(s\) .*"linear\.bias"'),
+        "more": (state | {"zz": torch.zeros(1)}, r'does not fit Plain: .*Unexpected key\(s\) .*"zz"'),
+        "shape": (state | {"linear.bias": torch.zeros(4)}, r"does not fit Plain: .*size mismatch for linear\.bias"),
+        "none": ({}, r"does not fit Plain: .*Missing key\(s\)"),
+    }
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("which", ["missing", "more", "shape", "none"])
+def test_weights_of_something_else(tmp_path, module, suffix, which):
+    state, text = states(custom.make(module, "Plain", {}, 0).state_dict())[which]
+    WRITERS[suffix](state, tmp_path / f"w{suffix}")
+    assert re.match(rf"{tmp_path}/w\{suffix} {text}", refusal(custom_method, module, weights=str(tmp_path / f"w{suffix}")))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [torch.zeros(1)],
+        {"state_dict": {"linear.bias": torch.zeros(3)}},
+        3,
+        torch.zeros(3),
+        {"epoch": 3},
+        {0: torch.zeros(3)},
+    ],
+    ids=["list", "nested", "number", "tensor", "other", "numbered"],
+)
+def test_what_is_no_state_at_all(tmp_path, module, content):
+    torch.save(content, tmp_path / "w.pt")
+    said = refusal(custom_method, module, weights=str(tmp_path / "w.pt"))
+    assert said == f"{tmp_path}/w.pt holds no state_dict: save that of the encoder, with torch.save or safetensors"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        (".safetensors", lambda whole: whole[:-1]),
+        (".safetensors", lambda whole: whole[: len(whole) // 2]),
+        (".safetensors", lambda whole: b""),
+        (".safetensors", lambda whole: b"no tensors at all"),
+        (".pt", lambda whole: b""),
+        (".pt", lambda whole: whole[:200]),
+        (".pt", lambda whole: whole[: len(whole) // 2]),
+        (".pt", lambda whole: whole[:-100]),
+        (".pt", lambda whole: b"no tensors at all"),
+        (".pt", lambda whole: bytes(range(256))),
+    ],
+)
+def test_damaged_weights(tmp_path, module, suffix, damage):
+    path = tmp_path / f"w{suffix}"
+    WRITERS[suffix](custom.make(module, "Plain", {"size": 30}, 0).state_dict(), path)
+    path.write_bytes(damage(path.read_bytes()))
+    said = refusal(custom_method, module, weights=str(path), kwargs={"size": 30})
+    assert re.match(rf"{path} .*damaged.*: save", said)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_weights_that_are_not_there(tmp_path, module, suffix):
+    said = refusal(custom_method, module, weights=str(tmp_path / f"w{suffix}"))
+    assert said == f"cannot read {tmp_path}/w{suffix}: there is no such file; make it first"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "text"),
+    [
+        ("Plan", {}, r":Plan\(\) cannot be made: AttributeError: .*has no attribute 'Plan'.*; mend the file$"),
+        ("Broken", {}, r":Broken\(\) cannot be made: RuntimeError: no such luck; mend the file$"),
+        (
+            "Plain",
+            {"kwargs": {"sizes": 4, "names": "x"}},
+            r":Plain\(sizes=4, names='x'\) cannot be made: TypeError: .*'sizes'.*; mend the file$",
+        ),
+        ("function", {}, r":function gives a str, not a torch\.nn\.Module: derive the class from it$"),
+        ("torch", {}, r":torch\(\) cannot be made: TypeError: 'module' object is not callable; mend the file$"),
+        (
+            "Wrong",
+            {},
+            r":Wrong fails on float frames \(2, 1, 210, 160\): ValueError: I want 5 dimensions; mend its forward$",
+        ),
+        ("Plain", {"frame_stack": 3}, r":Plain fails on float frames \(2, 3, 210, 160\): RuntimeError: .*; mend its forward$"),
+        ("Asked", {}, r":Asked gives list for 2 frames, not \(2, d\): flatten its output$"),
+        *[
+            (
+                "Asked",
+                {"kwargs": {"shape": shape}},
+                rf":Asked gives {re.escape(str(tuple(shape)))} for 2 frames, not \(2, d\): flatten its output$",
+            )
+            for shape in ([2], [1, 4], [3, 4], [2, 4, 1], [])
+        ],
+    ],
+)
+def test_what_can_be_wrong_with_one_s_own(module, name, change, text):
+    assert re.match(re.escape(str(module)) + text, refusal(custom_method, module, name, **change))
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"class Mine(", r"SyntaxError: .*"),
+        (b"import nothing_of_that_name", r"ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        (b"1 / 0", r"ZeroDivisionError: division by zero"),
+        (b"\xff\xfe", r"SyntaxError: .*"),
+        (b"", r"AttributeError: .*no attribute 'Mine'"),
+    ],
+)
+def test_a_file_that_is_no_module(tmp_path, content, text):
+    (tmp_path / "mine.py").write_bytes(content)
+    said = refusal(custom_method, tmp_path / "mine.py", "Mine")
+    assert re.match(rf"{tmp_path}/mine\.py:Mine\(\) cannot be made: {text}; mend the file$", said)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    assert refusal(custom_method, tmp_path / "mine.py") == (
+        f"cannot read {tmp_path}/mine.py: there is no such file; make it first"
+    )
+    assert "there is a directory of that name" in refusal(custom.make, tmp_path, "Mine", {}, 0)
+
+
+def test_a_file_that_changed_is_not_run(tmp_path, module):
+    log = tmp_path / "log"
+    stored(tmp_path / "w", custom_method(module))
+    assert log.read_text() == 2 * "imported\n"
+    module.write_text(module.read_text() + "\n")
+    said = refusal(encoders.load, tmp_path / "w")
+    assert said == f"{module} has changed since {tmp_path}/w was made of it: make the encoder again"
+    assert log.read_text() == 2 * "imported\n"
+    module.unlink()
+    assert f"cannot read {module}: there is no such file" in refusal(encoders.load, tmp_path / "w")
+
+
+def test_a_state_that_does_not_fit_one_s_own(tmp_path, module):
+    made = custom_method(module)
+    encoders.save(tmp_path / "w", made.encoder, made.header | {"kwargs": {"size": 7}})
+    assert "w does not fit the encoder custom: train it again" in refusal(encoders.load, tmp_path / "w")

@@ -29,7 +29,7 @@ from workflow_src.episodes import collect as collecting
 from workflow_src.episodes import environment as playing
 from workflow_src.episodes import store
 from workflow_src.episodes.collect import Stream, stream_frames
-from workflow_src.episodes.dataset import draw
+from workflow_src.episodes.dataset import draw, load_stacks, stack_rows
 from workflow_src.episodes.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST, Environment
 from workflow_src.episodes.policies import RandomPolicy
 from workflow_src.episodes.store import COLUMNS, NO_ACTION, FrameStore
@@ -544,6 +544,62 @@ def test_rows_are_those_of_the_chunks(breakout, count):
 @pytest.mark.parametrize("rows", [np.arange(256, 512), np.arange(200, 800), np.r_[0:256, 1090:1100], np.r_[255, 256, 1024]])
 def test_rows_at_the_borders_of_chunks(breakout, rows):
     assert np.array_equal(FrameStore.open(breakout).read(rows), blosc2.open(str(breakout), mode="r")[:][rows])
+
+
+# Stacks of frames
+
+
+def test_stacks_by_hand():
+    rows, first = np.array([3, 4, 6, 9]), np.array([3, 3, 3, 8])
+    assert stack_rows(rows, first, 3).tolist() == [[3, 3, 3], [3, 3, 4], [4, 5, 6], [8, 8, 9]]
+    assert stack_rows(rows, first, 1).tolist() == [[3], [4], [6], [9]]
+    assert stack_rows(rows[:0], first[:0], 4).shape == (0, 4)
+    assert stack_rows(np.array([2, 1]), np.array([0, 0]), 2).tolist() == [[1, 2], [0, 1]]
+
+
+def plain_stacks(found, everything, rows, stack):
+    """Step back from each frame until its episode begins."""
+    stacks = []
+    for row in rows:
+        frames = []
+        at = row
+        for _ in range(stack):
+            frames.insert(0, everything[at])
+            at -= at > 0 and found.episode[at - 1] == found.episode[row]
+        stacks.append(frames)
+    return np.array(stacks, np.uint8).reshape(-1, stack, 210, 160)
+
+
+@pytest.mark.parametrize("stack", [1, 2, 4, 9])
+def test_stacks_are_those_of_a_plain_loop(breakout, stack):
+    found = FrameStore.open(breakout)
+    everything = blosc2.open(str(breakout), mode="r")[:]
+    starts = np.flatnonzero(np.diff(found.episode, prepend=-1))
+    assert len(starts) > 10
+    around = np.arange(-2, 3)
+    chosen = {
+        "starts and ends of episodes": (starts[:, None] + around).ravel(),
+        "borders of chunks": (np.array([[256], [512], [768], [1024]]) + around).ravel(),
+        "both ends": np.r_[0:5, 1095:1100],
+        "with gaps": np.sort(np.random.default_rng(stack).choice(1100, 60, replace=False)),
+        "one": np.array([700]),
+        "none": np.array([], np.int64),
+    }
+    for what, rows in chosen.items():
+        rows = np.unique(rows[(rows >= 0) & (rows < len(found))])
+        stacks = load_stacks(found, rows, stack)
+        assert (stacks.dtype, stacks.shape) == (np.uint8, (len(rows), stack, 210, 160))
+        assert np.array_equal(stacks, plain_stacks(found, everything, rows, stack)), what
+        assert np.array_equal(stacks[:, -1], found.read(rows))
+
+
+def test_stacks_end_at_a_life(write_store):
+    """Also where an episode is longer than what is asked for, and shorter than a stack."""
+    frames = np.arange(9, dtype=np.uint8)[:, None, None] * np.ones((1, 210, 160), np.uint8)
+    found = FrameStore.open(write_store("a", frames, episode=[0, 0, 0, 0, 1, 2, 2, 2, 2], game=[0, 0, 0, 0, 0, 1, 1, 1, 1]))
+    stacks = load_stacks(found, np.array([3, 4, 5, 6, 8]), 3)
+    assert stacks[:, :, 0, 0].tolist() == [[1, 2, 3], [4, 4, 4], [5, 5, 5], [5, 5, 6], [6, 7, 8]]
+    assert (stacks == stacks[:, :, :1, :1]).all()
 
 
 # A process of its own: what is read is broken, and might break the reader, which is C.

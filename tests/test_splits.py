@@ -543,3 +543,24 @@ def test_real_frames(breakout, tmp_path, protocol):
     assert all(len(set(arrays["part"][unit == number]) - {DROPPED}) <= 1 for number in np.unique(unit))
     assert all(found.variables[name]["kept"] for name in ("player_x", "ball_x", "ball_y"))
     assert not found.variables["block_bit_map_0"]["kept"]
+
+
+def test_a_protocol_of_the_ledger_draws_as_its_base(breakout, tmp_path):
+    """Only what its quirk is about differs: the order of a shuffle does not."""
+    change = {"ledger": {"base": "corrected", "target": "paper"}, "splits": {"min_entropy": 0.0}}
+    config = defaults(
+        change | {"protocols": {"corrected": {"splits": {"episode": "life", "remove_pretrain_duplicates": False}}}}
+    )
+    found = {}
+    for protocol in ("corrected", "corrected-q4", "corrected-q5", "corrected-q1"):
+        which = {"game": "breakout", "policy": "random_agent", "protocol": protocol, "purpose": "probe", "seed": 0}
+        split(config, **which, frames=breakout, out=tmp_path / protocol)
+        arrays, header = artifacts.read_arrays(tmp_path / protocol, KIND)
+        assert header["protocol"] == protocol
+        found[protocol] = arrays
+    base = found["corrected"]
+    assert np.array_equal(found["corrected-q5"]["part"], base["part"])  # a quirk of encoders
+    both = (found["corrected-q4"]["reason"] == 0) & (base["reason"] == 0)
+    assert both.mean() > 0.5 and np.array_equal(found["corrected-q4"]["part"][both], base["part"][both])
+    assert not np.array_equal(found["corrected-q4"]["label_row"], base["label_row"])
+    assert not np.array_equal(found["corrected-q1"]["part"], base["part"])

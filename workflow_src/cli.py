@@ -158,6 +158,8 @@ def scores(config_file: Path, of_ledger: bool, out: Path) -> None:
     from workflow_src.report.scores import write_scores
 
     config = Config.load(config_file)
+    if of_ledger and config.ledger is None:
+        raise UserError(f"{config_file} has no ledger: name a base, a target and methods")
     write_scores([Path(file) for file in (layout.ledger if of_ledger else layout.probes)(config)], out)
 
 

@@ -7,6 +7,7 @@ full path and what would be allowed. ``Config.load`` is called before any job st
 import ast
 import functools
 import hashlib
+import json
 import types
 import typing
 from collections.abc import Iterable
@@ -191,7 +192,7 @@ class Method(Section):
             if name not in defaults:
                 raise ValueError(f"options: {unknown('option', name, list(defaults) or ['none'])}")
             number = float(value) if isinstance(defaults[name], float) and type(value) is int else value
-            if type(number) is not type(defaults[name]) or not number > 0:
+            if type(number) is not type(defaults[name]) or not 0 < number < float("inf"):
                 kind = {int: "a whole number", float: "a number with a decimal point"}[type(defaults[name])]
                 raise ValueError(f"options.{name}: {value!r} is not {kind} above 0, such as {defaults[name]}")
         if self.kind == "custom":
@@ -202,6 +203,10 @@ class Method(Section):
                 raise ValueError(
                     f"weights: {self.weights!r} could run code when it is loaded; save the state_dict as {' or '.join(WEIGHTS)}"
                 )
+            try:
+                json.dumps(self.kwargs, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"kwargs: {error}; use numbers, texts, lists and mappings") from error
         elif self.module is not None or self.kwargs or self.weights is not None:
             raise ValueError("module, kwargs and weights belong to kind custom; remove them or set kind: custom")
         return self
@@ -339,7 +344,9 @@ class Config(Section):
         for game in self.games:
             if game not in known:
                 raise ValueError(f"games: {unknown('game', game, known)}")
-        for name, values in (("games", self.games), ("seeds", self.seeds), ("probe.kinds", self.probe.kinds)):
+        once = {"games": self.games, "seeds": self.seeds, "probe.kinds": self.probe.kinds}
+        once |= {"ledger.methods": self.ledger.methods} if self.ledger else {}
+        for name, values in once.items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: an entry stands twice; name each once")
         for purpose in PURPOSES:
@@ -356,6 +363,9 @@ class Config(Section):
             taken = {variant.protocol for variant in self.variants} & set(self.protocols)
             if taken:
                 raise ValueError(f"protocols: {min(taken)} is the name of a row of the ledger; call it otherwise")
+            taken = {self._with_noop(name) for name, row in self.policies.items() if not row.noop} & set(self.policies)
+            if taken:
+                raise ValueError(f"policies: {min(taken)} is the name of a row of the ledger; call it otherwise")
         return self
 
     @functools.cached_property
@@ -399,14 +409,15 @@ class Config(Section):
 
     def policy(self, name: str) -> Policy:
         """The row of a policy; `UserError` naming the known ones."""
-        rows = self.policies | {self._with_noop(known): row for known, row in self.policies.items() if not row.noop}
+        of_q2 = {self._with_noop(known): row for known, row in self.policies.items() if not row.noop}
+        rows = self.policies | {made: row for made, row in of_q2.items() if made not in self.policies}
         found = rows[one_of("policy", name, rows)]
         return found if name in self.policies else found.model_copy(update={"noop": True})
 
     def plays(self, policy: str, protocol: str) -> str:
         """The policy whose frames a protocol is made of: ``policy``, but with no-ops where the ledger corrects Q2."""
         of_q2 = any(variant.protocol == protocol and variant.quirk == "Q2" for variant in self.variants)
-        return self._with_noop(policy) if of_q2 and not self.policies[policy].noop else policy
+        return self._with_noop(policy) if of_q2 and not self.policy(policy).noop else policy
 
     @staticmethod
     def _with_noop(policy: str) -> str:

@@ -72,7 +72,7 @@ def _build(path: str | os.PathLike, header: Mapping[str, Any]) -> nn.Module:
     if header.get("encoder") == CUSTOM:
         if custom.sha256(header["module"]) != header["module_sha256"]:
             raise UserError(f"{header['module']} has changed since {path} was made of it: make the encoder again")
-        return custom.make(header["module"], header["class"], header["kwargs"], seed=0)
+        return custom.make(header["module"], header["class"], header["kwargs"], header["module_seed"])
     if header.get("encoder") not in ENCODERS:
         known = ", ".join([*ENCODERS, CUSTOM])
         raise UserError(f"{path} holds weights of an unknown encoder {header.get('encoder')!r}; known: {known}")
@@ -105,7 +105,7 @@ def encode(encoder: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.
 
     In float32 whatever the encoder was trained in: features are made once. The frames go to ``device`` batch by batch.
     """
-    encoder = encoder.to(device, memory_format=torch.channels_last).eval()
+    encoder = channels_last(encoder.to(device)).eval()
     batches = torch.as_tensor(frames).split(_BATCH)
     return torch.cat([encoder(scale(batch.to(device))).float() for batch in batches]).cpu().numpy()
 

@@ -7,11 +7,11 @@ holds tensors and nothing else.
 import hashlib
 import importlib.util
 import pickle
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import nn
@@ -26,6 +26,7 @@ def make(file: str | Path, name: str, kwargs: Mapping[str, Any], seed: int) -> n
         path.open("rb").close()
     specification = importlib.util.spec_from_file_location(f"custom_{path.stem}", path)
     module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module  # where dataclasses look for it
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
@@ -42,18 +43,20 @@ def load_weights(encoder: nn.Module, file: str | Path) -> None:
     """Fill ``encoder`` with the state stored in ``file``, every entry of it and no other."""
     path = Path(file).expanduser()
     with explained("read", path):
-        try:
-            if path.suffix == ".safetensors":
-                state = safetensors.torch.load_file(path)
-            else:
-                state = torch.load(path, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError as error:
-            raise UserError(
-                f"{path} holds more than tensors, which could run code when it is loaded: save the state_dict alone"
-            ) from error
-        except (safetensors.SafetensorError, RuntimeError, EOFError) as error:
-            raise DamagedFile(f"{path} is damaged ({_said(error)}): save the weights again") from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        path.open("rb").close()
+    try:
+        if path.suffix == ".safetensors":
+            state = safetensors.torch.load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is damaged, or holds more than tensors, which could run code when it is loaded: save the state_dict alone"
+        ) from error
+    # torch raises errors of many types on a damaged file, OSError and KeyError among them.
+    except Exception as error:
+        raise DamagedFile(f"{path} is damaged ({_said(error)}): save the weights again") from error
+    if not isinstance(state, Mapping) or not all(isinstance(n, str) and isinstance(v, torch.Tensor) for n, v in state.items()):
         raise UserError(f"{path} holds no state_dict: save that of the encoder, with torch.save or safetensors")
     try:
         encoder.load_state_dict(state)

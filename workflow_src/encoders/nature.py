@@ -6,7 +6,8 @@ The spatial losses use the third convolution's output: 128 channels at 11 x 8 pl
 
 The decoder mirrors it layer by layer. A transposed convolution gives the least size that the mirrored convolution would
 have come from; output padding makes up the rows and columns that this one had left over, so that a frame is exactly
-210x160. As in the 2019 code: ReLU after all layers but the last, a sigmoid after that, PyTorch's default linear map.
+210x160; what is padded, the last 6 rows and 4 columns, is the same for every z. As in the 2019 code: this, ReLU after all
+layers but the last, a sigmoid after that, PyTorch's default linear map.
 """
 
 from functools import partial

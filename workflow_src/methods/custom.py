@@ -31,6 +31,7 @@ class Custom(Objective):
             "feature_size": custom.feature_size(self.encoder, settings.frame_stack, settings.module),
             "module": file,
             "module_sha256": custom.sha256(file),
+            "module_seed": generator.initial_seed(),
             "class": name,
             "kwargs": settings.kwargs,
         }

@@ -43,6 +43,9 @@ def examples(
     encoder, header = encoders.load(weights)
     if (header["game"], header["method"]) != (game, method):
         raise UserError(f"{weights} is of {header['method']} on {header['game']}, not {method} on {game}: name the right file")
+    asked = {"encoder": row.encoder, "feature_size": row.feature_size, "frame_stack": row.frame_stack}
+    if {name: header.get(name, 1) for name in asked} != asked:
+        raise UserError(f"{weights} is of another encoder than the configuration's {method}: make the encoder again")
     model.encoder = encoder
     model.load_state_dict(encoders.load_heads(weights), strict=False)
     val = shared.parts["val"].rows

@@ -40,6 +40,8 @@ def train(
     """
     artifacts.check_writable(out, history, *([checkpoint] if checkpoint else []))
     row = config.methods[method]
+    if not row.has_encoder:
+        raise UserError(f"{method} has no encoder: choose a method that has one")
     settings, switches = row.training(config.training), config.protocol(protocol).methods
     names = (game, "encoders", policy, config.seeded_as(protocol), method)
     generator = torch.Generator().manual_seed(seeds.derive(seed, *names, "weights"))

@@ -56,14 +56,14 @@ def split(
     store = FrameStore.open(frames)
     if store.header["game"] != game:
         raise UserError(f"{frames} holds {store.header['game']}, not {game}: name the right file")
-    switches = config.protocols[protocol].splits
+    switches = config.protocol(protocol).splits
     if purpose == "probe" and switches.remove_pretrain_duplicates and exclude is None:
         raise UserError(
             f"protocol {protocol} keeps the encoder's frames out of test (remove_pretrain_duplicates): "
             "name their file (--exclude)"
         )
     shares = getattr(config.splits, purpose).model_dump()
-    rng = seeds.generator(seed, game, "splits", policy, protocol, purpose)
+    rng = seeds.generator(seed, game, "splits", policy, config.seeded_as(protocol), purpose)
     part, reason, label_row = assign(store, shares, switches, rng, f"{game} ({purpose})")
     header: dict[str, Any] = {
         "game": game,
