@@ -1,6 +1,8 @@
 """Methods: pairs and losses against plain loops, and the training loop against scripts of what it should do."""
 
 import copy
+import csv
+import hashlib
 import itertools
 import math
 import pickle
@@ -14,6 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 import yaml
@@ -21,11 +24,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from workflow_src import seeds
-from workflow_src.config import METHOD_KINDS, Config, Method, MethodProtocol, Training
-from workflow_src.encoders import NatureCNN
+from workflow_src import artifacts, encoders, seeds
+from workflow_src.ari import labels
+from workflow_src.config import METHOD_KINDS, Config, Method, MethodProtocol, Training, merge
+from workflow_src.encoders import Classifier, NatureCNN, SharedClassifier
+from workflow_src.episodes.dataset import read_split
+from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
 from workflow_src.methods import objective, st_dim, training
+from workflow_src.methods.examples import examples
 from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs
 from workflow_src.methods.train import train
 
@@ -142,8 +149,8 @@ def noise(*shape, seed=0):
 def plain_losses(model, frames):
     """The paper's formula, place by place and pair by pair, in the precision of the model."""
     images = frames.to(next(model.parameters()).dtype) / 255
-    local_before, _ = model.encoder.maps(images[:, 0, None])
-    local_after, z = model.encoder.maps(images[:, 1, None])
+    local_before, _ = model.encoder.maps(images[:, 0])
+    local_after, z = model.encoder.maps(images[:, 1])
     w_g, w_l = model.global_local, model.local_local
     losses = {"global_local": 0.0, "local_local": 0.0}
     size, _, height, width = local_before.shape
@@ -162,7 +169,7 @@ def plain_losses(model, frames):
 
 
 def test_st_dim_is_the_formula_and_so_are_its_gradients():
-    model, frames = stdim(), noise(5, 2)
+    model, frames = stdim(), noise(5, 2, 1)
     plain = copy.deepcopy(model).double()
     found, expected = model(frames), plain_losses(plain, frames)
     assert list(found) == list(expected)
@@ -177,7 +184,7 @@ def test_st_dim_is_the_formula_and_so_are_its_gradients():
 
 
 def test_st_dim_tells_before_from_after():
-    model, frames = stdim(), noise(4, 2)
+    model, frames = stdim(), noise(4, 2, 1)
     with torch.no_grad():
         one, other = model(frames), model(frames.flip(1))
     assert all(abs(one[name] - other[name]) > 1e-6 for name in one)
@@ -192,7 +199,7 @@ def test_info_nce_by_hand():
 
 
 def test_bfloat16_is_for_the_convolutions_only(monkeypatch):
-    model, frames, seen, bmm = stdim(), noise(6, 2), [], torch.bmm
+    model, frames, seen, bmm = stdim(), noise(6, 2, 1), [], torch.bmm
     monkeypatch.setattr(torch, "bmm", lambda *inputs: seen.append((*inputs, bmm(*inputs))) or seen[-1][-1])
     trunk = []
     model.encoder.local.register_forward_hook(lambda _, __, output: trunk.append(output.dtype))
@@ -210,8 +217,8 @@ def test_bfloat16_is_for_the_convolutions_only(monkeypatch):
 
 
 def test_linear_is_pytorch_s_own_from_the_generator():
-    layer = objective.linear(100, 400, torch.Generator().manual_seed(0))
-    again = objective.linear(100, 400, torch.Generator().manual_seed(0))
+    layer = objective.linear(100, 400, generator=torch.Generator().manual_seed(0))
+    again = objective.linear(100, 400, generator=torch.Generator().manual_seed(0))
     assert torch.equal(layer.weight, again.weight) and torch.equal(layer.bias, again.bias)
     for values in (layer.weight, layer.bias):
         assert 0.097 < values.abs().max() <= 0.1
@@ -222,12 +229,14 @@ def test_linear_is_pytorch_s_own_from_the_generator():
 
 
 class Scripted(Objective):
-    """Losses by epoch as written down; the one weight falls by about lr a step, so that it tells the epoch."""
+    """Losses by epoch as written down; encoder and head fall by about lr a step, so that they tell the epoch."""
 
     def __init__(self, val, train=None, batches=1):
         nn.Module.__init__(self)
         self.encoder = nn.Linear(1, 1, bias=False)
-        nn.init.zeros_(self.encoder.weight)
+        self.head = nn.Linear(1, 1, bias=False)
+        for layer in (self.encoder, self.head):
+            nn.init.zeros_(layer.weight)
         self.scripts, self.batches, self.modes = (
             {"train": iter(train or itertools.repeat(1.0)), "val": iter([1.0, *val])},
             batches,
@@ -239,9 +248,9 @@ class Scripted(Objective):
         self.loss = next(self.scripts[self.part])
         return np.zeros((self.batches * SETTINGS.batch_size, 1), np.int64)
 
-    def forward(self, frames):
+    def forward(self, frames, labels=None):
         self.modes.append((self.part, self.training, torch.is_grad_enabled()))
-        weight = self.encoder.weight.sum()
+        weight = self.encoder.weight.sum() + self.head.weight.sum()
         return {"term": self.loss + weight - weight.detach()}
 
 
@@ -279,8 +288,8 @@ def test_early_stopping_and_whose_weights_are_kept(val, epochs, patience, keep):
     assert [row["epoch"] for row in rows] == list(range(trained + 1))
     assert [row["val_loss"] for row in rows] == [1.0, *val[:trained]]
     # Adam's steps are lr long while the gradient does not change.
-    steps = -model.encoder.weight.item() / 0.01
-    assert steps == pytest.approx(best if keep == "best" else trained, rel=1e-3)
+    for layer in (model.encoder, model.head):
+        assert -layer.weight.item() / 0.01 == pytest.approx(best if keep == "best" else trained, rel=1e-3)
 
 
 def test_epoch_0_learns_nothing_and_is_not_the_best():
@@ -303,8 +312,8 @@ class Mean(Objective):
 
     def __init__(self, seed=0, fail_at=None):
         nn.Module.__init__(self)
-        self.encoder = objective.linear(4, 3, torch.Generator().manual_seed(seed))
-        self.decoder = objective.linear(3, 1, torch.Generator().manual_seed(seed + 1))
+        self.encoder = objective.linear(4, 3, generator=torch.Generator().manual_seed(seed))
+        self.decoder = objective.linear(3, 1, generator=torch.Generator().manual_seed(seed + 1))
         self.fail_at, self.epochs = fail_at, []
 
     def draw(self, episodes, switches, rng):
@@ -312,7 +321,7 @@ class Mean(Objective):
             self.epochs.append(len(self.epochs))
         return draw_pairs(episodes, switches, rng)
 
-    def forward(self, frames):
+    def forward(self, frames, labels=None):
         if self.training and len(self.epochs) - 1 == self.fail_at:
             raise KeyboardInterrupt
         images = frames.float().flatten(2) / 255
@@ -442,10 +451,10 @@ def test_what_early_stopping_counts_is_kept(tmp_path):
         return itertools.chain(losses, [KeyboardInterrupt()])
 
     class Stops(Scripted):
-        def forward(self, frames):
+        def forward(self, frames, labels=None):
             if isinstance(self.loss, BaseException):
                 raise self.loss
-            return super().forward(frames)
+            return super().forward(frames, labels)
 
     path = tmp_path / "state"
     with pytest.raises(KeyboardInterrupt):
@@ -596,6 +605,283 @@ def test_a_step_of_other_settings_starts_from_the_beginning(collected, tmp_path,
     assert seen[0] == seen[1] != seen[2]
 
 
+def configured(collected, **methods):
+    """The collection's configuration with these rows as its methods."""
+    return Config.check(collected.config.model_dump(exclude={"methods", "ledger"}) | {"methods": methods}, "x")
+
+
+def test_another_row_of_the_configuration_starts_from_the_beginning(collected, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(training, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or [])
+    for change in ({}, {"options": {"beta": 2.0}}, {"feature_size": 8}, {"encoder": "impala"}, {"frame_stack": 2}, {}):
+        config = configured(collected, vae={"kind": "vae", "feature_size": 16} | change)
+        train(config, **arguments(collected, tmp_path, method="vae"))
+    assert seen[0] == seen[-1] and len(set(seen)) == 5
+
+
+TINY_VAE = {"kind": "vae", "feature_size": 16, "epochs": 1}
+
+
+def losses_of(directory):
+    return list(csv.DictReader((directory / "history").read_text().splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "decodes", "row"),
+    [
+        ("vae", 0, {"epochs": 2}),
+        ("pixel-pred", 1, {"epochs": 1, "frame_stack": 3}),
+        ("vae", 0, {"epochs": 1, "frame_stack": 2}),
+    ],
+)
+def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
+    config = configured(collected, it={"kind": kind, "feature_size": 16} | row)
+    given = arguments(collected, tmp_path, method="it")
+    train(config, **given)
+    history = losses_of(tmp_path)
+    assert float(history[-1]["train_loss"]) < float(history[0]["train_loss"])
+    named = {key: given[key] for key in ("game", "policy", "protocol", "method", "seed", "frames", "split")}
+    for name in ("1", "2"):
+        examples(config, **named, weights=tmp_path / "out", out=tmp_path / name)
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+    arrays, header = artifacts.read_arrays(tmp_path / "1", "examples")
+    assert header == header | {"game": "breakout", "method": "it", "seed": 0, "protocol": "paper", "decodes": decodes}
+    assert sorted(arrays) == ["input", "output", "target"]
+    assert all((array.shape, array.dtype) == ((6, 210, 160), np.uint8) for array in arrays.values())
+    # Which frames: of validation, spread over it, and the frame that is shown is of the same episode.
+    store, rows = FrameStore.open(given["frames"]), read_split(given["split"]).parts["val"].rows
+    everything = store.read(np.arange(len(store.episode)))
+    found = []
+    for shown, target in zip(arrays["input"], arrays["target"], strict=True):
+        same = [t for t in rows if (everything[t] == shown).all() and t + decodes in rows]
+        same = [t for t in same if (everything[t + decodes] == target).all()]
+        same = [t for t in same if store.episode[t] == store.episode[t + decodes]]
+        assert same
+        found.append(same)
+    assert found[0][0] == rows[0] and found[-1][-1] == rows[-1 - decodes]
+    # Decoded by hand.
+    heads = encoders.load_heads(tmp_path / "out")
+    decoder = encoders.NatureDecoder(16, torch.Generator(), row.get("frame_stack", 1))
+    decoder.load_state_dict({name.removeprefix("decoder."): t for name, t in heads.items() if name.startswith("decoder.")})
+    encoder, _ = encoders.load(tmp_path / "out")
+    for same, output in zip(found, arrays["output"], strict=True):
+        candidates = []
+        for t in same:
+            past = [t]
+            while len(past) < row.get("frame_stack", 1):
+                before = past[0] - 1
+                past.insert(0, before if before >= 0 and store.episode[before] == store.episode[t] else past[0])
+            with torch.no_grad():
+                z = encoder(torch.from_numpy(everything[past])[None].float() / 255)
+                z = z @ heads["step.weight"].T + heads["step.bias"] if kind == "pixel-pred" else z
+                candidates.append(decoder(z)[0, -1].numpy() * 255)
+        assert any(np.abs(candidate - output).max() < 0.51 for candidate in candidates)
+
+
+@pytest.fixture(scope="module")
+def reconstructing(collected, tmp_path_factory):
+    """A configuration, the weights of its `vae` and all else that its examples are made of."""
+    directory = tmp_path_factory.mktemp("vae")
+    config = configured(collected, vae=TINY_VAE, other=TINY_VAE | {"frame_stack": 2}, stdim={"kind": "st-dim"})
+    given = arguments(collected, directory, method="vae")
+    train(config, **given)
+    named = {key: given[key] for key in ("game", "policy", "protocol", "method", "seed", "frames", "split")}
+    return config, named | {"weights": directory / "out", "out": directory / "examples"}
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"method": "stdim"}, r"^stdim has no decoder: choose a method that has one, such as vae$"),
+        ({"method": "other"}, r"out is of vae on breakout, not other on breakout: name the right file$"),
+        ({"game": "pong"}, r"out is of vae on breakout, not vae on pong: name the right file$"),
+        ({"split": "probe"}, r"^the split was made of other frames than .* holds: make the split again$"),
+    ],
+)
+def test_examples_that_cannot_be_made(collected, reconstructing, change, text):
+    config, given = reconstructing
+    if "split" in change:
+        change = {"split": collected.split(change["split"])}
+    with pytest.raises(UserError, match=text):
+        examples(config, **given | change)
+    assert not given["out"].exists()
+
+
+def by_rows(write_store, tmp_path, parts, episode, kind, **row):
+    """What examples are made of, with an untrained model: 12 frames of noise, of which ``parts`` names those of each part."""
+    config = Config.check(
+        yaml.safe_load((ROOT / "config.yaml").read_text())
+        | {"methods": {"it": {"kind": kind, "feature_size": 8} | row}, "ledger": None},
+        "x",
+    )
+    frames = noise(12).numpy()
+    path = write_store("frames", frames, {"game": "pong"}, episode=np.array(episode))
+    part = np.full(12, 2, np.uint8)
+    for code, rows in enumerate(parts.values()):
+        part[list(rows)] = code
+    columns = {"part": part, "reason": part * 0, "label_row": np.arange(12, dtype=np.int32), "episode": np.array(episode)}
+    header = {"parts": [*parts, "dropped"], "frames_sha256": FrameStore.open(path).sha256, "purpose": "pretrain"}
+    artifacts.write_arrays(tmp_path / "split", "split", columns, header)
+    settings = config.methods["it"]
+    model = objective.find(kind)(settings, torch.Generator().manual_seed(0))
+    heads = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("encoder.")}
+    header = {"game": "pong", "method": "it", "encoder": "nature", "feature_size": 8, "frame_stack": settings.frame_stack}
+    encoders.save(tmp_path / "weights", model.encoder, header, heads)
+    named = {"game": "pong", "policy": "random_agent", "protocol": "corrected", "method": "it", "seed": 0}
+    files = {"frames": path, "split": tmp_path / "split", "weights": tmp_path / "weights", "out": tmp_path / "examples"}
+    return config, model, frames, named | files
+
+
+def test_examples_end_with_their_episode(write_store, tmp_path):
+    """Two episodes that follow one another: no frame shows the next episode's first, none has the last one's in its stack."""
+    episode = [0] * 4 + [1] * 4 + [2] * 4
+    parts = {"train": range(4), "val": range(4, 12)}
+    config, model, frames, given = by_rows(write_store, tmp_path, parts, episode, "pixel-pred", frame_stack=2)
+    examples(config, **given)
+    arrays, _ = artifacts.read_arrays(given["out"], "examples")
+    rows = np.array([4, 5, 6, 8, 9, 10])
+    assert np.array_equal(arrays["input"], frames[rows]) and np.array_equal(arrays["target"], frames[rows + 1])
+    stacks = torch.from_numpy(frames[np.array([[4, 4], [4, 5], [5, 6], [8, 8], [8, 9], [9, 10]])])
+    with torch.no_grad():
+        expected = 255 * model.decoder(model.step(model.encoder(stacks.float() / 255)))[:, 1]
+    assert np.abs(arrays["output"] - expected.numpy()).max() < 0.51
+
+
+@pytest.mark.parametrize("val", [[5], [4, 6, 8], [7, 8]])
+def test_examples_of_nothing_that_follows_are_refused(write_store, tmp_path, val):
+    episode = [0] * 4 + [1] * 4 + [2] * 4
+    config, _, _, given = by_rows(write_store, tmp_path, {"train": range(4), "val": val}, episode, "pixel-pred")
+    with pytest.raises(UserError, match=r"split has no validation frame that another follows: collect more frames"):
+        examples(config, **given)
+
+
+@pytest.mark.parametrize("kind", ["supervised", "supervised-shared"])
+def test_a_supervised_encoder_learns_from_the_probe_s_frames(collected, tmp_path, monkeypatch, kind):
+    config = configured(
+        collected, it={"kind": kind, "feature_size": 16, "lr": 2e-3, "epochs": 1 if kind == "supervised" else 3}
+    )
+    purpose = {"frames": collected.frames("probe"), "split": collected.split("probe")}
+    seen, fit = {}, training.fit
+
+    def looking(objective, frames, train, val, *others, labels, **more):
+        seen.update(frames=frames, train=train, val=val, labels=labels)
+        return fit(objective, frames, train, val, *others, labels=labels, **more)
+
+    monkeypatch.setattr(training, "fit", looking)
+    train(config, **arguments(collected, tmp_path, method="it", **purpose))
+    store, split = FrameStore.open(purpose["frames"]), read_split(purpose["split"])
+    kept = [name for name, variable in split.variables.items() if variable["kept"]]
+    history, (classifier, header) = losses_of(tmp_path), encoders.load(tmp_path / "out")
+    assert list(history[0]) == ["epoch", *(f"{part}_{name}" for part in ("train", "val") for name in ("loss", *kept))]
+    assert float(history[-1]["train_loss"]) < 0.8 * float(history[0]["train_loss"])
+    expected = {"variables": kept, "classes": 256, "shared": kind == "supervised-shared", "method": "it", "frame_stack": 1}
+    assert header == header | expected
+    # What it was given: each frame of train and validation beside the labels of its own row of RAM.
+    slips = 0
+    for name in ("train", "val"):
+        part, index = split.parts[name], seen[name]
+        places = places_of(index)
+        assert np.array_equal(index.lengths, part.lengths)
+        assert np.array_equal(seen["frames"][places].numpy(), store.read(part.rows))
+        for place, row in zip(places, part.label_rows, strict=True):
+            values = labels.labels(store.ram[[row]], config.label_set, "breakout")[0]
+            named = dict(zip(labels.variables(config.label_set, "breakout"), values, strict=True))
+            assert seen["labels"][place].tolist() == [named[variable] for variable in kept]
+        slips += np.count_nonzero(part.rows != part.label_rows)
+    assert slips > 0 and len(seen["frames"]) == sum(len(split.parts[name].rows) for name in ("train", "val"))
+    # What it finds: the likeliest value of each, and after three epochs more than always the same one where that is easy.
+    part = split.parts["train"]
+    frames, true = store.read(part.rows), seen["labels"][places_of(seen["train"])].numpy()
+    found = encoders.classify(classifier, frames, torch.device("cpu"))
+    assert found.shape == true.shape == (len(part.rows), len(kept)) and found.dtype == np.int64
+    with torch.no_grad():
+        scores = classifier(torch.from_numpy(frames[:4]).float().unsqueeze(1) / 255)
+    assert scores.shape == (4, len(kept), 256) and np.array_equal(scores.argmax(-1).numpy(), found[:4])
+    if kind == "supervised-shared":
+        score = kept.index("score")
+        most_frequent = np.bincount(true[:, score]).max() / len(true)
+        assert (found[:, score] == true[:, score]).mean() > most_frequent + 0.1
+
+
+def places_of(index):
+    return np.concatenate([np.arange(n) + first for first, n in zip(index.first, index.lengths, strict=True)])
+
+
+@pytest.mark.parametrize(("kind", "wrong", "right"), [("supervised", "pretrain", "probe"), ("vae", "probe", "pretrain")])
+def test_frames_of_another_purpose_are_refused(collected, tmp_path, kind, wrong, right):
+    given = {"method": kind, "frames": collected.frames(wrong), "split": collected.split(wrong)}
+    text = rf"{wrong}\.safetensors is of the {wrong}'s frames: {kind} learns from {right}'s$"
+    with pytest.raises(UserError, match=text):
+        train(collected.config, **arguments(collected, tmp_path, **given))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("method", ["vae", "supervised"])
+def test_a_method_that_learns_needs_frames(collected, tmp_path, method):
+    with pytest.raises(UserError, match=rf"^{method} learns from frames: name the files of its frames and their split$"):
+        train(collected.config, **arguments(collected, tmp_path, method=method, frames=None, split=None))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"label_set": "atariari-2019"}, r"probe\.safetensors is of label set {made}, not {asked}: make the split again$"),
+        ({"probe": {"classes": 100}}, r"^a label is \d+, no class of 100: set probe\.classes to 256$"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(collected, tmp_path, change, text):
+    content = collected.config.model_dump()
+    if "label_set" in change:
+        change["label_set"] = next(name for name in labels.LABEL_SETS if name != collected.config.label_set)
+        text = text.format(made=collected.config.label_set, asked=change["label_set"])
+    config = Config.check(merge(content, change), "x")
+    given = {"method": "supervised", "frames": collected.frames("probe"), "split": collected.split("probe")}
+    with pytest.raises(UserError, match=text):
+        train(config, **arguments(collected, tmp_path, **given))
+
+
+MODULE = """
+import torch
+
+class Columns(torch.nn.Module):
+    def __init__(self, number, gain=1.0):
+        super().__init__()
+        self.map = torch.nn.Linear(160, number)
+        self.gain = gain
+
+    def forward(self, frames):
+        return self.gain * self.map(frames.mean(dim=(1, 2)))
+"""
+
+
+def test_an_encoder_of_one_s_own(collected, tmp_path):
+    file, weights = tmp_path / "mine.py", tmp_path / "mine.safetensors"
+    file.write_text(MODULE)
+    state = {"map.weight": torch.full((7, 160), 0.5), "map.bias": torch.arange(7.0)}
+    safetensors.torch.save_file(state, weights)
+    row = {"kind": "custom", "module": f"{file}:Columns", "kwargs": {"number": 7, "gain": 2.0}, "frame_stack": 2}
+    config = configured(collected, drawn=row, given=row | {"weights": str(weights)})
+    made = {}
+    for name, method, seed in (("1", "drawn", 0), ("2", "drawn", 0), ("3", "drawn", 1), ("4", "given", 0), ("5", "given", 1)):
+        (tmp_path / name).mkdir()
+        train(config, **arguments(collected, tmp_path / name, method=method, seed=seed, frames=None, split=None))
+        made[name] = bytes_of(tmp_path / name)
+        assert made[name][1] == b"epoch\n"
+    assert made["1"] == made["2"]
+    one, other = (encoders.load(tmp_path / name / "out")[0].map.weight for name in "13")
+    assert not torch.equal(one, other)  # the header alone would make other bytes
+    frames = noise(3, 2)
+    for name, same in (("1", False), ("4", True), ("5", True)):
+        encoder, header = encoders.load(tmp_path / name / "out")
+        expected = {"encoder": "custom", "module": str(file), "class": "Columns", "feature_size": 7, "frame_stack": 2}
+        assert header == header | expected | {"kwargs": {"number": 7, "gain": 2.0}}
+        assert header["module_sha256"] == hashlib.sha256(MODULE.encode()).hexdigest()
+        features = encoders.encode(encoder, frames, torch.device("cpu"))
+        by_hand = frames.float().mean(dim=(1, 2)) / 255 @ encoder.map.weight.detach().T + encoder.map.bias.detach()
+        assert np.allclose(features, 2 * by_hand.numpy(), rtol=1e-5, atol=1e-5)
+        assert all(torch.equal(encoder.state_dict()[key], state[key]) for key in state) == same
+
+
 def test_an_untrained_encoder_needs_no_frames(collected, tmp_path):
     made = {}
     for name, seed in (("1", 0), ("2", 0), ("3", 1)):
@@ -615,12 +901,20 @@ def test_an_untrained_encoder_needs_no_frames(collected, tmp_path):
 def test_every_kind_has_a_class():
     rows = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
     assert {row["kind"] for row in rows.values()} <= set(METHOD_KINDS)
-    for kind in set(METHOD_KINDS) - {"majority"}:
-        cls = objective.find(kind)
+    # A custom encoder needs a file: test_an_encoder_of_one_s_own.
+    for kind in set(METHOD_KINDS) - {"majority", "custom"}:
+        cls, row = objective.find(kind), Method(kind=kind, feature_size=8)
         assert issubclass(cls, Objective)
         assert cls.__module__ == f"workflow_src.methods.{kind.replace('-', '_')}"
-        model = cls(Method(kind=kind), torch.Generator().manual_seed(0))
-        assert isinstance(model.encoder, NatureCNN)
+        supervision = {"variables": ["x", "y"], "classes": 5} if row.learns_from == "probe" else {}
+        model = cls(row, torch.Generator().manual_seed(0), **supervision)
+        expected = {"supervised": Classifier, "supervised-shared": SharedClassifier}.get(kind, NatureCNN)
+        assert isinstance(model.encoder, expected)
+        assert set(model.header) == ({"variables", "classes", "shared"} if supervision else set())
+        # What the file declares is what the class does.
+        assert (row.learns_from is not None) == (cls.draw is not Objective.draw)
+        assert (row.decodes is not None) == (cls.reconstruct is not Objective.reconstruct)
+    assert objective.find("custom").__module__ == "workflow_src.methods.custom"
 
 
 def test_a_kind_cannot_stand_twice():
@@ -637,6 +931,8 @@ def test_a_kind_cannot_stand_twice():
 def test_a_method_that_learns_nothing_says_so():
     model = objective.find("random-cnn")(Method(kind="random-cnn"), torch.Generator())
     with pytest.raises(TypeError, match="RandomCNN learns nothing"):
-        model(noise(1, 2))
+        model(noise(1, 2, 1))
     with pytest.raises(TypeError, match="RandomCNN learns nothing"):
         model.draw(TRAIN, PAPER, np.random.default_rng())
+    with pytest.raises(TypeError, match="RandomCNN has no decoder"):
+        model.reconstruct(noise(1, 1))

@@ -3,7 +3,7 @@
 A GRU reads sequences of representations; from its state at t a linear map for each horizon k predicts z_{t+k}. InfoNCE for
 each horizon, the negatives being the targets of that horizon at all times of all sequences in the batch; summed over the
 horizons 1, 5, 9, ... As in the 2019 code: sequences of 100, a GRU of 2 layers of 256, Adam's eps 1e-8, as many sequences an
-epoch as there are episodes long enough, times their length.
+epoch as there are episodes long enough, times the sequence's length (or as there are places to begin, without replacement).
 
 All horizons are one batched product with the same targets. Its scores are many (341 million for 64 sequences of 100), so
 rows are taken in chunks of at most `_SCORES` scores, 128 MB in float32, which are made again for the gradient: memory beside

@@ -46,8 +46,10 @@ def examples(
     asked = {"encoder": row.encoder, "feature_size": row.feature_size, "frame_stack": row.frame_stack}
     if {name: header.get(name, 1) for name in asked} != asked:
         raise UserError(f"{weights} is of another encoder than the configuration's {method}: make the encoder again")
-    model.encoder = encoder
-    model.load_state_dict(encoders.load_heads(weights), strict=False)
+    model.encoder, heads = encoder, encoders.load_heads(weights)
+    if {name for name in model.state_dict() if not name.startswith("encoder.")} != set(heads):
+        raise UserError(f"{weights} is of another kind than the configuration's {method}: make the encoder again")
+    model.load_state_dict(heads, strict=False)  # all but the encoder, which is there
     val = shared.parts["val"].rows
     followed = val[np.isin(val + row.decodes, val)]
     followed = followed[store.episode[followed] == store.episode[followed + row.decodes]]
