@@ -22,7 +22,7 @@ test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
