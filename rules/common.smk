@@ -59,9 +59,10 @@ wildcard_constraints:
     protocol="|".join(PROTOCOLS),
     purpose="|".join(PURPOSES),
     method="|".join(CONFIG.methods),
-    probe="|".join({probe for row in CONFIG.methods.values() for probe in row.readouts(CONFIG.probe)}),
+    probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.readouts(CONFIG.probe)})),
 
 
+ANNOTATIONS = os.path.relpath(Path(workflow_src.__file__).parent / "ari/annotations.csv")
 MODULES = grimp.build_graph("workflow_src", cache_dir=None)
 ROOT = Path(workflow_src.__file__).parent.parent
 
@@ -112,7 +113,16 @@ def frames_to_learn_from(wildcards):
     purpose = CONFIG.methods[wildcards.method].learns_from
     if purpose is None:
         return {}
-    return {"frames": frames(wildcards, purpose), "split": layout.SPLIT.replace("{purpose}", purpose)}
+    return {
+        "frames": frames(wildcards, purpose),
+        "split": layout.SPLIT.replace("{purpose}", purpose),
+        "labels": labels(purpose),
+    }
+
+
+def labels(purpose):
+    """What the RAM means, where labels are looked up: the encoder's frames have none."""
+    return [ANNOTATIONS] if purpose == "probe" else []
 
 
 def files_of_its_own(wildcards):

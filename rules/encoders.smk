@@ -1,5 +1,14 @@
 # Learning: the GPU's work. A checkpoint outside of results lets a killed training go on.
-LEARNING = {"pretrain": ["training", "device"], "probe": ["training", "device", "label_set", "probe.classes"]}
+LEARNING = {"pretrain": ["device"], "probe": ["device", "label_set", "probe.classes"]}
+
+
+def learning(wildcards):
+    """What a method's training depends on; nothing that its own row says otherwise."""
+    row = CONFIG.methods[wildcards.method]
+    if row.learns_from is None:
+        return {}
+    training = {f"training.{name}": value for name, value in row.training(CONFIG.training).model_dump().items()}
+    return leaves(config, *LEARNING[row.learns_from]) | training | switches(wildcards, "methods")
 
 
 rule encoders:
@@ -15,8 +24,7 @@ rule encoders:
     benchmark:
         "logs/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.tsv"
     params:
-        lambda w: leaves(config, f"methods.{w.method}", *LEARNING.get(CONFIG.methods[w.method].learns_from, []))
-        | (switches(w, "methods") if CONFIG.methods[w.method].learns_from else {}),
+        lambda w: leaves(config, f"methods.{w.method}") | learning(w),
         files=lambda w, input: options(input, frames="frames", split="split"),
         checkpoint="checkpoints/{policy}/{protocol}/{method}/{game}-s{seed}.pt",
     threads: CONFIG.training.threads

@@ -11,7 +11,7 @@ rule probes:
         frames=lambda w: frames(w, "probe"),
         split=layout.SPLIT.replace("{purpose}", "probe"),
         code=code("probes.probe"),
-        labels=os.path.relpath(ROOT / "workflow_src/ari/annotations.csv"),
+        labels=ANNOTATIONS,
     output:
         layout.PROBE,
     log:
@@ -30,7 +30,7 @@ rule probes:
         weights=lambda w, input: options(input, weights="encoder"),
     threads: CONFIG.probe.threads
     resources:
-        gpu=lambda w: int(ON_CUDA and CONFIG.methods[w.method].has_encoder),
+        gpu=lambda w: int(ON_CUDA and w.probe not in ("majority", "logistic")),
     conda:
         ENVIRONMENT
     shell:

@@ -63,7 +63,7 @@ rule curves:
     log:
         "logs/curves.log",
     params:
-        lambda w: leaves(config, *SHAPE, "policies", "protocols", "methods"),
+        lambda w: leaves(config, "games", "seeds", "policies", "protocols", "methods"),
     conda:
         ENVIRONMENT
     shell:

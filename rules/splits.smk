@@ -4,7 +4,7 @@ rule splits:
         unpack(frames_to_exclude),
         frames=lambda w: frames(w, w.purpose),
         code=code("splits.split"),
-        labels=os.path.relpath(ROOT / "workflow_src/ari/annotations.csv"),
+        labels=lambda w: labels(w.purpose),
     output:
         layout.SPLIT,
     log:

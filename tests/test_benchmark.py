@@ -36,10 +36,9 @@ def test_labels_are_the_rams(tmp_path):
     assert list(index) != sorted(index)
     found = get_episodes("ALE/Breakout-v5", steps=3000, protocol="corrected", progress=False)
     config = defaults({"episodes": {"frames": {"probe": 3000}}})
-    which = {"game": "breakout", "policy": "random_agent", "purpose": "probe", "seed": 0}
-    collect(
-        policy_settings=config.policies["random_agent"], settings=config.episodes, out=tmp_path / "f", progress=False, **which
-    )
+    policy = config.plays("random_agent", "corrected")
+    which = {"game": "breakout", "policy": policy, "purpose": "probe", "seed": 0}
+    collect(policy_settings=config.policy(policy), settings=config.episodes, out=tmp_path / "f", progress=False, **which)
     store = FrameStore.open(tmp_path / "f")
     frames = store.read(np.arange(len(store)))
     for episode, labels in zip(found[0] + found[4], found[2] + found[5], strict=True):

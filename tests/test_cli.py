@@ -136,7 +136,7 @@ def test_steps_run(step, tmp_path, capfd):
         step("splits"),
         [*step("encoders", method="random-cnn", frames=None, split=None), "--quiet"],
         step("probes", method="maj-clf", probe="majority", weights=None),
-        step("episodes", policy="random_agent-q2"),  # of the ledger
+        step("episodes", policy="random_agent-noop"),  # of a protocol with no-ops
     ):
         assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
         assert out.stat().st_size
@@ -325,7 +325,7 @@ def test_cuda_is_refused_by_a_process_that_sees_none(step, config, tmp_path):
         for option, value, text, names in [
             ("game", "breakou", "unknown game 'breakou' (did you mean breakout?); known: asteroids", JOBS),
             ("game", "skiing", "unknown game 'skiing'", JOBS),
-            ("policy", "ppo", "unknown policy 'ppo'; known: random_agent, random_agent-q2", JOBS),
+            ("policy", "ppo", "unknown policy 'ppo'; known: random_agent, random_agent-noop", JOBS),
             ("protocol", "papr", "unknown protocol 'papr' (did you mean paper?); known: ", JOBS[1:]),
             ("protocol", "paper-q9", "unknown protocol 'paper-q9'", JOBS[1:]),
             ("method", "st-din", "unknown method 'st-din' (did you mean st-dim?); known: ", JOBS[2:]),

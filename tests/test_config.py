@@ -75,10 +75,10 @@ def test_the_repository_s_configuration_is_the_paper_s_run():
 
 def test_the_paper_s_protocol_has_every_quirk_and_the_corrected_none():
     paper, corrected = (PAPER["protocols"][name] for name in ("paper", "corrected"))
-    for step in ("splits", "methods"):
+    for step in ("episodes", "splits", "methods"):
         assert all(paper[step][switch] != corrected[step][switch] for switch in paper[step])
     assert {name for name in paper["probes"] if paper["probes"][name] == corrected["probes"][name]} == {"lr"}
-    assert not PAPER["policies"]["random_agent"]["noop"]
+    assert not paper["episodes"]["noop"]
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
@@ -362,7 +362,7 @@ def test_no_file_at_all(tmp_path):
     ("asked", "text"),
     [
         ({"game": "pongg"}, r"unknown game 'pongg' \(did you mean pong\?\); known: asteroids"),
-        ({"policy": "ppo"}, r"unknown policy 'ppo'; known: random_agent, random_agent-q2$"),
+        ({"policy": "ppo"}, r"unknown policy 'ppo'; known: random_agent, random_agent-noop$"),
         (
             {"protocol": "papr"},
             r"unknown protocol 'papr' \(did you mean paper\?\); known: paper, corrected, paper-q1, paper-q2, ",
@@ -599,7 +599,7 @@ def switches(protocol):
 def test_every_switch_is_of_one_quirk():
     named = [switch for quirk in config.QUIRKS.values() for switch in quirk]
     assert len(set(named)) == len(named)
-    assert set(named) == {("policies", "noop"), *switches(defaults({}).protocols["paper"])}
+    assert set(named) == set(switches(defaults({}).protocols["paper"]))
     assert set(config.QUIRKS) == {"Q9", *DIFFER}
     assert config.QUIRKS["Q6"] == [("methods", "keep"), ("probes", "keep")]
 
@@ -608,19 +608,15 @@ def test_each_variant_is_the_base_with_one_quirk_of_the_target():
     loaded = defaults({})
     base, target = (switches(loaded.protocols[name]) for name in ("paper", "corrected"))
     assert [variant.quirk for variant in loaded.variants] == DIFFER
-    q2 = next(variant for variant in loaded.variants if variant.quirk == "Q2")
-    others = [variant for variant in loaded.variants if variant is not q2]
-    for variant in others:
+    for variant in loaded.variants:
         found = switches(variant.row)
         differing = {switch for switch in base if found[switch] != base[switch]}
         assert differing == variant.changed == set(config.QUIRKS[variant.quirk])
         assert all(found[switch] == target[switch] for switch in differing)
         assert variant.protocol == f"paper-{variant.quirk.lower()}"
         assert loaded.protocol(variant.protocol) is variant.row
-    # Q2 is the policy's, and its protocol the base under another name.
-    assert (q2.protocol, q2.row, q2.changed) == ("paper-q2", loaded.protocols["paper"], {("policies", "noop")})
     # Together they are the target.
-    together = base | {switch: switches(v.row)[switch] for v in others for switch in v.changed}
+    together = base | {switch: switches(v.row)[switch] for v in loaded.variants for switch in v.changed}
     assert together == target
 
 
@@ -652,10 +648,8 @@ def test_a_run_without_a_ledger_has_no_variants():
     assert "unknown protocol 'paper-q5'" in refusal(loaded.protocol, "paper-q5")
 
 
-def test_protocols_that_do_not_differ_leave_the_policy_s_quirk():
-    loaded = defaults({"ledger": {"target": "paper"}})
-    assert [variant.quirk for variant in loaded.variants] == ["Q2"]
-    assert defaults({"ledger": {"target": "paper"}, "policies": {"random_agent": {"noop": True}}}).variants == []
+def test_protocols_that_do_not_differ_have_no_variants():
+    assert defaults({"ledger": {"target": "paper"}}).variants == []
 
 
 def test_the_names_of_variants_are_the_ledger_s():
@@ -698,23 +692,24 @@ def test_a_quirk_of_both_trains_again():
     assert defaults({}).trained_as("paper-q6", "st-dim") == "paper-q6"
 
 
-def test_the_ledger_plays_with_no_ops_for_q2_alone():
+def test_protocols_without_q2_play_with_no_ops():
     loaded = defaults({"policies": {"other": {"kind": "random", "noop": True}}})
     for protocol in [*loaded.protocols, *(variant.protocol for variant in loaded.variants)]:
-        assert loaded.plays("random_agent", protocol) == "random_agent" + "-q2" * (protocol == "paper-q2")
+        asked = protocol in ("corrected", "paper-q2")
+        assert loaded.plays("random_agent", protocol) == "random_agent" + "-noop" * asked
         assert loaded.plays("other", protocol) == "other"
     assert loaded.policy("random_agent") == Policy(kind="random", noop=False)
-    assert loaded.policy("random_agent-q2") == Policy(kind="random", noop=True)
+    assert loaded.policy("random_agent-noop") == Policy(kind="random", noop=True)
     assert loaded.policy("other") == Policy(kind="random", noop=True)
-    assert "unknown policy 'other-q2' (did you mean " in refusal(loaded.policy, "other-q2")
+    assert "unknown policy 'other-noop' (did you mean " in refusal(loaded.policy, "other-noop")
 
 
 @pytest.mark.parametrize("noop", [False, True])
-def test_a_policy_of_one_s_own_that_is_called_so(noop):
-    loaded = defaults({"ledger": None, "policies": {"random_agent-q2": {"kind": "random", "noop": noop}}})
-    assert loaded.policy("random_agent-q2").noop == noop
-    with pytest.raises(UserError):  # with a ledger the name is taken, as a protocol's would be
-        defaults({"policies": {"random_agent-q2": {"kind": "random", "noop": False}}})
+def test_the_name_of_a_policy_with_no_ops_is_taken(noop):
+    said = refusal(defaults, {"policies": {"random_agent-noop": {"kind": "random", "noop": noop}}})
+    assert said == (
+        "settings: policies: random_agent-noop is what random_agent is called where it draws no-ops; call it otherwise"
+    )
 
 
 def test_a_method_stands_once_in_the_ledger():
@@ -724,6 +719,21 @@ def test_a_method_stands_once_in_the_ledger():
 
 def test_an_option_is_finite():
     assert "options.beta: inf is not a number" in refusal(defaults, {"methods": {"vae": {"options": {"beta": float("inf")}}}})
+
+
+@pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        ({"kind": "random-cnn", "epochs": 5}, "epochs"),
+        ({"kind": "majority", "encoder": "impala"}, "encoder"),
+        ({"kind": "majority", "frame_stack": 2}, "frame_stack"),
+        ({"kind": "custom", "module": "a.py:A", "feature_size": 7}, "feature_size"),
+        ({"kind": "custom", "module": "a.py:A", "lr": 1e-3}, "lr"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(row, key):
+    said = refusal(defaults, {"methods": {"mine": row}})
+    assert said == f"settings: methods.mine: {key} has no effect on kind {row['kind']}; remove it"
 
 
 @pytest.mark.parametrize("value", ["2020-01-01", ".inf", "!!set {a, b}", "!!binary AAAA", "{1: 2, a: !!set {b}}"])
@@ -779,7 +789,8 @@ GAMES_SEEDS, PLAYERS, RULES = [["pong", "qbert"], ["0", "7"]], ["random_agent", 
 
 def test_files_of_frames_and_splits(small):
     rows = parsed(layout.EPISODE, layout.episodes(small))
-    assert axes(rows, "policy", "purpose", "game", "seed") == product(PLAYERS, PURPOSES, *GAMES_SEEDS)
+    played = [*PLAYERS, "random_agent-noop"]  # for corrected
+    assert axes(rows, "policy", "purpose", "game", "seed") == product(played, PURPOSES, *GAMES_SEEDS)
     assert layout.episodes(small)[0] == "results/episodes/random_agent/pretrain/pong-s0.b2nd"
     rows = parsed(layout.SPLIT, layout.splits(small))
     assert axes(rows, "policy", "protocol", "purpose", "game", "seed") == product(PLAYERS, RULES, PURPOSES, *GAMES_SEEDS)

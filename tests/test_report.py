@@ -517,7 +517,7 @@ def test_the_ledger_is_the_difference_to_the_base(tmp_path):
         name = f"{ledger.LEDGER}.{end}"
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     table = read_csv(tmp_path / "one" / "ledger.csv", text=["policy", "quirk", "protocol", "switches", "method", "game"])
-    quirks = ["Q1", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]
+    quirks = ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]
     assert table["quirk"].unique().tolist() == quirks == [variant.quirk for variant in config.variants]
     assert len(table) == len(quirks) * 2 * 3
     q5 = table[(table["quirk"] == "Q5") & (table["method"] == "st-dim")].set_index("game")
@@ -541,8 +541,8 @@ def test_the_figure_of_the_ledger_has_a_colour_for_a_method(tmp_path):
     assert table["difference_std"].isna().all()
     (axes,) = ledger.differences(config, table).axes
     cnn, dim = (line for line in axes.lines if line.get_label() in ("RANDOM-CNN", "ST-DIM"))
-    assert cnn.get_xdata() == pytest.approx([0] * 8)
-    assert dim.get_xdata() == pytest.approx([0, 0, 0.15, 0, 0, 0, 0, 0])
+    assert cnn.get_xdata() == pytest.approx([0] * 9)
+    assert dim.get_xdata() == pytest.approx([0, 0, 0, 0.15, 0, 0, 0, 0, 0])
     assert cnn.get_color() != dim.get_color()
     assert [text.get_text() for text in axes.get_yticklabels()][:2] == ["Q1 shuffle_episodes", "Q4 labels_slip_at_reset"]
 

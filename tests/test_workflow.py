@@ -172,7 +172,7 @@ def test_a_changed_setting_rerun_for_real(source, changed):
         ("methods/st_dim.py", {"encoders", "probes", *REPORT, *CURVES}),
         ("methods/vae.py", set()),
         ("splits/duplicates.py", {"splits", "encoders", "probes", *REPORT, *CURVES}),
-        ("ari/annotations.csv", {"splits", "encoders", "probes", *REPORT, *CURVES}),
+        ("ari/annotations.csv", {"splits", "probes", *REPORT}),  # encoders learn without labels
         ("cli.py", set()),
     ],
 )
@@ -310,6 +310,16 @@ def test_reconstructions_and_curves_are_drawn(everything):
         assert (everything / "results/figures" / name).stat().st_size > 5000, name
 
 
+def test_what_does_not_concern_a_method_leaves_it(source, changed):
+    own = {"methods": {"st-dim": {"eps": 1.0e-6}}}
+    directory = changed(own)
+    assert jobs(source, directory)["encoders"] == 2
+    configure(source, directory, merge(TINY, merge(own, {"training": {"eps": 1.0e-7}})))
+    assert jobs(source, directory)["encoders"] == 2, "the row's own eps counts, not the section's"
+    configure(source, directory, merge(TINY, {"training": {"eps": 1.0e-5}}))
+    assert jobs(source, directory) == {}
+
+
 def test_ledger_differs_by_one_quirk_at_a_time(source, everything):
     ledger = pd.read_csv(everything / "results/tables/ledger.csv")
     assert list(ledger["quirk"].unique()) == ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]
@@ -319,7 +329,7 @@ def test_ledger_differs_by_one_quirk_at_a_time(source, everything):
     assert (ledger.loc[ledger["quirk"] == "Q7", "difference"] != 0).any()
     # Q11 is no matter of training: the base's encoder is probed.
     assert not (everything / "results/encoders/random_agent/paper-q11").exists()
-    assert (everything / "results/episodes/random_agent-q2/probe/spaceinvaders-s0.b2nd").exists()
+    assert (everything / "results/episodes/random_agent-noop/probe/spaceinvaders-s0.b2nd").exists()
 
 
 def test_the_file_of_an_own_encoder_is_watched(source, everything):

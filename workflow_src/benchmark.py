@@ -87,13 +87,13 @@ def get_episodes(
             "protocols": {protocol: {"splits": {"remove_pretrain_duplicates": False}}},
         }
     )
-    config.knowing(game=game, policy=collect_mode, protocol=protocol)
+    policy = config.knowing(game=game, policy=collect_mode, protocol=protocol).plays(collect_mode, protocol)
     with tempfile.TemporaryDirectory(prefix="atari-ari-") as directory:
         frames, shares = Path(directory) / "frames.b2nd", Path(directory) / "split.safetensors"
         collect(
             game=game,
-            policy=collect_mode,
-            policy_settings=config.policy(collect_mode),
+            policy=policy,
+            policy_settings=config.policy(policy),
             settings=config.episodes,
             purpose="probe",
             seed=seed,

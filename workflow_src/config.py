@@ -42,7 +42,7 @@ class Policy(Section):
     """Who plays."""
 
     kind: Literal["random"]
-    noop: bool = Field(description="whether action 0 is drawn too; the 2019 code never drew it (Q2)")
+    noop: bool = Field(False, description="whether action 0 is drawn too, in protocols that do not ask for it as well (Q2)")
 
 
 class Frames(Section):
@@ -118,16 +118,23 @@ class ProbeProtocol(Section):
     lr: LearningRate = Field(description="Q9: 3e-4 in the 2019 script, 5e-4 in its class and README, once 5e-2")
 
 
+class EpisodeProtocol(Section):
+    """The quirk that concerns playing."""
+
+    noop: bool = Field(description="Q2: whether the random agent draws action 0 too")
+
+
 class Protocol(Section):
     """Every known quirk of the 2019 code as a named switch, by step."""
 
+    episodes: EpisodeProtocol
     splits: SplitProtocol
     methods: MethodProtocol
     probes: ProbeProtocol
 
 
-# Quirk -> its switches as (section, name), by the mark that begins a switch's description; Q2's is the policy's.
-QUIRKS: dict[str, list[tuple[str, str]]] = {"Q2": [("policies", "noop")]}
+# Quirk -> its switches as (section, name), by the mark that begins a switch's description.
+QUIRKS: dict[str, list[tuple[str, str]]] = {}
 for _section, _field in Protocol.model_fields.items():
     for _name, _switch in _field.annotation.model_fields.items():
         QUIRKS.setdefault(_switch.description.partition(":")[0], []).append((_section, _name))
@@ -156,7 +163,9 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=2)]
     lr: LearningRate
     eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
-    precision: Literal["float32", "bfloat16"] = Field(description="of the learning encoder; heads, scores: float32")
+    precision: Literal["float32", "bfloat16"] = Field(
+        description="of learning encoders and decoders; linear heads and scores: float32"
+    )
     channels_last: bool
     threads: Positive = Field(description="of the processor; another number gives other last bits")
 
@@ -209,6 +218,12 @@ class Method(Section):
                 raise ValueError(f"kwargs: {error}; use numbers, texts, lists and mappings") from error
         elif self.module is not None or self.kwargs or self.weights is not None:
             raise ValueError("module, kwargs and weights belong to kind custom; remove them or set kind: custom")
+        idle = set() if self.learns_from else set(Training.model_fields)
+        idle |= {"encoder", "feature_size"} if self.kind in ("majority", "custom") else set()
+        idle |= {"frame_stack"} if self.kind == "majority" else set()
+        vain = [n for n, field in type(self).model_fields.items() if n in idle and getattr(self, n) != field.default]
+        if vain:
+            raise ValueError(f"{vain[0]} has no effect on kind {self.kind}; remove it")
         return self
 
     @property
@@ -363,9 +378,11 @@ class Config(Section):
             taken = {variant.protocol for variant in self.variants} & set(self.protocols)
             if taken:
                 raise ValueError(f"protocols: {min(taken)} is the name of a row of the ledger; call it otherwise")
-            taken = {self._with_noop(name) for name, row in self.policies.items() if not row.noop} & set(self.policies)
-            if taken:
-                raise ValueError(f"policies: {min(taken)} is the name of a row of the ledger; call it otherwise")
+        taken = {_with_noop(name) for name, row in self.policies.items() if not row.noop} & set(self.policies)
+        if taken:
+            raise ValueError(
+                f"policies: {min(taken)} is what {min(taken)[:-5]} is called where it draws no-ops; call it otherwise"
+            )
         return self
 
     @functools.cached_property
@@ -376,10 +393,6 @@ class Config(Section):
         base, target = self.protocols[self.ledger.base], self.protocols[self.ledger.target]
         found = []
         for quirk, switches in QUIRKS.items():
-            if quirk == "Q2":  # a switch of the policy, not of the protocol
-                if any(not policy.noop for policy in self.policies.values()):
-                    found.append(Variant(quirk, f"{self.ledger.base}-q2", base, {("policies", "noop")}))
-                continue
             row, changed = base.model_dump(), set()
             for section, switch in switches:
                 value = getattr(getattr(target, section), switch)
@@ -408,20 +421,15 @@ class Config(Section):
         return self.ledger.base if same else protocol
 
     def policy(self, name: str) -> Policy:
-        """The row of a policy; `UserError` naming the known ones."""
-        of_q2 = {self._with_noop(known): row for known, row in self.policies.items() if not row.noop}
-        rows = self.policies | {made: row for made, row in of_q2.items() if made not in self.policies}
-        found = rows[one_of("policy", name, rows)]
-        return found if name in self.policies else found.model_copy(update={"noop": True})
+        """The row of a policy, also of one that `plays` with no-ops; `UserError` naming the known ones."""
+        of_q2 = {_with_noop(n): row.model_copy(update={"noop": True}) for n, row in self.policies.items() if not row.noop}
+        rows = self.policies | of_q2
+        return rows[one_of("policy", name, rows)]
 
     def plays(self, policy: str, protocol: str) -> str:
-        """The policy whose frames a protocol is made of: ``policy``, but with no-ops where the ledger corrects Q2."""
-        of_q2 = any(variant.protocol == protocol and variant.quirk == "Q2" for variant in self.variants)
-        return self._with_noop(policy) if of_q2 and not self.policy(policy).noop else policy
-
-    @staticmethod
-    def _with_noop(policy: str) -> str:
-        return f"{policy}-q2"
+        """The policy whose frames a protocol is made of: ``policy``, or the same with no-ops (Q2)."""
+        asked = self.protocol(protocol).episodes.noop and not self.policy(policy).noop
+        return _with_noop(policy) if asked else policy
 
     def game(self, name: str) -> str:
         """``name``, if the label set knows that game; `UserError` naming the known ones."""
@@ -459,6 +467,10 @@ class Config(Section):
             first, *others = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
             more = f" (and {len(others)} more)" if others else ""
             raise UserError(f"{source}: {_explain(first)}{more}") from error
+
+
+def _with_noop(policy: str) -> str:
+    return f"{policy}-noop"
 
 
 class _Loader(yaml.SafeLoader):

@@ -20,8 +20,9 @@ def _each(config: Config, protocols: list[str]) -> list[dict[str, str | int]]:
 
 
 def episodes(config: Config) -> list[str]:
-    """Files of frames."""
-    rows = [(p, u, g, s) for p in config.policies for u in PURPOSES for g in config.games for s in config.seeds]
+    """Files of frames, of every policy as the protocols have it play."""
+    policies = dict.fromkeys(config.plays(policy, protocol) for policy in config.policies for protocol in config.protocols)
+    rows = [(p, u, g, s) for p in policies for u in PURPOSES for g in config.games for s in config.seeds]
     return [EPISODE.format(policy=p, purpose=u, game=g, seed=s) for p, u, g, s in rows]
 
 

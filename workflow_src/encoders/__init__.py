@@ -105,7 +105,9 @@ def encode(encoder: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.
 
     In float32 whatever the encoder was trained in: features are made once. The frames go to ``device`` batch by batch.
     """
-    encoder = channels_last(encoder.to(device)).eval()
+    encoder = encoder.to(device).eval()
+    if isinstance(encoder, Encoder):  # somebody else's may rely on the order of its weights
+        channels_last(encoder)
     batches = torch.as_tensor(frames).split(_BATCH)
     return torch.cat([encoder(scale(batch.to(device))).float() for batch in batches]).cpu().numpy()
 

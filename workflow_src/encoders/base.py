@@ -56,3 +56,12 @@ def uniform(layer: type[nn.Module], *shape: int, generator: torch.Generator, **o
     nn.init.uniform_(made.weight, -bound, bound, generator=generator)
     nn.init.uniform_(made.bias, -bound, bound, generator=generator)
     return made
+
+
+class Float32Linear(nn.Linear):
+    """A linear map that stays float32 where the encoder before it runs in bfloat16."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Values (..., inputs) of any type -> (..., outputs) float32."""
+        with torch.autocast(values.device.type, enabled=False):
+            return super().forward(values.float())

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
-from workflow_src.encoders.base import Encoder, uniform
+from workflow_src.encoders.base import Encoder, Float32Linear, uniform
 
 
 class Classifier(nn.Module):
@@ -32,7 +32,7 @@ class Classifier(nn.Module):
 
     @staticmethod
     def _one(encoder: Encoder, classes: int, generator: torch.Generator) -> nn.Sequential:
-        return nn.Sequential(encoder, uniform(nn.Linear, encoder.head[-1].out_features, classes, generator=generator))
+        return nn.Sequential(encoder, uniform(Float32Linear, encoder.head[-1].out_features, classes, generator=generator))
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Scores (N, V, classes) of float frames (N, channels, 210, 160)."""
@@ -53,7 +53,7 @@ class SharedClassifier(nn.Module):
     def __init__(self, build: Callable[[], Encoder], variables: int, classes: int, generator: torch.Generator):
         super().__init__()
         self.encoder = build()
-        self.heads = uniform(nn.Linear, self.encoder.head[-1].out_features, variables * classes, generator=generator)
+        self.heads = uniform(Float32Linear, self.encoder.head[-1].out_features, variables * classes, generator=generator)
         self.classes = classes
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:

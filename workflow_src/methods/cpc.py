@@ -7,8 +7,11 @@ epoch as there are episodes long enough, times the sequence's length (or as ther
 
 All horizons are one batched product with the same targets. Its scores are many (341 million for 64 sequences of 100), so
 rows are taken in chunks of at most `_SCORES` scores, 128 MB in float32, which are made again for the gradient: memory beside
-the encoder's is three chunks and the predictions (166 MB), however long the batch.
+the encoder's is about three chunks, and the predictions and their gradient (a paper's batch: 164 MB each, and half as much
+again for those rows that have a target).
 """
+
+import functools
 
 import numpy as np
 import torch
@@ -35,7 +38,7 @@ class CPC(Objective):
         self.length = options["sequence_length"]
         if self.length < 2:
             raise UserError("cpc: options.sequence_length is 1, and there would be nothing to predict: set it to 2 or more")
-        self.horizons = torch.arange(1, self.length, options["horizon_step"])
+        self.horizons = tuple(range(1, self.length, options["horizon_step"]))
         # The GRU has no way to be made without initial values of its own.
         with torch.random.fork_rng(devices=[]):
             self.gru = nn.GRU(settings.feature_size, options["gru_size"], options["gru_layers"])
@@ -76,28 +79,39 @@ class CPC(Objective):
             return {"info_nce": info_nce(predictions, z, self.horizons)}
 
 
-def info_nce(predictions: torch.Tensor, z: torch.Tensor, horizons: torch.Tensor) -> torch.Tensor:
+def info_nce(predictions: torch.Tensor, z: torch.Tensor, horizons: tuple[int, ...]) -> torch.Tensor:
     """Sum over the K ``horizons`` of the InfoNCE of predictions (L, B, K, d) of z (L, B, d), mean over times and batch.
 
     Row (t, b) of horizon k is positive with z_{t+k, b} and negative with all other z of times k to L - 1.
     """
     length, batch = z.shape[:2]
-    now = torch.arange(length)
-    ahead = (now + horizons[:, None]) < length  # (K, L): a prediction whose target is in the sequence
-    k, t = horizons[:, None].expand_as(ahead)[ahead], now.expand_as(ahead)[ahead]
-    which, times = (index.to(z.device) for index in ahead.nonzero(as_tuple=True))
+    which, times, chunks = _plan(horizons, length, batch, max(1, _SCORES // (batch * batch * length)), z.device)
     rows = predictions.permute(2, 0, 1, 3)[which, times]  # (rows, B, d), ordered by horizon
-    weight = 1 / (batch * (length - k))
-    size = max(1, _SCORES // (batch * batch * length))
-    loss = z.new_zeros(())
-    for chunk in torch.arange(len(k)).split(size):
-        first = int(k[chunk[0]])  # the least horizon of the chunk: no earlier z is a target
-        positive = (t + k)[chunk] - first
-        early = torch.arange(first, length) < k[chunk, None]  # (rows, times): targets of lesser horizons only
-        constants = (c.to(z.device) for c in (positive, early, weight[chunk]))
-        piece = rows[chunk[0] : chunk[-1] + 1]
-        loss = loss + checkpoint(_chunk, piece, z[first:], *constants, use_reentrant=False, preserve_rng_state=False)
-    return loss
+    pieces = rows.split([len(weight) for *_, weight in chunks])
+    losses = [
+        checkpoint(_chunk, piece, z[first:], *constants, use_reentrant=False, preserve_rng_state=False)
+        for piece, (first, *constants) in zip(pieces, chunks, strict=True)
+    ]
+    return torch.stack(losses).sum()
+
+
+@functools.lru_cache(maxsize=2)
+def _plan(horizons: tuple[int, ...], length: int, batch: int, size: int, device: torch.device) -> tuple:
+    """What does not change from batch to batch, on the device so that no step waits for it.
+
+    The horizon and time of each row, and of each chunk of ``size`` rows: the least horizon (no earlier z is a target), the
+    positives' times from there on, the targets that are too early for a row, and each row's weight.
+    """
+    horizon, now = torch.tensor(horizons)[:, None], torch.arange(length)
+    ahead = now + horizon < length  # (K, L): a prediction whose target is in the sequence
+    which, times = ahead.nonzero(as_tuple=True)
+    k = horizon.squeeze(1)[which]
+    chunks = []
+    for k_c, t_c in zip(k.split(size), times.split(size), strict=True):
+        first = int(k_c[0])
+        constants = t_c + k_c - first, now[first:] < k_c[:, None], 1 / (batch * (length - k_c))
+        chunks.append((first, *(constant.to(device) for constant in constants)))
+    return which.to(device), times.to(device), chunks
 
 
 def _chunk(

@@ -11,6 +11,7 @@ from torch import nn
 
 from workflow_src.config import Method
 from workflow_src.encoders import CUSTOM, custom
+from workflow_src.errors import UserError
 from workflow_src.methods.objective import Objective, method
 
 LEARNS_FROM = None
@@ -26,6 +27,10 @@ class Custom(Objective):
         self.encoder = custom.make(file, name, settings.kwargs, generator.initial_seed())
         if settings.weights is not None:
             custom.load_weights(self.encoder, settings.weights)
+        for entry, value in self.encoder.state_dict().items():
+            if not isinstance(value, torch.Tensor) or value.dtype == torch.bfloat16 or value.is_sparse:
+                kind = getattr(value, "dtype", type(value).__name__)
+                raise UserError(f"{settings.module} has {entry} of {kind} in its state, which is not stored: make it float32")
         self._header = {
             "encoder": CUSTOM,
             "feature_size": custom.feature_size(self.encoder, settings.frame_stack, settings.module),

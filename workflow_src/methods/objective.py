@@ -12,11 +12,11 @@ from torch import nn
 
 from workflow_src import encoders
 from workflow_src.config import Method, MethodProtocol
-from workflow_src.encoders.base import uniform
+from workflow_src.encoders.base import Float32Linear, uniform
 from workflow_src.episodes.dataset import draw
 
-# A linear map with PyTorch's default initial values: linear(inputs, outputs, generator=...).
-linear = partial(uniform, nn.Linear)
+# A float32 linear map with PyTorch's default initial values: linear(inputs, outputs, generator=...).
+linear = partial(uniform, Float32Linear)
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,8 @@ def fit(
         if state.epoch > 0:
             if row["val_loss"] < state.best_loss:
                 state.best_loss, state.stale = row["val_loss"], 0
-                state.best = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
+                if switches.keep == "best":
+                    state.best = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
             else:
                 state.stale += 1
         state.epoch += 1

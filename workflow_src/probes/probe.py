@@ -66,7 +66,8 @@ def probe(
     else:
         if weights is None:
             raise UserError(f"{method} reads features out of frames: name the file of its encoder's weights")
-        with devices.acquire(config.device, settings.threads) as device:
+        # Logistic regression is long and not for the device: encoding is not worth keeping others waiting.
+        with devices.acquire("cpu" if readout == "logistic" else config.device, settings.threads) as device:
             model, header = encoders.load(weights)
             for what, asked in {"game": game, "method": method}.items():
                 _same(weights, what, header.get(what), asked)
@@ -80,7 +81,7 @@ def probe(
                 fit = _LEARNING[readout]
                 fitted = fit(parts["train"], parts["val"], settings, switches, rng("fit"), device, names=kept)
                 predicted = fitted.predict(parts["test"].values)
-        if readout == "logistic":  # on the processor, and long: others may have the device
+        if readout == "logistic":
             predicted = logistic.fit(parts["train"], settings).predict(parts["test"].values)
 
     scored = np.arange(len(predicted))
