@@ -544,7 +544,7 @@ def test_the_figure_of_the_ledger_has_a_colour_for_a_method(tmp_path):
     assert cnn.get_xdata() == pytest.approx([0] * 9)
     assert dim.get_xdata() == pytest.approx([0, 0, 0, 0.15, 0, 0, 0, 0, 0])
     assert cnn.get_color() != dim.get_color()
-    assert [text.get_text() for text in axes.get_yticklabels()][:2] == ["Q1 shuffle_episodes", "Q4 labels_slip_at_reset"]
+    assert [text.get_text() for text in axes.get_yticklabels()][:2] == ["Q1 shuffle_episodes", "Q2 noop"]
 
 
 def test_missing_variants_are_named(tmp_path):
