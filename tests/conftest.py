@@ -1,8 +1,10 @@
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from workflow import PARTS, ROOT
 
 from workflow_src.config import Config, Episodes, Frames, Policy, defaults
 from workflow_src.episodes import store
@@ -83,3 +85,13 @@ def collected(tmp_path_factory, play):
         which = {"game": "breakout", "policy": "random_agent", "protocol": "paper", "purpose": purpose, "seed": 0}
         split(config, frames=made.frames(purpose), out=made.split(purpose), **which)
     return made
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory) -> Path:
+    """A copy of the sources, which stays as it is whoever edits the repository meanwhile, and which tests may edit."""
+    directory = tmp_path_factory.mktemp("source")
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, directory / part)
+    return directory

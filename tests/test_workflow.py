@@ -1,67 +1,14 @@
 """The real workflow on real games at a tiny scale: Snakemake, all rules, nothing faked."""
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
+from workflow import ROOT, TINY, also, configure, jobs, run, snakemake
 
 from workflow_src.config import merge
-
-ROOT = Path(__file__).parent.parent
-PARTS = ["Snakefile", "config.yaml", "environment.yml", "presets", "profiles", "reference", "rules", "workflow_src"]
-SMALL = {
-    "episodes": {"frames": {"pretrain": 1500, "probe": 3000}, "streams": 2},
-    "training": {"epochs": 2, "batch_size": 16},
-    "probe": {"epochs": 3},
-}
-KEPT = ("maj-clf", "random-cnn", "st-dim")
-OTHERS = [name for name in yaml.safe_load((ROOT / "config.yaml").read_text())["methods"] if name not in KEPT]
-TINY = SMALL | {
-    "games": ["spaceinvaders", "mspacman"],
-    "protocols": {"corrected": None},
-    "methods": dict.fromkeys(OTHERS),
-    "ledger": None,
-}
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory) -> Path:
-    """A copy of the sources, which stays as it is whoever edits the repository meanwhile, and which tests may edit."""
-    directory = tmp_path_factory.mktemp("source")
-    for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, directory / part)
-    return directory
-
-
-def run(source: Path, *command: str | Path) -> subprocess.CompletedProcess:
-    """Run a command on the sources of ``source``."""
-    environment = os.environ | {"PYTHONPATH": str(source)}
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=source, env=environment)
-
-
-def snakemake(source: Path, directory: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return run(source, Path(sys.executable).with_name("snakemake"), "--directory", directory, "--cores", "2", *arguments)
-
-
-def configure(source: Path, directory: Path, change: dict) -> None:
-    """Write the configuration of a run as a person would, with a preset of their own."""
-    (source / "presets" / "mine.yaml").write_text(yaml.safe_dump(change))
-    done = run(source, sys.executable, "-m", "workflow_src", "configure", "--preset", "mine", "--into", directory)
-    assert done.returncode == 0, done.stderr
-
-
-def jobs(source: Path, directory: Path) -> dict[str, int]:
-    """{rule: jobs} that a dry run would do."""
-    done = snakemake(source, directory, "-n", "--quiet", "rules")
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = [line.split() for line in (done.stdout + done.stderr).splitlines()]
-    return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit() and line[0] not in ("all", "total")}
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +64,7 @@ def changed(source, finished, tmp_path_factory):
     def copy(change: dict) -> Path:
         made.append(finished.with_name(tmp_path_factory.mktemp("copy").name))
         shutil.copytree(finished, made[-1])  # Snakemake's metadata and modification times too
-        configure(source, made[-1], merge(TINY, change))
+        configure(source, made[-1], also(TINY, change))
         return made[-1]
 
     yield copy
@@ -161,6 +108,16 @@ def test_a_changed_setting_rerun_for_real(source, changed):
     touched = ("encoders/random_agent/paper/st-dim/", "probes/random_agent/paper/st-dim/", "scores.csv", "tables/", "figures/")
     assert differ and all(f.startswith(touched) for f in differ), differ
     assert any(f.endswith(".safetensors") for f in differ)
+    assert jobs(source, directory) == {}
+
+
+def test_what_does_not_concern_a_method_leaves_it(source, changed):
+    own = {"methods": {"st-dim": {"eps": 1.0e-6}}}
+    directory = changed(own)
+    assert jobs(source, directory)["encoders"] == 2
+    configure(source, directory, also(TINY, also(own, {"training": {"eps": 1.0e-7}})))
+    assert jobs(source, directory)["encoders"] == 2, "the row's own eps counts, not the section's"
+    configure(source, directory, also(TINY, {"training": {"eps": 1.0e-5}}))
     assert jobs(source, directory) == {}
 
 
@@ -230,118 +187,9 @@ def test_overrides_are_refused(source, tmp_path):
 
 def test_a_failing_job_leaves_no_output(source, tmp_path):
     """Too few frames to split: one line in the log, the rest of the run goes on, nothing that looks finished."""
-    configure(source, tmp_path, merge(TINY, {"games": ["pong"], "episodes": {"frames": {"probe": 300}}}))
+    configure(source, tmp_path, also(TINY, {"games": ["pong"], "episodes": {"frames": {"probe": 300}}}))
     assert snakemake(source, tmp_path).returncode != 0
     log = (tmp_path / "logs/splits/random_agent/paper/probe/pong-s0.log").read_text()
     assert "collect" in log and "frames or more" in log and "Traceback" not in log
     assert not (tmp_path / "results/splits/random_agent/paper/probe/pong-s0.safetensors").exists()
     assert (tmp_path / "results/encoders/random_agent/paper/random-cnn/pong-s0.safetensors").exists()
-
-
-# Every method, an encoder of somebody else's, two seeds, several probes, the ledger
-
-MODULE = """
-from torch import nn
-
-
-class Mine(nn.Module):
-    def __init__(self, size):
-        super().__init__()
-        self.layers = nn.Sequential(nn.AvgPool2d(10), nn.Flatten(), nn.Linear(21 * 16, size))
-
-    def forward(self, frames):
-        return self.layers(frames)
-"""
-
-
-@pytest.fixture(scope="module")
-def everything(source, tmp_path_factory) -> Path:
-    """A run of all that the configuration can ask for, on one game; its own encoder's file is outside of the repository."""
-    module = tmp_path_factory.mktemp("elsewhere") / "mine.py"
-    module.write_text(MODULE)
-    directory = source / "runs" / "everything"
-    change = SMALL | {
-        "games": ["spaceinvaders"],
-        "seeds": [0, 1],
-        "protocols": {"corrected": {"splits": {"episode": "life", "keep_unfinished": True}}},
-        "training": {"epochs": 1, "batch_size": 16, "threads": 1},
-        "probe": {"epochs": 2, "kinds": ["linear", "observed"], "threads": 1},
-        "methods": {
-            "cpc": {"batch_size": 4, "options": {"sequence_length": 9}},
-            "mine": {"kind": "custom", "module": f"{module}:Mine", "kwargs": {"size": 24}},
-        },
-        "ledger": {"methods": ["random-cnn"]},
-    }
-    configure(source, directory, change)
-    done = snakemake(source, directory, "all", "ledger")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return directory
-
-
-def test_every_method_is_in_the_tables(everything):
-    table = pd.read_csv(everything / "results/tables/table2_f1_by_game.csv")
-    means = table[table["game"] == "mean"]
-    assert list(means["protocol"]) == ["paper", "corrected"]
-    for method in [*KEPT, *OTHERS, "mine"]:
-        assert means[method].between(0, 1).all() and (means[f"{method}_std"] >= 0).all(), method
-    probes = pd.read_csv(everything / "results/tables/f1_by_probe.csv")
-    found = probes.groupby("method")["probe"].agg(set)
-    assert found["vae"] == found["mine"] == {"linear", "observed"}
-    assert found["supervised"] == found["supervised-shared"] == {"supervised"} and found["maj-clf"] == {"majority"}
-
-
-def test_losses_fall_in_the_first_epoch(everything):
-    """Of every method that learns: the epoch's mean is below the untrained model's."""
-    histories = {file: pd.read_csv(file) for file in (everything / "results/encoders").rglob("*.csv")}
-    learned = {file.parent.name for file, rows in histories.items() if len(rows)}
-    assert learned == {"st-dim", *OTHERS}
-    for file, rows in histories.items():
-        assert not len(rows) or rows["train_loss"].iloc[-1] < rows["train_loss"].iloc[0], file
-
-
-def test_intervals_of_two_seeds(everything):
-    iqm = pd.read_csv(everything / "results/tables/iqm.csv")
-    assert len(iqm) == 2 * (len(KEPT) + len(OTHERS) + 1)
-    assert (iqm["low"] <= iqm["iqm"]).all() and (iqm["iqm"] <= iqm["high"]).all()
-
-
-def test_reconstructions_and_curves_are_drawn(everything):
-    for name in ("reconstructions/spaceinvaders.png", "learning_curves.pdf", "iqm.pdf", "ledger.png"):
-        assert (everything / "results/figures" / name).stat().st_size > 5000, name
-
-
-def test_what_does_not_concern_a_method_leaves_it(source, changed):
-    own = {"methods": {"st-dim": {"eps": 1.0e-6}}}
-    directory = changed(own)
-    assert jobs(source, directory)["encoders"] == 2
-    configure(source, directory, merge(TINY, merge(own, {"training": {"eps": 1.0e-7}})))
-    assert jobs(source, directory)["encoders"] == 2, "the row's own eps counts, not the section's"
-    configure(source, directory, merge(TINY, {"training": {"eps": 1.0e-5}}))
-    assert jobs(source, directory) == {}
-
-
-def test_ledger_differs_by_one_quirk_at_a_time(source, everything):
-    ledger = pd.read_csv(everything / "results/tables/ledger.csv")
-    assert list(ledger["quirk"].unique()) == ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]
-    assert (ledger["variant"] - ledger["base"] - ledger["difference"]).abs().max() < 2e-6
-    # An untrained encoder does not see pairs (Q5): nothing but the quirk differs, so nothing does.
-    assert (ledger.loc[ledger["quirk"] == "Q5", "difference"] == 0).all()
-    assert (ledger.loc[ledger["quirk"] == "Q7", "difference"] != 0).any()
-    # Q11 is no matter of training: the base's encoder is probed.
-    assert not (everything / "results/encoders/random_agent/paper-q11").exists()
-    assert (everything / "results/episodes/random_agent-noop/probe/spaceinvaders-s0.b2nd").exists()
-
-
-def test_the_file_of_an_own_encoder_is_watched(source, everything):
-    config = yaml.safe_load((everything / "config.yaml").read_text())
-    file = Path(config["methods"]["mine"]["module"].partition(":")[0])
-    file.write_text(MODULE + "\n")
-    try:
-        assert jobs(source, everything) == {"encoders": 4, "probes": 8, **REPORT, **CURVES}
-    finally:
-        file.write_text(MODULE)
-    assert jobs(source, everything) == {}
-    file.rename(file.with_suffix(".txt"))
-    done = snakemake(source, everything, "-n")
-    assert done.returncode == 2 and "methods.mine.module: there is no file" in done.stderr
-    file.with_suffix(".txt").rename(file)

@@ -1,0 +1,129 @@
+"""All that the configuration can ask for, in real tiny runs: every method, an own encoder, seeds, probes, the ledger."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from workflow import KEPT, OTHERS, ROOT, SMALL, configure, jobs, snakemake
+
+MODULE = """
+from torch import nn
+
+
+class Mine(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.layers = nn.Sequential(nn.AvgPool2d(10), nn.Flatten(), nn.Linear(21 * 16, size))
+
+    def forward(self, frames):
+        return self.layers(frames)
+"""
+
+
+@pytest.fixture(scope="module")
+def everything(source, tmp_path_factory) -> Path:
+    """Every method once, and an encoder whose file is outside of the repository."""
+    module = tmp_path_factory.mktemp("elsewhere") / "mine.py"
+    module.write_text(MODULE)
+    directory = source / "runs" / "everything"
+    change = SMALL | {
+        "games": ["spaceinvaders"],
+        "protocols": {"corrected": None},
+        "training": {"epochs": 1, "batch_size": 16, "threads": 1},
+        "probe": {"epochs": 2, "threads": 1},
+        "methods": {
+            "cpc": {"batch_size": 4, "options": {"sequence_length": 9}},
+            "mine": {"kind": "custom", "module": f"{module}:Mine", "kwargs": {"size": 24}},
+        },
+        "ledger": None,
+    }
+    configure(source, directory, change)
+    done = snakemake(source, directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+def test_every_method_is_in_the_tables(everything):
+    table = pd.read_csv(everything / "results/tables/table2_f1_by_game.csv").set_index("game")
+    for method in [*KEPT, *OTHERS, "mine"]:
+        assert 0 < table.loc["mean", method] < 1, method
+    probes = pd.read_csv(everything / "results/tables/f1_by_probe.csv").set_index("method")["probe"]
+    assert probes["vae"] == probes["mine"] == "linear"
+    assert probes["supervised"] == probes["supervised-shared"] == "supervised" and probes["maj-clf"] == "majority"
+
+
+def test_losses_fall_in_the_first_epoch(everything):
+    """Of every method that learns: the epoch's mean is below the untrained model's."""
+    histories = {file.parent.name: pd.read_csv(file) for file in (everything / "results/encoders").rglob("*.csv")}
+    assert {method for method, rows in histories.items() if len(rows)} == {"st-dim", *OTHERS}
+    for method, rows in histories.items():
+        assert not len(rows) or rows["train_loss"].iloc[-1] < rows["train_loss"].iloc[0], method
+
+
+def test_reconstructions_and_curves_are_drawn(everything):
+    for name in ("reconstructions/spaceinvaders.png", "learning_curves.pdf"):
+        assert (everything / "results/figures" / name).stat().st_size > 5000, name
+
+
+def test_the_file_of_an_own_encoder_is_watched(source, everything):
+    config = yaml.safe_load((everything / "config.yaml").read_text())
+    file = Path(config["methods"]["mine"]["module"].partition(":")[0])
+    file.write_text(MODULE + "\n")
+    try:
+        assert jobs(source, everything) == {"encoders": 1, "probes": 1, "scores": 1, "tables": 1, "figures": 1, "curves": 1}
+    finally:
+        file.write_text(MODULE)
+    assert jobs(source, everything) == {}
+    file.rename(file.with_suffix(".txt"))
+    done = snakemake(source, everything, "-n")
+    assert done.returncode == 2 and "methods.mine.module: there is no file" in done.stderr
+    file.with_suffix(".txt").rename(file)
+
+
+@pytest.fixture(scope="module")
+def compared(source) -> Path:
+    """Two protocols that differ in four quirks, two seeds, two kinds of probes, and the ledger."""
+    directory = source / "runs" / "compared"
+    paper = yaml.safe_load((ROOT / "config.yaml").read_text())["protocols"]["paper"]
+    change = SMALL | {
+        "games": ["spaceinvaders"],
+        "seeds": [0, 1],
+        "protocols": {
+            "corrected": {
+                "splits": paper["splits"] | {"remove_pretrain_duplicates": True},  # Q11
+                "methods": paper["methods"] | {"wrap_pairs": False},  # Q5
+                "probes": paper["probes"] | {"sampling": "permutation"},  # Q7
+            }
+        },
+        "methods": dict.fromkeys([*OTHERS, "st-dim"]),
+        "probe": {"epochs": 2, "kinds": ["linear", "observed"], "threads": 1},
+        "ledger": {"methods": ["random-cnn"]},
+    }
+    configure(source, directory, change)
+    done = snakemake(source, directory, "all", "ledger")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return directory
+
+
+def test_intervals_of_two_seeds(compared):
+    iqm = pd.read_csv(compared / "results/tables/iqm.csv")
+    assert list(iqm["protocol"]) == ["paper"] * 2 + ["corrected"] * 2
+    assert (iqm["low"] <= iqm["iqm"]).all() and (iqm["iqm"] <= iqm["high"]).all() and (iqm["low"] < iqm["high"]).any()
+    table = pd.read_csv(compared / "results/tables/table2_f1_by_game.csv")
+    assert (table["random-cnn_std"] > 0).all()
+    probes = pd.read_csv(compared / "results/tables/f1_by_probe.csv").groupby("method")["probe"].agg(set)
+    assert probes["random-cnn"] == {"linear", "observed"}
+
+
+def test_ledger_differs_by_one_quirk_at_a_time(compared):
+    ledger = pd.read_csv(compared / "results/tables/ledger.csv")
+    assert list(ledger["quirk"].unique()) == ["Q2", "Q5", "Q7", "Q11"]
+    assert (ledger["variant"] - ledger["base"] - ledger["difference"]).abs().max() < 2e-6
+    # An untrained encoder does not see pairs: nothing but the quirk differs, so nothing does.
+    assert (ledger.loc[ledger["quirk"] == "Q5", "difference"] == 0).all()
+    assert (ledger.loc[ledger["quirk"] == "Q7", "difference"] != 0).any()
+    # Q11 is no matter of training: the base's encoder is probed. Q2 plays otherwise.
+    assert not (compared / "results/encoders/random_agent/paper-q11").exists()
+    assert (compared / "results/episodes/random_agent-noop/probe/spaceinvaders-s0.b2nd").exists()
+    assert (compared / "results/figures/ledger.png").stat().st_size > 5000
