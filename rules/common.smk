@@ -45,7 +45,7 @@ TABLES = expand(
 )
 FIGURES = expand("results/figures/{figure}.{kind}", figure=["f1_by_game", "iqm"], kind=["pdf", "png"])
 CURVES = expand("results/figures/learning_curves.{kind}", kind=["pdf", "png"])
-RECONSTRUCTIONS = expand(layout.RECONSTRUCTIONS + ".{kind}", game=CONFIG.games if DECODES else [], kind=["pdf", "png"])
+RECONSTRUCTIONS = expand(f"{layout.RECONSTRUCTIONS}.{{kind}}", game=CONFIG.games if DECODES else [], kind=["pdf", "png"])
 
 # The ledger's runs have names of their own; they are made when asked for.
 PROTOCOLS = [*CONFIG.protocols, *(variant.protocol for variant in CONFIG.variants)]
@@ -123,6 +123,18 @@ def frames_to_learn_from(wildcards):
 def labels(purpose):
     """What the RAM means, where labels are looked up: the encoder's frames have none."""
     return [ANNOTATIONS] if purpose == "probe" else []
+
+
+LEARNING = {"pretrain": ["device"], "probe": ["device", "label_set", "probe.classes"]}
+
+
+def learning(wildcards):
+    """What a method's training depends on; nothing that its own row says otherwise."""
+    row = CONFIG.methods[wildcards.method]
+    if row.learns_from is None:
+        return {}
+    training = {f"training.{name}": value for name, value in row.training(CONFIG.training).model_dump().items()}
+    return leaves(config, *LEARNING[row.learns_from]) | training | switches(wildcards, "methods")
 
 
 def files_of_its_own(wildcards):

@@ -1,16 +1,4 @@
 # Learning: the GPU's work. A checkpoint outside of results lets a killed training go on.
-LEARNING = {"pretrain": ["device"], "probe": ["device", "label_set", "probe.classes"]}
-
-
-def learning(wildcards):
-    """What a method's training depends on; nothing that its own row says otherwise."""
-    row = CONFIG.methods[wildcards.method]
-    if row.learns_from is None:
-        return {}
-    training = {f"training.{name}": value for name, value in row.training(CONFIG.training).model_dump().items()}
-    return leaves(config, *LEARNING[row.learns_from]) | training | switches(wildcards, "methods")
-
-
 rule encoders:
     input:
         unpack(frames_to_learn_from),
