@@ -144,11 +144,10 @@ def differences(config: Config, table: pd.DataFrame) -> Figure:
     ]
     spread = "mean ± standard deviation of" if len(config.seeds) > 1 else ""
     seeds = f"{len(config.seeds)} seeds" if len(config.seeds) > 1 else "one seed"
+    games = f"{len(config.games)} games" if len(config.games) > 1 else "one game"
     names = [f"{variant.quirk} " + ",\n".join(_switches(variant.changed)) for variant in config.variants]
     base = config.ledger.base
-    below = (
-        f"F1 with the quirk set as in {config.ledger.target}, less F1 of {base}\n({len(config.games)} games, {spread} {seeds})"
-    )
+    below = f"F1 with the quirk set as in {config.ledger.target}, less F1 of {base}\n({games}, {spread} {seeds})"
     figure = figures.points(panels, names, below.replace("  ", " "), centre="difference")
     for axes in figure.axes:
         axes.axvline(0, color="black", linewidth=0.6, zorder=0.5)
