@@ -1,6 +1,7 @@
 """Encoders: architectures, decoders, classifiers, one's own; their files, and features."""
 
 import math
+import os
 import pickle
 import re
 from functools import partial
@@ -867,3 +868,12 @@ def test_a_state_that_does_not_fit_one_s_own(tmp_path, module):
     made = custom_method(module)
     encoders.save(tmp_path / "w", made.encoder, made.header | {"kwargs": {"size": 7}})
     assert "w does not fit the encoder custom: train it again" in refusal(encoders.load, tmp_path / "w")
+
+
+def test_an_edit_of_the_same_length_and_second_is_seen(tmp_path):
+    """Python's cache of compiled files would not."""
+    file = tmp_path / "mine.py"
+    for size in (11, 12, 13):
+        file.write_text(f"from torch import nn\nclass Mine(nn.Linear):\n    def __init__(self): super().__init__(1, {size})\n")
+        os.utime(file, (1e9, 1e9))
+        assert custom.make(file, "Mine", {}, seed=0).out_features == size

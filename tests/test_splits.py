@@ -340,7 +340,10 @@ class Made:
 
     def split(self, frames, *, switches=None, purpose="probe", game="pong", seed=0, exclude=None, min_entropy=0.6, out="split"):
         config = defaults(
-            {"protocols": {"mine": {"splits": PLAIN | (switches or {}), **REST}}, "splits": {"min_entropy": min_entropy}}
+            {
+                "protocols": {"mine": {"episodes": {"noop": False}, "splits": PLAIN | (switches or {}), **REST}},
+                "splits": {"min_entropy": min_entropy},
+            }
         )
         which = {"game": game, "policy": "random_agent", "protocol": "mine", "purpose": purpose, "seed": seed}
         out = self.directory / out
