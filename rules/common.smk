@@ -36,7 +36,6 @@ if config != read_yaml("config.yaml"):
         )
     )
 
-WITH_ENCODER = [name for name, row in CONFIG.methods.items() if row.has_encoder]
 DECODES = any(row.decodes is not None for row in CONFIG.methods.values())
 TABLES = expand(
     "results/tables/{table}.{kind}",
@@ -62,9 +61,9 @@ wildcard_constraints:
     probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.readouts(CONFIG.probe)})),
 
 
-ANNOTATIONS = os.path.relpath(Path(workflow_src.__file__).parent / "ari/annotations.csv")
 MODULES = grimp.build_graph("workflow_src", cache_dir=None)
 ROOT = Path(workflow_src.__file__).parent.parent
+ANNOTATIONS = os.path.relpath(ROOT / "workflow_src/ari/annotations.csv")
 
 # Jobs run on the Python that runs Snakemake, unless --software-deployment-method conda puts its own before it, and on the
 # sources beside the Snakefile.
@@ -125,6 +124,7 @@ def labels(purpose):
     return [ANNOTATIONS] if purpose == "probe" else []
 
 
+# What else than the training's own settings decides what is learned from each purpose's frames.
 LEARNING = {"pretrain": ["device"], "probe": ["device", "label_set", "probe.classes"]}
 
 

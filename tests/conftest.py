@@ -14,6 +14,17 @@ from workflow_src.splits.split import split
 RANDOM = Policy(kind="random", noop=False)
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Problems this small only wait for a second thread, and for long where others work too."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def play(tmp_path_factory):
     """Collect as the command line does, and give the file's path; unnamed settings are small."""

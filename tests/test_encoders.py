@@ -24,12 +24,7 @@ CPU = torch.device("cpu")
 HEADER = {"encoder": "nature", "feature_size": 16, "game": "pong", "seed": 0}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def generator(seed=0):

@@ -42,12 +42,7 @@ CORRECTED = MethodProtocol(wrap_pairs=False, keep="best", sampling="permutation"
 SETTINGS = Training(epochs=3, patience=15, batch_size=8, lr=3e-3, eps=1e-5, precision="float32", channels_last=False, threads=1)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def index(*lengths, start=0):

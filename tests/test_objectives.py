@@ -33,12 +33,7 @@ OPTIONS = {"cpc": {"sequence_length": 7, "horizon_step": 2, "gru_size": 6}, "vae
 PLACES = {"nature": (11, 8), "impala": (25, 19)}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

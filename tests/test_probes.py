@@ -38,13 +38,7 @@ SETTINGS = Probe(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Problems this small only wait for a second thread, and for long where others work too."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def changed(**change):
