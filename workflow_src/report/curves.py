@@ -56,10 +56,14 @@ def learning_curves(config: Config, histories: list[tuple[tuple[str, ...], pd.Da
             found[name].append(history)
     learned = {name: lines for name, lines in found.items() if lines}
     several = [len(config.policies) > 1, len(config.protocols) > 1, True]
-    down = -(-len(learned) // _ACROSS) or 1
+    across = min(max(len(learned), 1), _ACROSS)
+    down = -(-len(learned) // across) or 1
     with style.styled():
-        figure = Figure(figsize=(2 * style.COLUMN_WIDTH, _PANEL * down + 0.5), layout="constrained")
-        grid = figure.subplots(down, _ACROSS, squeeze=False).ravel()
+        figure = Figure(
+            figsize=(max(style.COLUMN_WIDTH, 2 * style.COLUMN_WIDTH * across / _ACROSS), _PANEL * down + 0.5),
+            layout="constrained",
+        )
+        grid = figure.subplots(down, across, squeeze=False).ravel()
         for axes, (name, lines) in zip(grid, learned.items(), strict=False):
             shown = [part for part, wanted in zip((*name[:2], method_name(name[2])), several, strict=True) if wanted]
             axes.set_title("\n".join([shown[-1], ", ".join(shown[:-1])]).rstrip(), fontsize=7)
