@@ -31,3 +31,13 @@ rule all:
         FIGURES,
         CURVES,
         RECONSTRUCTIONS,
+
+
+# A folder's path is a target too: `snakemake results/splits/random_agent/paper/probe`. DVC makes its stages by these.
+for folder, files in layout.folders(CONFIG).items():
+
+    rule:
+        name:
+            folder
+        input:
+            files,

@@ -8,7 +8,7 @@ import grimp
 
 import workflow_src
 from workflow_src import layout
-from workflow_src.config import PURPOSES, Config, leaves, read_yaml
+from workflow_src.config import PURPOSES, Config, Training, leaves, read_yaml
 from workflow_src.errors import UserError
 
 
@@ -48,7 +48,8 @@ RECONSTRUCTIONS = expand(f"{layout.RECONSTRUCTIONS}.{{kind}}", game=CONFIG.games
 
 # The ledger's runs have names of their own; they are made when asked for.
 PROTOCOLS = [*CONFIG.protocols, *(variant.protocol for variant in CONFIG.variants)]
-POLICIES = sorted({CONFIG.plays(policy, protocol) for policy in CONFIG.policies for protocol in PROTOCOLS})
+# Policies as protocols have them play, and their rows.
+POLICIES = {CONFIG.plays(policy, protocol): policy for policy in CONFIG.policies for protocol in PROTOCOLS}
 
 
 wildcard_constraints:
@@ -133,8 +134,8 @@ def learning(wildcards):
     row = CONFIG.methods[wildcards.method]
     if row.learns_from is None:
         return {}
-    training = {f"training.{name}": value for name, value in row.training(CONFIG.training).model_dump().items()}
-    return leaves(config, *LEARNING[row.learns_from]) | training | switches(wildcards, "methods")
+    training = [f"training.{name}" for name in Training.model_fields if getattr(row, name, None) is None]
+    return leaves(config, *LEARNING[row.learns_from], *training) | switches(wildcards, "methods")
 
 
 def files_of_its_own(wildcards):

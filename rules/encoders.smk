@@ -12,7 +12,7 @@ rule encoders:
     benchmark:
         "logs/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.tsv"
     params:
-        lambda w: leaves(config, f"methods.{w.method}") | learning(w),
+        settings=lambda w: leaves(config, f"methods.{w.method}") | learning(w),
         files=lambda w, input: options(input, frames="frames", split="split"),
         checkpoint="checkpoints/{policy}/{protocol}/{method}/{game}-s{seed}.pt",
     threads: CONFIG.training.threads
@@ -38,7 +38,7 @@ rule examples:
     log:
         "logs/examples/{policy}/{protocol}/{method}/{game}-s{seed}.log",
     params:
-        lambda w: leaves(config, f"methods.{w.method}"),
+        settings=lambda w: leaves(config, f"methods.{w.method}"),
     conda:
         ENVIRONMENT
     shell:

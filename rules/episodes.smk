@@ -7,8 +7,14 @@ rule episodes:
     log:
         "logs/episodes/{policy}/{purpose}/{game}-s{seed}.log",
     params:
-        lambda w: leaves(config, f"episodes.frames.{w.purpose}", "episodes.streams", "episodes.repeat", "episodes.noop_max")
-        | {f"policies.{w.policy}": CONFIG.policy(w.policy).model_dump()},
+        settings=lambda w: leaves(
+            config,
+            f"episodes.frames.{w.purpose}",
+            "episodes.streams",
+            "episodes.repeat",
+            "episodes.noop_max",
+            f"policies.{POLICIES[w.policy]}",
+        ),
     threads: 2
     conda:
         ENVIRONMENT

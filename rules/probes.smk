@@ -17,7 +17,7 @@ rule probes:
     log:
         "logs/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.log",
     params:
-        lambda w: leaves(
+        settings=lambda w: leaves(
             config,
             "probe.classes",
             "probe.batch_size",

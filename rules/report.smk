@@ -30,7 +30,7 @@ rule tables:
     log:
         "logs/tables.log",
     params:
-        lambda w: leaves(config, *COLUMNS, *CAPTIONS),
+        settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS),
         reference=lambda w, input: os.path.dirname(input.reference[0]),
     conda:
         ENVIRONMENT
@@ -47,7 +47,7 @@ rule figures:
     log:
         "logs/figures.log",
     params:
-        lambda w: leaves(config, *COLUMNS),
+        settings=lambda w: leaves(config, *COLUMNS),
     conda:
         ENVIRONMENT
     shell:
@@ -63,7 +63,7 @@ rule curves:
     log:
         "logs/curves.log",
     params:
-        lambda w: leaves(config, "games", "seeds", "policies", "protocols", "methods"),
+        settings=lambda w: leaves(config, "games", "seeds", "policies", "protocols", "methods"),
     conda:
         ENVIRONMENT
     shell:
@@ -113,7 +113,7 @@ rule ledger:
     log:
         "logs/ledger.log",
     params:
-        lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["ledger"] if CONFIG.ledger else [])),
+        settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["ledger"] if CONFIG.ledger else [])),
     conda:
         ENVIRONMENT
     shell:

@@ -10,7 +10,7 @@ rule splits:
     log:
         "logs/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.log",
     params:
-        lambda w: leaves(
+        settings=lambda w: leaves(
             config, f"splits.{w.purpose}", *(["splits.min_entropy", "label_set"] if w.purpose == "probe" else [])
         )
         | switches(w, "splits"),

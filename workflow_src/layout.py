@@ -64,3 +64,13 @@ def examples(config: Config, game: str) -> list[str]:
     names = {"policy": next(iter(config.policies)), "protocol": next(iter(config.protocols)), "seed": config.seeds[0]}
     methods = [name for name, row in config.methods.items() if row.decodes is not None]
     return [EXAMPLES.format(method=method, game=game, **names) for method in methods]
+
+
+def folders(config: Config) -> dict[str, list[str]]:
+    """{folder: its files}, of every step whose artifacts are grouped by folder, in the order of the data."""
+    everything = [*episodes(config), *splits(config), *encoders(config), *encoders(config, HISTORY)]
+    everything += [file for game in config.games for file in examples(config, game)] + probes(config)
+    found: dict[str, list[str]] = {}
+    for file in everything:
+        found.setdefault(file.rpartition("/")[0], []).append(file)
+    return found
