@@ -2,11 +2,13 @@
 PRESET ?= quick
 GAMES ?=
 INTO ?= runs/$(PRESET)
+RUN ?= .
+STEPS ?=
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: quick run test lock
+.PHONY: quick run test record adopt verify lock
 
 # The main job at quick scale, and its table.
 quick:
@@ -23,6 +25,14 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --dist loadfile
+
+# What is made, in dvc.lock (docs/versioning.md); of another run: make record RUN=runs/quick
+record adopt: .venv/installed
+	@$(BIN)/python -m workflow_src $@ --run $(RUN)
+
+# The certificate: make verify GAMES="boxing" STEPS="episodes splits"
+verify: .venv/installed
+	@$(BIN)/python -m workflow_src verify --run $(RUN) --games "$(GAMES)" --steps "$(STEPS)"
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

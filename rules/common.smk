@@ -36,7 +36,6 @@ if config != read_yaml("config.yaml"):
         )
     )
 
-DECODES = any(row.decodes is not None for row in CONFIG.methods.values())
 TABLES = expand(
     "results/tables/{table}.{kind}",
     table=["table1_variables_by_category", "table2_f1_by_game", "table3_f1_by_category", "iqm", "f1_by_probe"],
@@ -44,7 +43,6 @@ TABLES = expand(
 )
 FIGURES = expand("results/figures/{figure}.{kind}", figure=["f1_by_game", "iqm"], kind=["pdf", "png"])
 CURVES = expand("results/figures/learning_curves.{kind}", kind=["pdf", "png"])
-RECONSTRUCTIONS = expand(f"{layout.RECONSTRUCTIONS}.{{kind}}", game=CONFIG.games if DECODES else [], kind=["pdf", "png"])
 
 # The ledger's runs have names of their own; they are made when asked for.
 PROTOCOLS = [*CONFIG.protocols, *(variant.protocol for variant in CONFIG.variants)]

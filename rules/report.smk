@@ -11,13 +11,14 @@ rule scores:
         probes=layout.probes(CONFIG),
         code=code("report.scores", "layout"),
     output:
-        layout.SCORES,
+        scores=layout.SCORES,
+        metrics=layout.METRICS,
     log:
         "logs/scores.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src scores --out {output} > {log} 2>&1"
+        "python -m workflow_src scores --out {output.scores} --metrics {output.metrics} > {log} 2>&1"
 
 
 rule tables:

@@ -151,7 +151,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @_options("config")
 @click.option("--ledger", "of_ledger", is_flag=True, help="Those of the ledger's runs, not of the tables'.")
 @_options("out")
-def scores(config_file: Path, of_ledger: bool, out: Path) -> None:
+@click.option("--metrics", type=_FILE, help="JSON of the headlines to write, for `dvc metrics`.")
+def scores(config_file: Path, of_ledger: bool, out: Path, metrics: Path | None) -> None:
     """Gather every metric of every probe of this run in one tidy CSV."""
     from workflow_src import layout
     from workflow_src.config import Config
@@ -160,7 +161,7 @@ def scores(config_file: Path, of_ledger: bool, out: Path) -> None:
     config = Config.load(config_file)
     if of_ledger and config.ledger is None:
         raise UserError(f"{config_file} has no ledger: name a base, a target and methods")
-    write_scores([Path(file) for file in (layout.ledger if of_ledger else layout.probes)(config)], out)
+    write_scores([Path(file) for file in (layout.ledger if of_ledger else layout.probes)(config)], out, metrics)
 
 
 @cli.command()
@@ -233,6 +234,55 @@ def show(run: Path) -> None:
     table = run / "results" / "tables" / "table2_f1_by_game.csv"
     click.echo(render_table2(table))
     click.echo(f"Written to {table} (also .tex; figures in {run / 'results' / 'figures'}).")
+
+
+_RUN = click.option("--run", type=_FOLDER, default=".", show_default=True, help="The run's directory.")
+
+
+@cli.command()
+@_RUN
+@click.option("--check", is_flag=True, help="Only say whether it is up to date.")
+def stages(run: Path, check: bool) -> None:
+    """Write dvc.yaml: DVC's stages, from the rules and config.yaml."""
+    from workflow_src.config import Config
+    from workflow_src.versioning import graph, stages
+
+    config = Config.load(run / "config.yaml")
+    (stages.check if check else stages.write)(run, config, stages.stages(config, graph.jobs(run)))
+
+
+@cli.command()
+@_RUN
+def record(run: Path) -> None:
+    """Note in dvc.lock what Snakemake has made, where it is complete and current."""
+    from workflow_src.versioning.record import record
+
+    click.echo("\n".join(record(run)))
+
+
+@cli.command()
+@_RUN
+def adopt(run: Path) -> None:
+    """Bring what dvc.lock records, check its hashes, and make Snakemake agree."""
+    from workflow_src.versioning.adopt import adopt
+
+    lines, whole = adopt(run)
+    click.echo("\n".join(lines))
+    sys.exit(0 if whole else UserError.exit_code)
+
+
+@cli.command()
+@_RUN
+@click.option("--games", default="", help="Games, separated by blanks; by default all.")
+@click.option("--steps", default="", help="Steps, such as episodes or splits; by default all that are recorded.")
+@click.option("--cores", default="all", show_default=True, help="Processors for Snakemake.")
+def verify(run: Path, games: str, steps: str, cores: str) -> None:
+    """Make artifacts again in a directory of their own, and compare them with dvc.lock; exit code 1 if any differs."""
+    from workflow_src.versioning.verify import verify
+
+    lines, same = verify(run, games.replace(",", " ").split(), steps.replace(",", " ").split(), cores)
+    click.echo("\n".join(lines))
+    sys.exit(0 if same else 1)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ HISTORY = "results/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.csv"
 EXAMPLES = "results/examples/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors"
 PROBE = "results/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.json"
 SCORES = "results/scores.csv"
+METRICS = "results/metrics.json"
 LEDGER = "results/ledger.csv"
 RECONSTRUCTIONS = "results/figures/reconstructions/{game}"
 
@@ -66,10 +67,17 @@ def examples(config: Config, game: str) -> list[str]:
     return [EXAMPLES.format(method=method, game=game, **names) for method in methods]
 
 
+def reconstructions(config: Config) -> list[str]:
+    """Figures of what decoders make of frames, one a game, where any method has a decoder."""
+    decodes = any(row.decodes is not None for row in config.methods.values())
+    return [RECONSTRUCTIONS.format(game=game) + kind for game in config.games if decodes for kind in (".pdf", ".png")]
+
+
 def folders(config: Config) -> dict[str, list[str]]:
     """{folder: its files}, of every step whose artifacts are grouped by folder, in the order of the data."""
     everything = [*episodes(config), *splits(config), *encoders(config), *encoders(config, HISTORY)]
     everything += [file for game in config.games for file in examples(config, game)] + probes(config)
+    everything += reconstructions(config)
     found: dict[str, list[str]] = {}
     for file in everything:
         found.setdefault(file.rpartition("/")[0], []).append(file)

@@ -80,8 +80,20 @@ def tidy(probes: Iterable[ProbeFile]) -> pd.DataFrame:
     return frame.sort_values(COLUMNS[:-1], ignore_index=True)
 
 
-def write_scores(probes: list[Path], out: Path) -> None:
-    """Write the tidy scores of the probes' JSON files as CSV.
+def headlines(scores: pd.DataFrame) -> dict[str, Any]:
+    """The benchmark's headline, a mean over categories and seeds, nested by policy, protocol, method, probe, game and metric."""
+    means = scores[scores["level"] == "mean_over_categories"]
+    nested: dict[str, Any] = {}
+    for keys, value in means.groupby(["policy", "protocol", "method", "probe", "game", "metric"])["value"].mean().items():
+        inner = nested
+        for key in keys[:-1]:
+            inner = inner.setdefault(key, {})
+        inner[keys[-1]] = value
+    return nested
+
+
+def write_scores(probes: list[Path], out: Path, metrics: Path | None = None) -> None:
+    """Write the tidy scores of the probes' JSON files as CSV, and their headlines as JSON, for ``dvc metrics``.
 
     `DamagedFile` for a file that is not a probe's, `UserError` when two files are of the same probe.
     """
@@ -94,7 +106,10 @@ def write_scores(probes: list[Path], out: Path) -> None:
             raise UserError(f"{path} and {files[identity]} are both of {'/'.join(map(str, identity))}: delete the wrong one")
         files[identity] = path
         found.append(probe)
-    artifacts.write_text(out, tidy(found).to_csv(index=False, lineterminator="\n"))
+    scores = tidy(found)
+    artifacts.write_text(out, scores.to_csv(index=False, lineterminator="\n"))
+    if metrics is not None:
+        artifacts.write_json(metrics, headlines(scores))
 
 
 def read_scores(path: Path) -> pd.DataFrame:

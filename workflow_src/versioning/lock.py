@@ -1,0 +1,146 @@
+"""What ``dvc.lock`` says was made, and of which hashes; and DVC itself, with its errors in one line.
+
+DVC keeps one hash for a folder, and the hashes of its files in its cache, which a fresh clone has not. ``recorded.csv``
+beside ``dvc.lock`` spells the folders out; a folder's rows count only as long as they give the hash in ``dvc.lock``.
+"""
+
+import contextlib
+import csv
+import hashlib
+import io
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dvc.exceptions import DvcException
+from dvc.lock import LockError
+from dvc.repo import Repo
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.meta import Meta
+from dvc_data.hashfile.tree import Tree
+
+from workflow_src import artifacts
+from workflow_src.errors import UserError, explained
+
+LISTING = "recorded.csv"
+for _name in ("dvc", "dvc_data", "dvc_objects"):  # they say page by page what is told here in a line
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
+
+
+def read(run: Path) -> dict[str, dict[str, Any]]:
+    """{stage: what ``dvc.lock`` of a run says of it}, empty where there is none; `UserError` when it cannot be read."""
+    file = run / "dvc.lock"
+    if not file.exists():
+        return {}
+    with explained("read", file):
+        text = file.read_text(errors="replace")
+    mend = f"take one side whole (`git checkout HEAD -- {file}`), then `python -m workflow_src record`"
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r"<{7} |={7}$|>{7} ", line):
+            raise UserError(f"{file} has a conflict marker in line {number}: {mend}")
+    try:
+        content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return content["stages"] or {}
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is damaged ({' '.join(str(error).split())[:80]}): {mend}") from error
+
+
+@contextlib.contextmanager
+def dvc(run: Path) -> Iterator[Repo]:
+    """DVC's repository of a run, from its directory; its errors as `UserError` in one line."""
+    read(run)  # DVC's own words for a damaged lock are a page
+    if not (run / ".dvc").is_dir():
+        raise UserError(f"{run} is not recorded by DVC yet: `python -m workflow_src record --run {run}` begins it")
+    with explained_dvc(run), contextlib.chdir(run), Repo() as repo:
+        yield repo
+
+
+@contextlib.contextmanager
+def explained_dvc(run: Path) -> Iterator[None]:
+    """Turn DVC's errors into a `UserError`: one line."""
+    try:
+        yield
+    except LockError as error:
+        raise UserError(f"DVC is at work in {run}: wait for it; if it was killed, `rm {run}/.dvc/tmp/rwlock*`") from error
+    except DvcException as error:
+        raise UserError(f"DVC: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        with explained("write", error.filename or run / ".dvc"):
+            raise
+
+
+def md5(file: Path) -> str:
+    """The hash that DVC has for a file's content, computed anew: DVC itself believes the notes of its last look."""
+    with explained("read", file), open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "md5").hexdigest()
+
+
+def files(run: Path, repo: Repo | None = None) -> dict[str, dict[str, str] | None]:
+    """{stage: {file: MD5}} of all that is recorded; None where ``dvc.lock`` says a folder's hash and nothing spells it out."""
+    listed = _listing(run)
+    return {stage: _merged(_spelled(out, listed, repo) for out in entry.get("outs", [])) for stage, entry in read(run).items()}
+
+
+def _merged(parts: Iterator[dict[str, str] | None]) -> dict[str, str] | None:
+    whole: dict[str, str] = {}
+    for part in parts:
+        if part is None:
+            return None
+        whole |= part
+    return whole
+
+
+def _spelled(out: dict[str, Any], listed: dict[str, str], repo: Repo | None) -> dict[str, str] | None:
+    folder, digest = out["path"], out["md5"]
+    if not digest.endswith(".dir"):
+        return {folder: digest}
+    tree = _tree({file.removeprefix(f"{folder}/"): md5 for file, md5 in listed.items() if file.startswith(f"{folder}/")})
+    if tree.hash_info.value != digest:
+        try:
+            assert repo is not None
+            tree = Tree.load(repo.cache.local, HashInfo("md5", digest))
+        except (AssertionError, OSError, ValueError, DvcException):
+            return None
+    return {"/".join((folder, *key)): info.value for key, (_, info) in sorted(tree.as_dict().items())}
+
+
+def _tree(rows: dict[str, str]) -> Tree:
+    tree = Tree()
+    for file, md5 in rows.items():
+        tree.add(tuple(file.split("/")), Meta(), HashInfo("md5", md5))
+    tree.digest()
+    return tree
+
+
+def _listing(run: Path) -> dict[str, str]:
+    file = run / LISTING
+    if not file.exists():
+        return {}
+    with explained("read", file):
+        return {row["path"]: row["md5"] for row in csv.DictReader(io.StringIO(file.read_text()))}
+
+
+def write_listing(run: Path, repo: Repo) -> None:
+    """Spell out in ``recorded.csv`` what ``dvc.lock`` says of folders."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "md5"])
+    for spelled in files(run, repo).values():
+        writer.writerows((spelled or {}).items())
+    file = run / LISTING
+    if not file.exists() or file.read_text() != text.getvalue():
+        artifacts.write_text(file, text.getvalue())
+
+
+def remote(repo: Repo) -> str:
+    """The remote that is asked where none is named, in words."""
+    name = repo.config["core"].get("remote")
+    if not name:
+        return "a remote (none is set: `dvc remote add --default NAME URL`)"
+    url = repo.config["remote"][name]["url"]
+    absent = ", which is not there" if Path(url).is_absolute() and not Path(url).exists() else ""
+    return f"the remote {name} ({os.path.relpath(url) if Path(url).is_absolute() else url}{absent})"

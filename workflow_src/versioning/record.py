@@ -1,0 +1,87 @@
+"""After Snakemake has made files: note in DVC those that are complete and current, and say what is not."""
+
+import collections
+import contextlib
+from pathlib import Path
+
+from dvc.repo import Repo, lock_repo
+from dvc.utils.serialize import dumps_yaml, load_yaml
+
+from workflow_src import artifacts
+from workflow_src.config import Config
+from workflow_src.versioning import graph, lock
+from workflow_src.versioning.stages import CHECK, Stage, stages, write
+
+
+def record(run: Path) -> list[str]:
+    """Record in ``dvc.lock`` every stage of a run whose files are all complete and current; nothing is run.
+
+    ``dvc.yaml`` is made anew before, and DVC is begun where there is none. Returns lines that say what is recorded and what
+    is not. `UserError` when ``dvc.lock`` is damaged, DVC is at work, or its cache cannot be written; ``dvc.lock`` is then as
+    it was.
+    """
+    config = Config.load(run / "config.yaml")
+    found = stages(config, graph.jobs(run))
+    before = lock.read(run)
+    if not (run / ".dvc").is_dir():
+        begin(run)
+    write(run, config, found)
+    with lock.dvc(run) as repo, lock_repo(repo):
+        changed = repo.status()
+        why_not = {stage.name: _why_not(stage, stage.name in before) for stage in found if stage.name in changed}
+        to_commit = [stage for stage in repo.index.stages if stage.name in changed and not why_not.get(stage.name)]
+        for stage in to_commit:
+            stage.save()
+            stage.commit(relink=False)  # what Snakemake has made keeps its modification time
+        if to_commit:
+            to_commit[0].dvcfile.dump_stages(to_commit, update_pipeline=False)
+        _tidy(repo)
+        lock.write_listing(Path(), repo)
+    said = {stage.target: why_not[stage.name] for stage in found if why_not.get(stage.name)}
+    now = sum(stage.name != CHECK for stage in to_commit)
+    return [f"dvc.lock: {len(found) - len(said)} of {len(found)} stages recorded, {now} of them now", *_lines(said)]
+
+
+def begin(run: Path) -> None:
+    """Make a run a DVC repository of its own, with its own cache and remote, so that others' are left alone."""
+    with lock.explained_dvc(run), contextlib.chdir(run), Repo.init(no_scm=True) as repo, repo.config.edit("repo") as settings:
+        settings["core"] |= {"analytics": False, "check_update": False, "remote": "local"}
+        settings["remote"]["local"] = {"url": "remote"}
+
+
+_NOT_MADE = "not made yet"
+
+
+def _why_not(stage: Stage, known: bool) -> str:
+    """Why a stage's files, which differ from what is recorded, cannot be recorded; ``""`` if they can."""
+    if not any(Path(file).exists() for file in stage.files):
+        return "recorded, but not here: `make adopt` brings it" if known else _NOT_MADE
+    if stage.stale:
+        more = f", and {len(stage.stale) - 1} more" if len(stage.stale) > 1 else ""
+        return f"{stage.stale[0]}{more}: run Snakemake, then record again"
+    here = {str(file) for out in stage.outs for file in Path(out).rglob("*") if file.is_file()}
+    stray = sorted(here - set(stage.files))
+    if stray:
+        more = f", and {len(stray) - 1} more" if len(stray) > 1 else ""
+        return f"{stray[0]} is of no rule of this configuration{more}: remove what is stray, then record again"
+    return ""
+
+
+def _lines(said: dict[str, str]) -> list[str]:
+    """What is not recorded: what was never made by step, all else one by one."""
+    not_made = collections.Counter(
+        target.removeprefix("results/").split("/")[0] for target, why in said.items() if why == _NOT_MADE
+    )
+    lines = [f"  {target}: {why}" for target, why in said.items() if why != _NOT_MADE]
+    if not_made:
+        lines.append(f"  {_NOT_MADE}: " + ", ".join(f"{step} ({count})" for step, count in not_made.items()))
+    return lines
+
+
+def _tidy(repo: Repo) -> None:
+    """Keep in ``dvc.lock`` the stages that there are, in their order, however and whenever they were recorded."""
+    file = Path("dvc.lock")
+    content = load_yaml(file) if file.exists() else {"stages": {}}
+    names = [stage.name for stage in repo.index.stages if stage.name in content["stages"]]
+    if list(content["stages"]) != names:
+        artifacts.write_text(file, dumps_yaml(content | {"stages": {name: content["stages"][name] for name in names}}))

@@ -1,0 +1,132 @@
+"""The certificate: make chosen artifacts again from nothing, and compare them with the hashes in ``dvc.lock``."""
+
+import contextlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import yaml
+
+from workflow_src import artifacts
+from workflow_src.config import Config, read_yaml
+from workflow_src.errors import UserError, one_of
+from workflow_src.versioning import graph, lock
+from workflow_src.versioning.adopt import explain_snakemake
+
+
+def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[list[str], bool]:
+    """Make the artifacts of games and steps again in a directory of their own, with all that they are made of, and compare.
+
+    No games or no steps mean all that are recorded. Returns lines that say what is the same and what differs, first along
+    the way of the data, and whether all is the same; the directory stays if not. `UserError` when anything that was asked
+    for is unknown or not recorded.
+    """
+    config = Config.load(run / "config.yaml")
+    for game in games:
+        one_of("game", game, config.games)
+    recorded = _recorded(run)
+    known = list(dict.fromkeys(_step(file) for file in recorded))
+    if not known:
+        raise UserError(f"{run / 'dvc.lock'} records nothing yet: `python -m workflow_src record --run {run}`")
+    planned = graph.jobs(run)
+    for step in steps:
+        if step not in known and step in {_step(file) for job in planned for file in job.outputs}:
+            raise UserError(f"{step} are not recorded in {run / 'dvc.lock'}: recorded are {', '.join(known)}")
+        one_of("step", step, known)
+    wanted = [
+        file
+        for job in planned
+        for file in job.outputs
+        if file in recorded and _step(file) in (steps or known) and (not games or _game(file) in games)
+    ]
+    of_all = sorted({_step(file) for file in recorded if _game(file) is None} & set(steps))
+    if games and of_all:
+        raise UserError(f"{of_all[0]} are made of all games: leave out the games, or the step")
+    directory = Path(tempfile.mkdtemp(prefix="verify-", dir=_scratch(run)))
+    _configure(run, directory, games or config.games)
+    _make(directory, wanted, cores)
+    return _compare(run, directory, recorded)
+
+
+def _recorded(run: Path) -> dict[str, str]:
+    """{file: MD5} of all that is recorded."""
+    with contextlib.ExitStack() as stack:
+        repo = stack.enter_context(lock.dvc(run)) if (run / ".dvc").is_dir() else None
+        spelled = lock.files(Path() if repo else run, repo)
+    for stage, files in spelled.items():
+        if files is None:
+            raise UserError(
+                f"{run / lock.LISTING} does not spell out what dvc.lock says of {stage}: `python -m workflow_src record` where "
+                "it was made"
+            )
+    return {file: md5 for files in spelled.values() for file, md5 in (files or {}).items()}
+
+
+def _step(file: str) -> str:
+    """``episodes`` of ``results/episodes/...``, ``scores`` of ``results/scores.csv``."""
+    return file.split("/")[1].partition(".")[0]
+
+
+def _game(file: str) -> str | None:
+    """The game that a file is of, or None where it is of all."""
+    match = re.search(r"/([a-z]+)-s\d+\.\w+$|/reconstructions/([a-z]+)\.\w+$", file)
+    return match and (match[1] or match[2])
+
+
+def _scratch(run: Path) -> Path:
+    """Where verifications are made: in the run's own directory, on a disk that has room for such files."""
+    directory = run / "verify"
+    directory.mkdir(exist_ok=True)
+    return directory
+
+
+def _configure(run: Path, directory: Path, games: list[str]) -> None:
+    """The run's own configuration, of some games; files of one's own keep their place."""
+    content = read_yaml(run / "config.yaml") | {"games": games}
+    for row in content["methods"].values():
+        for key in ("module", "weights"):
+            if key in row:
+                row[key] = str((run / Path(row[key]).expanduser()).resolve())
+    artifacts.write_text(directory / "config.yaml", yaml.safe_dump(content, sort_keys=False))
+
+
+def _make(directory: Path, files: list[str], cores: str) -> None:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", graph.SNAKEFILE, "--directory", directory, "--cores", cores]
+    done = subprocess.run([*command, "--quiet", "all", "--", *files], stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise UserError(f"{explain_snakemake(directory, done.stderr)}; what was made is left in {directory}")
+
+
+def _compare(run: Path, directory: Path, recorded: dict[str, str]) -> tuple[list[str], bool]:
+    made = [(job, file) for job in graph.jobs(directory) for file in job.outputs if (directory / file).exists()]
+    differ: list[str] = []
+    lines = []
+    for job, file in made:
+        if file in recorded and (found := lock.md5(directory / file)) != recorded[file]:
+            why = "it is made of one that differs" if {*job.inputs} & {*differ} else "first of its way"
+            lines.append(f"  differs: {file} ({why}; recorded {recorded[file]}, made {found})")
+            differ.append(file)
+    compared = sum(file in recorded for _, file in made)
+    head = f"made {compared} files again: {compared - len(differ)} the same as in {run / 'dvc.lock'}, {len(differ)} not"
+    if not differ:
+        shutil.rmtree(directory)
+        return [head], True
+    return [head, *lines, *_other_versions(), f"  what was made is left in {directory}"], False
+
+
+def _other_versions() -> list[str]:
+    """The packages here that are not as requirements.lock pins them: the usual reason."""
+    pins = re.findall(r"(?m)^([\w.-]+)==(\S+)$", (graph.SNAKEFILE.parent / "requirements.lock").read_text())
+    other = []
+    for name, pinned in pins:
+        try:
+            found = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            continue
+        if found != pinned:
+            other.append(f"{name} {found} (not {pinned})")
+    return [f"  other versions than in requirements.lock: {', '.join(other)}"] if other else []
