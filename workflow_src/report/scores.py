@@ -81,7 +81,7 @@ def tidy(probes: Iterable[ProbeFile]) -> pd.DataFrame:
 
 
 def headlines(scores: pd.DataFrame) -> dict[str, Any]:
-    """The benchmark's headline, a mean over categories and seeds, nested by policy, protocol, method, probe, game and metric."""
+    """The headline, a mean over categories and seeds, nested by policy, protocol, method, probe, game and metric."""
     means = scores[scores["level"] == "mean_over_categories"]
     nested: dict[str, Any] = {}
     for keys, value in means.groupby(["policy", "protocol", "method", "probe", "game", "metric"])["value"].mean().items():
