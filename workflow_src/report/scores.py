@@ -81,14 +81,15 @@ def tidy(probes: Iterable[ProbeFile]) -> pd.DataFrame:
 
 
 def headlines(scores: pd.DataFrame) -> dict[str, Any]:
-    """The headline, a mean over categories and seeds, nested by policy, protocol, method, probe, game and metric."""
-    means = scores[scores["level"] == "mean_over_categories"]
+    """The headline, F1 averaged over categories and seeds, by policy, protocol, method, probe and game; and the games' mean."""
+    means = scores[(scores["level"] == "mean_over_categories") & (scores["metric"] == "f1")]
     nested: dict[str, Any] = {}
-    for keys, value in means.groupby(["policy", "protocol", "method", "probe", "game", "metric"])["value"].mean().items():
+    for (*keys, probe), rows in means.groupby(["policy", "protocol", "method", "probe"]):
         inner = nested
-        for key in keys[:-1]:
+        for key in keys:
             inner = inner.setdefault(key, {})
-        inner[keys[-1]] = value
+        by_game = rows.groupby("game")["value"].mean()
+        inner[probe] = by_game.to_dict() | {"mean": by_game.mean()}
     return nested
 
 

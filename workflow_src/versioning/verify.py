@@ -46,7 +46,9 @@ def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[l
     of_all = sorted({_step(file) for file in recorded if _game(file) is None} & set(steps))
     if games and of_all:
         raise UserError(f"{of_all[0]} are made of all games: leave out the games, or the step")
-    directory = Path(tempfile.mkdtemp(prefix="verify-", dir=_scratch(run)))
+    # In the run's own directory, on a disk that has room for such files.
+    (run / "verify").mkdir(exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="made-again-", dir=run / "verify"))
     _configure(run, directory, games or config.games)
     _make(directory, wanted, cores)
     return _compare(run, directory, recorded)
@@ -75,13 +77,6 @@ def _game(file: str) -> str | None:
     """The game that a file is of, or None where it is of all."""
     match = re.search(r"/([a-z]+)-s\d+\.\w+$|/reconstructions/([a-z]+)\.\w+$", file)
     return match and (match[1] or match[2])
-
-
-def _scratch(run: Path) -> Path:
-    """Where verifications are made: in the run's own directory, on a disk that has room for such files."""
-    directory = run / "verify"
-    directory.mkdir(exist_ok=True)
-    return directory
 
 
 def _configure(run: Path, directory: Path, games: list[str]) -> None:
@@ -114,6 +109,8 @@ def _compare(run: Path, directory: Path, recorded: dict[str, str]) -> tuple[list
     head = f"made {compared} files again: {compared - len(differ)} the same as in {run / 'dvc.lock'}, {len(differ)} not"
     if not differ:
         shutil.rmtree(directory)
+        with contextlib.suppress(OSError):  # another's is left in it
+            directory.parent.rmdir()
         return [head], True
     return [head, *lines, *_other_versions(), f"  what was made is left in {directory}"], False
 
