@@ -38,8 +38,9 @@ def record(run: Path) -> list[str]:
         _tidy(repo)
         lock.write_listing(Path(), repo)
     said = {stage.target: why_not[stage.name] for stage in found if why_not.get(stage.name)}
+    whole = len(found) - sum(why != _NOT_HERE for why in said.values())
     now = sum(stage.name != CHECK for stage in to_commit)
-    return [f"dvc.lock: {len(found) - len(said)} of {len(found)} stages recorded, {now} of them now", *_lines(said)]
+    return [f"dvc.lock: {whole} of {len(found)} stages recorded, {now} of them now", *_lines(said)]
 
 
 def begin(run: Path) -> None:
@@ -50,12 +51,13 @@ def begin(run: Path) -> None:
 
 
 _NOT_MADE = "not made yet"
+_NOT_HERE = "recorded, but not here (`make adopt` brings what a remote has)"
 
 
 def _why_not(stage: Stage, known: bool) -> str:
     """Why a stage's files, which differ from what is recorded, cannot be recorded; ``""`` if they can."""
     if not any(Path(file).exists() for file in stage.files):
-        return "recorded, but not here: `make adopt` brings it" if known else _NOT_MADE
+        return _NOT_HERE if known else _NOT_MADE
     if stage.stale:
         more = f", and {len(stage.stale) - 1} more" if len(stage.stale) > 1 else ""
         return f"{stage.stale[0]}{more}: run Snakemake, then record again"
@@ -68,13 +70,13 @@ def _why_not(stage: Stage, known: bool) -> str:
 
 
 def _lines(said: dict[str, str]) -> list[str]:
-    """What is not recorded: what was never made by step, all else one by one."""
-    not_made = collections.Counter(
-        target.removeprefix("results/").split("/")[0] for target, why in said.items() if why == _NOT_MADE
-    )
-    lines = [f"  {target}: {why}" for target, why in said.items() if why != _NOT_MADE]
-    if not_made:
-        lines.append(f"  {_NOT_MADE}: " + ", ".join(f"{step} ({count})" for step, count in not_made.items()))
+    """What is not recorded as it is here: what is not there at all by step, all else one by one."""
+    lines = [f"  {target}: {why}" for target, why in said.items() if why not in (_NOT_MADE, _NOT_HERE)]
+    for absent in (_NOT_HERE, _NOT_MADE):
+        steps = collections.Counter(
+            target.removeprefix("results/").split("/")[0] for target, why in said.items() if why == absent
+        )
+        lines += [f"  {absent}: " + ", ".join(f"{step} ({count})" for step, count in steps.items())] if steps else []
     return lines
 
 
