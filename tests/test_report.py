@@ -120,6 +120,24 @@ def test_scores_are_one_row_for_each_metric_whatever_the_order_of_the_files(tmp_
     assert boxing["mean_over_variables", "", "accuracy"] == 0.5
 
 
+def test_headlines_are_f1_by_game_averaged_over_seeds(tmp_path):
+    found = [
+        probe("pong", seed=0, f1=0.1),
+        probe("pong", seed=1, f1=0.2),
+        probe("boxing", f1=0.5),
+        probe("boxing", "other", f1=0.9),
+    ]
+    paths = save(tmp_path, *found)
+    write_scores(paths, tmp_path / "a.csv", tmp_path / "metrics.json")
+    methods = json.loads((tmp_path / "metrics.json").read_text())["random_agent"]["paper"]
+    assert methods["st-dim"]["majority"] == {
+        "pong": pytest.approx(0.25),
+        "boxing": 0.6,
+        "mean": pytest.approx((0.25 + 0.6) / 2),
+    }
+    assert methods["other"]["majority"] == {"boxing": 1.0, "mean": 1.0}
+
+
 @pytest.mark.parametrize("key", ["seed", "categories", "mean_over_categories.f1", "mean_weighted", "variables.ball_x.accuracy"])
 def test_a_probe_that_lacks_a_key_is_refused(tmp_path, key):
     content = probe()

@@ -48,7 +48,7 @@ def cli() -> None:
     """Ask an encoder where things are, who is winning, how many lives are left: the AtariARI benchmark.
 
     The steps in the way of the data: episodes, splits, encoders, probes, scores, tables, figures. Snakemake calls them; so
-    can you.
+    can you. What was made is noted and checked with DVC by stages, record, adopt, verify.
     """
 
 
