@@ -60,7 +60,8 @@ wildcard_constraints:
     probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.readouts(CONFIG.probe)})),
 
 
-MODULES = grimp.build_graph("workflow_src", cache_dir=None)
+# What is imported for type checkers only is no part of what is made.
+MODULES = grimp.build_graph("workflow_src", cache_dir=None, exclude_type_checking_imports=True)
 ROOT = Path(workflow_src.__file__).parent.parent
 ANNOTATIONS = os.path.relpath(ROOT / "workflow_src/ari/annotations.csv")
 

@@ -6,6 +6,8 @@ streams' compressed chunks in order. Whatever the number of workers, the file is
 vector environment is not used because it gives no RAM.
 """
 
+from __future__ import annotations
+
 import multiprocessing
 import os
 import signal
@@ -17,16 +19,21 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from workflow_src import artifacts, seeds
-from workflow_src.config import Episodes, Policy, Purpose
 from workflow_src.episodes import store
 from workflow_src.episodes.environment import CUT_OFF, GOES_ON, Environment
 from workflow_src.episodes.policies import POLICIES
 from workflow_src.errors import explained
+
+if (
+    TYPE_CHECKING
+):  # settings come as values: frames are not made of the configuration's code, whose edits cost half an hour else
+    from workflow_src.config import Episodes, Policy, Purpose
 
 
 @dataclass(frozen=True)

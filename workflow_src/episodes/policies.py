@@ -3,9 +3,14 @@
 A policy gets the number of actions and a generator, and chooses an action for a frame.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from workflow_src.config import Policy
+if TYPE_CHECKING:  # as in collect.py
+    from workflow_src.config import Policy
 
 
 class RandomPolicy:
