@@ -4,9 +4,6 @@ A run is a directory with one effective config.yaml: this repository's root is t
 `python -m workflow_src configure` and run with `snakemake --directory runs/mine`.
 """
 
-import importlib.util
-import subprocess
-
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -45,12 +42,6 @@ for folder, files in layout.folders(CONFIG).items():
             folder
         input:
             files,
-
-
-def remember():
-    """Note in DVC what this run has made, where it is recorded at all; within `dvc repro` DVC does so itself."""
-    if "DVC_STAGE" not in os.environ and Path(".dvc").is_dir() and importlib.util.find_spec("dvc"):
-        subprocess.run([sys.executable, "-m", "workflow_src", "record"])
 
 
 onsuccess:

@@ -1,6 +1,8 @@
 # What all rules share: the checked configuration, the names of all files, and what a job is made of.
+import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -153,3 +155,9 @@ def weights_to_probe(wildcards):
 def options(input, **names):
     """``--option file`` for each input that the job has: ``options(input, exclude="exclude")``."""
     return " ".join(f"--{option} {input[name]}" for option, name in names.items() if name in input.keys())
+
+
+def remember():
+    """Note in DVC what this run has made, where it is recorded at all; within `dvc repro` DVC does so itself."""
+    if "DVC_STAGE" not in os.environ and Path(".dvc").is_dir() and importlib.util.find_spec("dvc"):
+        subprocess.run([sys.executable, "-m", "workflow_src", "record"])
