@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from workflow_src.config import Config
 from workflow_src.errors import UserError
 from workflow_src.versioning import graph, lock
-from workflow_src.versioning.stages import Stage, check, stages
+from workflow_src.versioning.stages import Stage, check, some, stages
 
 
 def adopt(run: Path) -> tuple[list[str], bool]:
@@ -26,8 +26,8 @@ def adopt(run: Path) -> tuple[list[str], bool]:
     found = stages(config, graph.jobs(run))
     check(run, config, found)
     with lock.dvc(run) as repo:
-        spelled = lock.read(Path())
-        recorded = [stage for stage in found if stage.name in spelled]
+        entries = lock.read(Path())
+        recorded = [stage for stage in found if stage.name in entries]
         missing = f"missing here, in the cache and in {lock.remote(repo)}"
         trouble = _bring(repo, [stage.name for stage in recorded])
         spelled, changed = lock.files(Path(), repo), repo.status()
@@ -40,7 +40,7 @@ def adopt(run: Path) -> tuple[list[str], bool]:
     lines = [f"adopted {len(good)} of {len(recorded)} recorded stages: Snakemake has nothing to do for them"]
     lines += [f"  {target}: {why}" for target, why in wrong.items() if why != _MISSING]
     if absent:
-        lines.append(f"  {missing}: {_some(absent)}; push them from where they were made, or make them with Snakemake")
+        lines.append(f"  {missing}: {some(absent)}; push them from where they were made, or make them with Snakemake")
     lines += [
         f"  {stage.target}: right, but made of what was not adopted"
         for stage in recorded
@@ -74,19 +74,15 @@ def _wrong(repo: Repo, stage: Stage, spelled: dict[str, str] | None, changed: li
         return _MISSING
     for file, md5 in spelled.items():
         if not Path(file).exists():
-            return (
-                _MISSING
-                if not any(Path(file).exists() for file in spelled)
-                else f"{file} is {_MISSING}, as in the cache and the remote"
-            )
+            partly = any(Path(other).exists() for other in spelled)
+            return f"{file} is {_MISSING}, also in the cache and the remote" if partly else _MISSING
         if (found := lock.md5(Path(file))) != md5:
             cached = os.path.relpath(repo.cache.local.oid_to_path(md5))
             if Path(cached).exists() and lock.md5(Path(cached)) != md5:
                 return f"{file} is damaged, as is the cache's copy: `rm {file} {cached}`, then adopt again"
             return f"{file} was edited or damaged (its MD5 is {found}, not {md5} as in dvc.lock): remove it, then adopt again"
-    here = {str(file) for out in stage.outs for file in Path(out).rglob("*") if file.is_file()}
-    if stray := sorted(here - set(spelled)):
-        return f"{stray[0]} is not of dvc.lock: remove it"
+    if stray := stage.stray(spelled):
+        return f"{some(stray)}: not of dvc.lock; remove it"
     if changed:
         return f"recorded of other settings or code ({_shown(changed)}): run Snakemake, which makes it anew"
     return ""
@@ -99,11 +95,7 @@ def _shown(changed: list) -> str:
         for entries in what.values() if isinstance(what, dict) else [{what: ""}]:
             for name, how in entries.items():
                 names += list(how) if isinstance(how, dict) else [name]
-    return _some(names)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return some(names)
 
 
 def _whole(found: list[Stage], right: list[Stage]) -> list[Stage]:

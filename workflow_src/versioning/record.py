@@ -59,14 +59,14 @@ def _why_not(stage: Stage, known: bool) -> str:
     if not any(Path(file).exists() for file in stage.files):
         return _NOT_HERE if known else _NOT_MADE
     if stage.stale:
-        more = f", and {len(stage.stale) - 1} more" if len(stage.stale) > 1 else ""
-        return f"{stage.stale[0]}{more}: run Snakemake, then record again"
-    here = {str(file) for out in stage.outs for file in Path(out).rglob("*") if file.is_file()}
-    stray = sorted(here - set(stage.files))
-    if stray:
-        more = f", and {len(stray) - 1} more" if len(stray) > 1 else ""
-        return f"{stray[0]} is of no rule of this configuration{more}: remove what is stray, then record again"
+        return f"{stage.stale[0]}{_more(stage.stale)}: run Snakemake, then record again"
+    if stray := stage.stray(stage.files):
+        return f"{stray[0]} is of no rule of this configuration{_more(stray)}: remove what is stray, then record again"
     return ""
+
+
+def _more(names: list[str]) -> str:
+    return f", and {len(names) - 1} more" if len(names) > 1 else ""
 
 
 def _lines(said: dict[str, str]) -> list[str]:

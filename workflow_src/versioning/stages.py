@@ -36,6 +36,15 @@ class Stage:
     params: set[str] = field(default_factory=set)
     stale: list[str] = field(default_factory=list)  # why its files are not current
 
+    def stray(self, known: Iterable[str]) -> list[str]:
+        """Files in its folder that are not ``known``."""
+        return sorted({str(f) for out in self.outs for f in Path(out).rglob("*") if f.is_file()} - set(known))
+
+
+def some(names: list[str]) -> str:
+    """The first of many names."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
 
 def stages(config: Config, jobs: dict[Job, str]) -> list[Stage]:
     """The stages of a run's jobs, each after those whose folders it reads."""
