@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
-PARTS = ["Snakefile", "config.yaml", "environment.yml", "presets", "profiles", "reference", "rules", "workflow_src"]
+PARTS = ["Snakefile", "config.yaml", "environment.yml", "presets", "profiles", "reference", "requirements.lock", "rules"]
+PARTS += ["workflow_src"]
 SMALL = {
     "episodes": {"frames": {"pretrain": 1500, "probe": 3000}, "streams": 2},
     "training": {"epochs": 2, "batch_size": 16},
@@ -31,8 +32,9 @@ def also(base: dict, change: dict) -> dict:
 
 
 def run(source: Path, *command: str | Path) -> subprocess.CompletedProcess:
-    """Run a command on the sources of ``source``."""
-    environment = os.environ | {"PYTHONPATH": str(source)}
+    """Run a command on the sources of ``source``, which finds the programs of this environment as after activating it."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PYTHONPATH": str(source), "PATH": path}
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=source, env=environment)
 
 

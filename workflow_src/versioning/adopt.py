@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from dvc.exceptions import DvcException
+from dvc.lock import LockError
 from dvc.repo import Repo
 
 from workflow_src.config import Config
@@ -25,77 +26,103 @@ def adopt(run: Path) -> tuple[list[str], bool]:
     config = Config.load(run / "config.yaml")
     found = stages(config, graph.jobs(run))
     check(run, config, found)
-    with lock.dvc(run) as repo:
+    with lock.dvc(run) as repo, lock.alone(repo):
         entries = lock.read(Path())
         recorded = [stage for stage in found if stage.name in entries]
-        missing = f"missing here, in the cache and in {lock.remote(repo)}"
-        trouble = _bring(repo, [stage.name for stage in recorded])
+        where = lock.remote(repo)
+        trouble, damaged = _bring(repo, {stage.name for stage in recorded})
         spelled, changed = lock.files(Path(), repo), repo.status()
-        wrong = {stage.target: _wrong(repo, stage, spelled[stage.name], changed.get(stage.name, [])) for stage in recorded}
-    wrong = {target: why for target, why in wrong.items() if why}
-    absent = [target for target, why in wrong.items() if why == _MISSING]
+        wrong: dict[str, str] = {}
+        for stage in recorded:  # in the order of the data
+            named = {out for other in recorded if other.target in wrong for out in other.outs}
+            why = _wrong(run, repo, stage, spelled[stage.name], damaged)
+            why = why or _otherwise(changed.get(stage.name, []), named)
+            wrong |= {stage.target: why} if why else {}
     good = _whole(found, [stage for stage in recorded if stage.target not in wrong])
     if any(stage.stale for stage in good):
         _touch(run, [stage.target for stage in good])
     lines = [f"adopted {len(good)} of {len(recorded)} recorded stages: Snakemake has nothing to do for them"]
     lines += [f"  {target}: {why}" for target, why in wrong.items() if why != _MISSING]
-    if absent:
-        lines.append(f"  {missing}: {some(absent)}; push them from where they were made, or make them with Snakemake")
-    lines += [
-        f"  {stage.target}: right, but made of what was not adopted"
-        for stage in recorded
-        if stage.target not in wrong and stage not in good
-    ]
+    if absent := [target for target, why in wrong.items() if why == _MISSING]:
+        mend = "push them from where they were made, or make them with Snakemake"
+        lines.append(f"  missing here, in the cache and in {where}: {some(absent)}; {mend}")
+    for stage in recorded:
+        if stage.target not in wrong and stage not in good:
+            lines.append(f"  {stage.target}: right, but made of what was not adopted")
     lines += [f"  {trouble}"] if wrong and trouble else []
     others = len(found) - len(recorded)
     lines += [f"{others} of {len(found)} stages are not recorded yet: Snakemake makes them"] if others else []
     return lines, len(good) == len(recorded)
 
 
-def _bring(repo: Repo, names: list[str]) -> str:
-    """Put recorded files in their place, from the cache or the remote, as far as that goes; what DVC said if not."""
-    said = ""
-    try:
-        repo.fetch(targets=names)
-    except DvcException as error:
-        said = f"DVC: {' '.join(str(error).split())}"
-    for name in names:
-        with contextlib.suppress(DvcException):  # what is wrong is seen, and named, file by file
-            repo.checkout(targets=[name])
-    return said
+def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
+    """Put recorded files in their place, from the cache or the remote, as far as that goes.
+
+    Returns why the remote could not be asked, or what DVC said, and the hashes of what was damaged there.
+    """
+    _drop_damaged(repo, names)  # the remote may have it whole
+    said = lock.unreachable(repo)
+    if not said:
+        try:
+            repo.fetch()
+        except LockError:
+            raise
+        except Exception as error:  # of DVC, or whatever the remote's own library raises
+            said = f"DVC: {' '.join(str(error).split())}"
+    damaged = _drop_damaged(repo, names)
+    for stage in repo.index.stages:
+        for out in stage.outs if stage.name in names else ():
+            if repo.cache.local.exists(out.hash_info.value):  # else DVC asks the remote again
+                with contextlib.suppress(DvcException):  # what is wrong is seen, and named, file by file
+                    out.checkout()
+    return said, damaged
+
+
+def _drop_damaged(repo: Repo, names: set[str]) -> set[str]:
+    """Remove from the cache what is not of the hash that it is called by, and would be put in its place; the hashes."""
+    damaged = set()
+    for stage, files in lock.files(Path(), repo).items():
+        for file, md5 in (files or {}).items() if stage in names else ():
+            cached = Path(repo.cache.local.oid_to_path(md5))
+            if not Path(file).exists() and cached.exists() and lock.md5(cached) != md5:
+                cached.unlink()
+                damaged.add(md5)
+    return damaged
 
 
 _MISSING = "missing"
 
 
-def _wrong(repo: Repo, stage: Stage, spelled: dict[str, str] | None, changed: list) -> str:
-    """Why a recorded stage's files cannot be adopted, or ``""``."""
+def _wrong(run: Path, repo: Repo, stage: Stage, spelled: dict[str, str] | None, damaged: set[str]) -> str:
+    """What is wrong with a recorded stage's files, or ``""``."""
     if spelled is None:
         return _MISSING
+    if stray := stage.stray(spelled):  # before what is missing: DVC puts nothing into a folder with a stray file
+        return f"{some(stray)}: not of dvc.lock; remove it, then adopt again"
     for file, md5 in spelled.items():
+        if md5 in damaged and not Path(file).exists():
+            return f"{file} is damaged in {lock.remote(repo)}: put it right there, then adopt again"
         if not Path(file).exists():
             partly = any(Path(other).exists() for other in spelled)
             return f"{file} is {_MISSING}, also in the cache and the remote" if partly else _MISSING
         if (found := lock.md5(Path(file))) != md5:
             cached = os.path.relpath(repo.cache.local.oid_to_path(md5))
             if Path(cached).exists() and lock.md5(Path(cached)) != md5:
-                return f"{file} is damaged, as is the cache's copy: `rm {file} {cached}`, then adopt again"
+                return f"{file} is damaged, as is the cache's copy: `rm {run / file} {run / cached}`, then adopt again"
             return f"{file} was edited or damaged (its MD5 is {found}, not {md5} as in dvc.lock): remove it, then adopt again"
-    if stray := stage.stray(spelled):
-        return f"{some(stray)}: not of dvc.lock; remove it"
-    if changed:
-        return f"recorded of other settings or code ({_shown(changed)}): run Snakemake, which makes it anew"
     return ""
 
 
-def _shown(changed: list) -> str:
-    """What DVC says has changed, in a few words."""
+def _otherwise(changed: list, named: set[str]) -> str:
+    """Why a stage is not as recorded, though its files are, or ``""``; folders that are ``named`` themselves apart."""
     names: list[str] = []
     for what in changed:
-        for entries in what.values() if isinstance(what, dict) else [{what: ""}]:
-            for name, how in entries.items():
-                names += list(how) if isinstance(how, dict) else [name]
-    return some(names)
+        if isinstance(what, str):
+            names.append(what)
+        else:
+            for name, how in what.get("changed deps", {}).items():
+                names += list(how) if isinstance(how, dict) else [name] if name not in named else []
+    return f"recorded of other settings or code ({some(names)}): run Snakemake, which makes it anew" if names else ""
 
 
 def _whole(found: list[Stage], right: list[Stage]) -> list[Stage]:
@@ -110,16 +137,18 @@ def _whole(found: list[Stage], right: list[Stage]) -> list[Stage]:
 
 def _touch(run: Path, targets: list[str]) -> None:
     """Have Snakemake note that targets are made of what is here, without making them."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", graph.SNAKEFILE, "--directory", run, "--touch", "--forceall"]
     environment = os.environ | {"DVC_STAGE": "adopt"}  # as in `dvc repro`: there is nothing to record
-    done = subprocess.run([*command, "--quiet", "all", "--", *targets], env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(explain_snakemake(run, done.stderr))
+    snakemake(run, "--cores", "1", "--touch", "--forceall", "--", *targets, env=environment, stdout=subprocess.DEVNULL)
 
 
-def explain_snakemake(run: Path, said: str) -> str:
-    """Why Snakemake ended with an error, in a line."""
-    if "cannot be locked" in said:
-        return f"Snakemake is at work in {run}, or was killed there: wait, or `snakemake --directory {run} --unlock`"
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return f"Snakemake: {next((line for line in lines if 'rror' in line), lines[-1] if lines else 'ended with an error')}"
+def snakemake(run: Path, *arguments: str, **options) -> None:
+    """Run Snakemake in a run's directory; `UserError` when it fails."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", graph.SNAKEFILE, "--directory", run, "--quiet", "rules"]
+    done = subprocess.run([*command, "progress", *arguments], stderr=subprocess.PIPE, text=True, **options)
+    if done.returncode == 0:
+        return
+    if "cannot be locked" in done.stderr:
+        mend = f"wait for it; if it was killed, `snakemake --directory {run} --unlock`"
+        raise UserError(f"Snakemake is at work in {run}: {mend}")
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    raise UserError(f"Snakemake in {run}: {next((line for line in lines if 'rror' in line), 'ended with an error')}")

@@ -18,6 +18,7 @@ from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings
 
 from workflow_src.errors import UserError
 
+NOT_ITS_JOBS = "not as its job left it"
 SNAKEFILE = Path(__file__).parent.parent.parent / "Snakefile"
 
 
@@ -72,7 +73,7 @@ def jobs(run: Path) -> dict[Job, str]:
                 elif dag.reason(job):
                     why = "to be made again"
                 elif note is None or abs(Path(file).stat().st_mtime - (note.get("endtime") or 0)) > 1e-3:
-                    why = "not as its job left it"
+                    why = NOT_ITS_JOBS
                 if why:
                     why = f"{file} is {why}"
                     break

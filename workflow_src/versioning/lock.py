@@ -11,14 +11,17 @@ import io
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.config import NoRemoteError
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
+from dvc.rwlock import rwlock
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.tree import Tree
@@ -44,8 +47,12 @@ def read(run: Path) -> dict[str, dict[str, Any]]:
             raise UserError(f"{file} has a conflict marker in line {number}: {mend}")
     try:
         content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return content["stages"] or {}
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+        stages = content["stages"] or {}
+        for entry in (entry for stage in stages.values() for part in ("deps", "outs") for entry in stage.get(part) or []):
+            if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", entry["md5"]):
+                raise ValueError(f"no hash of {entry['path']}")
+        return stages
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{file} is damaged ({' '.join(str(error).split())[:80]}): {mend}") from error
 
 
@@ -65,12 +72,38 @@ def explained_dvc(run: Path) -> Iterator[None]:
     try:
         yield
     except LockError as error:
-        raise UserError(f"DVC is at work in {run}: wait for it; if it was killed, `rm {run}/.dvc/tmp/rwlock*`") from error
+        raise UserError(
+            f"DVC is at work in {run}: wait for it; if nothing of it is left, `rm {run}/.dvc/tmp/rwlock*`"
+        ) from error
     except DvcException as error:
         raise UserError(f"DVC: {' '.join(str(error).split())}") from error
     except OSError as error:
-        with explained("write", error.filename or run / ".dvc"):
+        file = error.filename or run / ".dvc"
+        with explained("write", file):
+            if isinstance(error, FileNotFoundError):
+                raise UserError(f"DVC cannot write {file}: {error.strerror}") from error
             raise
+
+
+@contextlib.contextmanager
+def alone(repo: Repo) -> Iterator[None]:
+    """Keep other commands of DVC away, also those that let go of its lock while the command of a stage runs."""
+    with lock_repo(repo):
+        outs = [out.fs_path for out in repo.index.outs]
+        with rwlock(repo.tmp_dir, repo.fs, " ".join(sys.argv), [], outs, repo.config["core"].get("hardlink_lock", False)):
+            yield
+
+
+def unreachable(repo: Repo) -> str:
+    """Why the remote cannot be asked, or ``""``: asked once, for DVC asks anew for every folder, each time for long."""
+    try:
+        remote = repo.cloud.get_remote_odb()
+        remote.fs.exists(remote.path)
+    except NoRemoteError:
+        return ""
+    except Exception as error:  # whatever the remote's own library raises
+        return f"DVC: {' '.join(str(error).split())}"
+    return ""
 
 
 def md5(file: Path) -> str:
@@ -121,7 +154,10 @@ def _listing(run: Path) -> dict[str, str]:
     if not file.exists():
         return {}
     with explained("read", file):
-        return {row["path"]: row["md5"] for row in csv.DictReader(io.StringIO(file.read_text()))}
+        text = file.read_text(errors="replace")
+    with contextlib.suppress(csv.Error):  # what it says counts only where it adds up
+        return {row["path"]: row["md5"] for row in csv.DictReader(io.StringIO(text)) if row.get("path") and row.get("md5")}
+    return {}
 
 
 def write_listing(run: Path, repo: Repo) -> None:
@@ -132,7 +168,7 @@ def write_listing(run: Path, repo: Repo) -> None:
     for spelled in files(run, repo).values():
         writer.writerows((spelled or {}).items())
     file = run / LISTING
-    if not file.exists() or file.read_text() != text.getvalue():
+    if not file.exists() or file.read_bytes() != text.getvalue().encode():
         artifacts.write_text(file, text.getvalue())
 
 
@@ -141,6 +177,8 @@ def remote(repo: Repo) -> str:
     name = repo.config["core"].get("remote")
     if not name:
         return "a remote (none is set: `dvc remote add --default NAME URL`)"
-    url = repo.config["remote"][name]["url"]
+    url = repo.config["remote"].get(name, {}).get("url")
+    if not url:
+        return f"the remote {name} (.dvc/config does not say where it is: `dvc remote add {name} URL`)"
     absent = ", which is not there" if Path(url).is_absolute() and not Path(url).exists() else ""
-    return f"the remote {name} ({os.path.relpath(url) if Path(url).is_absolute() else url}{absent})"
+    return f"the remote {name} ({os.path.relpath(url) if Path(url).is_relative_to(Path.cwd()) else url}{absent})"

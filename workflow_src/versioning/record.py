@@ -2,14 +2,18 @@
 
 import collections
 import contextlib
+from collections.abc import Container
 from pathlib import Path
 
-from dvc.repo import Repo, lock_repo
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
 from dvc.utils.serialize import dumps_yaml, load_yaml
 
 from workflow_src import artifacts
 from workflow_src.config import Config
+from workflow_src.errors import UserError
 from workflow_src.versioning import graph, lock
+from workflow_src.versioning.graph import NOT_ITS_JOBS
 from workflow_src.versioning.stages import CHECK, Stage, stages, write
 
 
@@ -26,13 +30,19 @@ def record(run: Path) -> list[str]:
     if not (run / ".dvc").is_dir():
         begin(run)
     write(run, config, found)
-    with lock.dvc(run) as repo, lock_repo(repo):
+    with lock.dvc(run) as repo, lock.alone(repo):
         changed = repo.status()
-        why_not = {stage.name: _why_not(stage, stage.name in before) for stage in found if stage.name in changed}
+        why_not = {stage.name: _why_not(stage, before, changed[stage.name]) for stage in found if stage.name in changed}
+        maker = {out: stage.name for stage in found for out in stage.outs}
+        for stage in found:  # in the order of the data
+            held = [dep for dep in sorted(stage.deps) if why_not.get(maker.get(dep, ""))]
+            if held and why_not.get(stage.name) == "":
+                why_not[stage.name] = f"made of {held[0]}, which is not recorded as it is here"
         to_commit = [stage for stage in repo.index.stages if stage.name in changed and not why_not.get(stage.name)]
         for stage in to_commit:
             stage.save()
             stage.commit(relink=False)  # what Snakemake has made keeps its modification time
+            _check_cached(repo, stage)
         if to_commit:
             to_commit[0].dvcfile.dump_stages(to_commit, update_pipeline=False)
         _tidy(repo)
@@ -41,6 +51,16 @@ def record(run: Path) -> list[str]:
     whole = len(found) - sum(why != _NOT_HERE for why in said.values())
     now = sum(stage.name != CHECK for stage in to_commit)
     return [f"dvc.lock: {whole} of {len(found)} stages recorded, {now} of them now", *_lines(said)]
+
+
+def _check_cached(repo: Repo, stage: PipelineStage) -> None:
+    """`UserError` when a file of a stage is not in the cache after all, which DVC says in its log alone."""
+    for out in stage.outs:
+        inside = out.get_obj().as_dict().items() if out.hash_info.isdir else ()
+        files = {"/".join(key): info.value for key, (_, info) in inside}
+        for file, md5 in {"": out.hash_info.value, **files}.items():
+            if not Path(repo.cache.local.oid_to_path(md5)).exists():
+                raise UserError(f"cannot write {Path(out.def_path) / file} into DVC's cache: is the disk full?")
 
 
 def begin(run: Path) -> None:
@@ -54,12 +74,18 @@ _NOT_MADE = "not made yet"
 _NOT_HERE = "recorded, but not here (`make adopt` brings what a remote has)"
 
 
-def _why_not(stage: Stage, known: bool) -> str:
+def _why_not(stage: Stage, before: Container[str], changed: list) -> str:
     """Why a stage's files, which differ from what is recorded, cannot be recorded; ``""`` if they can."""
     if not any(Path(file).exists() for file in stage.files):
-        return _NOT_HERE if known else _NOT_MADE
+        if stage.name not in before:
+            return _NOT_MADE
+        if all(
+            how == "deleted" for what in changed if isinstance(what, dict) for hows in what.values() for how in hows.values()
+        ):
+            return _NOT_HERE  # and recorded of these settings and this code
     if stage.stale:
-        return f"{stage.stale[0]}{_more(stage.stale)}: run Snakemake, then record again"
+        mend = "remove it, then run Snakemake" if stage.stale[0].endswith(NOT_ITS_JOBS) else "run Snakemake"
+        return f"{stage.stale[0]}{_more(stage.stale)}: {mend}, then record again"
     if stray := stage.stray(stage.files):
         return f"{stray[0]} is of no rule of this configuration{_more(stray)}: remove what is stray, then record again"
     return ""

@@ -3,8 +3,6 @@
 import contextlib
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +13,7 @@ from workflow_src import artifacts
 from workflow_src.config import Config, read_yaml
 from workflow_src.errors import UserError, one_of
 from workflow_src.versioning import graph, lock
-from workflow_src.versioning.adopt import explain_snakemake
+from workflow_src.versioning.adopt import snakemake
 
 
 def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[list[str], bool]:
@@ -50,7 +48,10 @@ def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[l
     (run / "verify").mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="made-again-", dir=run / "verify"))
     _configure(run, directory, games or config.games)
-    _make(directory, wanted, cores)
+    try:
+        snakemake(directory, "--cores", cores, "--", *wanted)
+    except UserError as error:
+        raise UserError(f"{error}; what was made is left there") from error
     return _compare(run, directory, recorded)
 
 
@@ -87,13 +88,6 @@ def _configure(run: Path, directory: Path, games: list[str]) -> None:
             if key in row:
                 row[key] = str((run / Path(row[key]).expanduser()).resolve())
     artifacts.write_text(directory / "config.yaml", yaml.safe_dump(content, sort_keys=False))
-
-
-def _make(directory: Path, files: list[str], cores: str) -> None:
-    command = [sys.executable, "-m", "snakemake", "--snakefile", graph.SNAKEFILE, "--directory", directory, "--cores", cores]
-    done = subprocess.run([*command, "--quiet", "all", "--", *files], stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise UserError(f"{explain_snakemake(directory, done.stderr)}; what was made is left in {directory}")
 
 
 def _compare(run: Path, directory: Path, recorded: dict[str, str]) -> tuple[list[str], bool]:
