@@ -94,8 +94,6 @@ def environment(tmp_path_factory):
 def made(source, tmp_path_factory):
     """A clone of the repository in which Snakemake has made a tiny run, all of it; committed, and pushed to ``remote``."""
     directory = tmp_path_factory.mktemp("bridge") / "made"
-    if os.environ.get("MADE") and Path(os.environ["MADE"]).exists():
-        return Path(os.environ["MADE"])
     shutil.copytree(source, directory, ignore=lambda folder, names: {*names} - {*PARTS} if Path(folder) == source else ())
     (directory / ".dvc").mkdir()
     for file in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
@@ -108,8 +106,6 @@ def made(source, tmp_path_factory):
     assert dvc(directory, "push").returncode == 0
     git(directory, "add", "--all")
     git(directory, "commit", "--quiet", "--message", "A")
-    if os.environ.get("MADE"):
-        shutil.copytree(directory, os.environ["MADE"], symlinks=True)
     return directory
 
 
@@ -294,8 +290,23 @@ def test_a_run_is_recorded_at_its_end(made):
     done = dvc(made, "repro")
     assert done.returncode == 0 and "Running" not in done.stdout
     assert bridge(made, "record").stdout == "dvc.lock: 11 of 11 stages recorded, 0 of them now\n"
-    assert nothing_to_do(made)
     assert git(made, "status", "--porcelain") == "", "not a byte of dvc.yaml, dvc.lock and recorded.csv has changed"
+
+
+def test_what_is_recorded_and_not_here_is_said(copy):
+    """As in a clone before anything is brought; what was recorded with another setting is not called recorded."""
+    for folder in ("results", ".dvc/cache", ".snakemake"):
+        shutil.rmtree(copy / folder)
+    head, *lines = bridge(copy, "record").stdout.splitlines()
+    assert head == "dvc.lock: 11 of 11 stages recorded, 0 of them now"
+    assert (
+        len(lines) == 1 and "recorded, but not here" in lines[0] and "episodes (2)" in lines[0] and "not made" not in lines[0]
+    )
+    assert git(copy, "status", "--porcelain") == ""
+    settings(copy, {"methods": {"dim": {"lr": 1.0e-3}}})
+    head, first, *_ = bridge(copy, "record").stdout.splitlines()
+    assert head.startswith("dvc.lock: 7 of 11 ")  # curves, figures and tables name their methods
+    assert first.startswith(f"  {ENCODER}: ") and "is missing" in first
 
 
 def test_a_run_of_its_own_leaves_the_papers_alone(copy):
@@ -311,7 +322,6 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
         "dvc.lock: 1 of 11 stages recorded, 1 of them now",
         "  not made yet: episodes (1), splits (2), encoders (1), probes (2), curves (1), scores (1), figures (1), tables (1)",
     ]
-    assert "up to date" in dvc(quick, "status", "episodes--random_agent--probe").stdout
     assert locked(quick)["episodes--random_agent--probe"]["outs"] == locked(copy)["episodes--random_agent--probe"]["outs"]
     assert git(copy, "status", "--porcelain") == ""
 
@@ -476,19 +486,21 @@ def test_a_clone_adopts_all_that_is_recorded(made, clone):
 
 
 def test_what_is_wrong_is_named_and_not_blessed(made, clone, tmp_path):
-    """All at once: an edited file, a stray one, an object damaged in the cache, one in the remote, one missing there."""
+    """All at once: an edited file, a stray one, an object missing in the remote, one damaged there, one in the cache."""
     split, edited = f"{SPLITS}/pretrain/spaceinvaders-s0.safetensors", f"{PROBE}/spaceinvaders-s0.json"
     curve, figure, stray = "results/figures/learning_curves.png", "results/figures/iqm.png", f"{MAJORITY}/old.json"
     objects = {file: f"files/md5/{md5(made / file)[:2]}/{md5(made / file)[2:]}" for file in (curve, figure, split)}
     shutil.copytree(made / "remote", remote := tmp_path / "remote")
     directory = clone(remote)
     (remote / objects[split]).unlink()
-    (remote / objects[curve]).chmod(0o644)
-    (remote / objects[curve]).write_bytes(b"damaged")
-    for file, content in {edited: b"{}", stray: b"{}", f".dvc/cache/{objects[figure]}": b"damaged"}.items():
+    for file in (damaged := (remote / objects[curve], directory / ".dvc/cache" / objects[figure])):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        file.write_bytes(b"damaged")
+        file.chmod(0o444)  # as DVC leaves them
+    for file in (edited, stray):
         (directory / file).parent.mkdir(parents=True, exist_ok=True)
-        (directory / file).write_bytes(content)
-    (directory / f".dvc/cache/{objects[figure]}").chmod(0o444)  # as DVC leaves them
+        (directory / file).write_text("{}")
     done = bridge(directory, "adopt")
     assert (done.returncode, done.stderr) == (2, "")
     head, *lines = done.stdout.splitlines()
@@ -496,10 +508,11 @@ def test_what_is_wrong_is_named_and_not_blessed(made, clone, tmp_path):
     said = dict(line.strip().split(": ", 1) for line in lines)
     assert f"{edited} was edited or damaged" in said[PROBE]
     assert stray in said[MAJORITY] and "not of dvc.lock" in said[MAJORITY]
-    assert f"{curve} is missing" in said["curves"]
+    assert f"{curve} is damaged in the remote" in said["curves"] and damaged[0].exists(), "it is for its owner to put right"
     assert [f"{SPLITS}/pretrain" in why for target, why in said.items() if "missing here" in target] == [True]
-    for target in (ENCODER, "scores", "figures", "tables"):  # the cache's damaged object came whole from the remote
+    for target in (ENCODER, "scores", "figures", "tables"):
         assert said[target] == "right, but made of what was not adopted"
+    assert md5(directory / figure) == md5(made / figure) == md5(damaged[1]), "the cache's comes whole from the remote"
     assert (directory / edited).read_bytes() == (directory / stray).read_bytes() == b"{}", "neither is overwritten"
     assert planned_jobs(directory, directory) == {"splits": 1, "encoders": 1, "probes": 2, **dict.fromkeys(REPORT, 1)}
 
@@ -616,6 +629,20 @@ def test_what_cannot_be_verified_is_refused(small, refused, options, words):
     file.write_text(yaml.safe_dump(content, sort_keys=False))
     said = refused(small, "verify", *options)
     assert all(word in said for word in words), said
+
+
+def test_other_settings_than_recorded_are_not_made_again(small, refused):
+    content = yaml.safe_load((small / "config.yaml").read_text())
+    content["splits"]["min_entropy"] = 0.5
+    (small / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    said = refused(small, "verify", "--steps", "splits")
+    assert "recorded with splits.min_entropy: 0.6, config.yaml has 0.5" in said
+
+
+def test_without_git_the_mend_is_named(small, refused):
+    (small / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc/config", small / ".dvc")
+    assert "is not in a git repository" in refused(small, "record")
 
 
 @pytest.mark.parametrize("edit", [Path.unlink, lambda file: file.write_text(file.read_text().replace("b2nd,", "b2nd,0"))])

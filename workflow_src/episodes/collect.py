@@ -30,9 +30,8 @@ from workflow_src.episodes.environment import CUT_OFF, GOES_ON, Environment
 from workflow_src.episodes.policies import POLICIES
 from workflow_src.errors import explained
 
-if (
-    TYPE_CHECKING
-):  # settings come as values: frames are not made of the configuration's code, whose edits cost half an hour else
+# Frames are not made of the configuration's code, whose every edit would cost half an hour: settings come as values.
+if TYPE_CHECKING:
     from workflow_src.config import Episodes, Policy, Purpose
 
 

@@ -36,7 +36,8 @@ def adopt(run: Path) -> tuple[list[str], bool]:
         for stage in recorded:  # in the order of the data
             named = {out for other in recorded if other.target in wrong for out in other.outs}
             why = _wrong(run, repo, stage, spelled[stage.name], damaged)
-            why = why or _otherwise(changed.get(stage.name, []), named)
+            if not why and (other := lock.otherwise(changed.get(stage.name, []), named)):
+                why = f"recorded of other settings or code ({some(other)}): run Snakemake, which makes it anew"
             wrong |= {stage.target: why} if why else {}
     good = _whole(found, [stage for stage in recorded if stage.target not in wrong])
     if any(stage.stale for stage in good):
@@ -111,18 +112,6 @@ def _wrong(run: Path, repo: Repo, stage: Stage, spelled: dict[str, str] | None, 
                 return f"{file} is damaged, as is the cache's copy: `rm {run / file} {run / cached}`, then adopt again"
             return f"{file} was edited or damaged (its MD5 is {found}, not {md5} as in dvc.lock): remove it, then adopt again"
     return ""
-
-
-def _otherwise(changed: list, named: set[str]) -> str:
-    """Why a stage is not as recorded, though its files are, or ``""``; folders that are ``named`` themselves apart."""
-    names: list[str] = []
-    for what in changed:
-        if isinstance(what, str):
-            names.append(what)
-        else:
-            for name, how in what.get("changed deps", {}).items():
-                names += list(how) if isinstance(how, dict) else [name] if name not in named else []
-    return f"recorded of other settings or code ({some(names)}): run Snakemake, which makes it anew" if names else ""
 
 
 def _whole(found: list[Stage], right: list[Stage]) -> list[Stage]:

@@ -22,6 +22,7 @@ from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo, lock_repo
 from dvc.rwlock import rwlock
+from dvc.scm import SCMError
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.tree import Tree
@@ -75,6 +76,9 @@ def explained_dvc(run: Path) -> Iterator[None]:
         raise UserError(
             f"DVC is at work in {run}: wait for it; if nothing of it is left, `rm {run}/.dvc/tmp/rwlock*`"
         ) from error
+    except SCMError as error:
+        mend = "clone it with git, or `dvc config core.no_scm true`"
+        raise UserError(f"{run} is not in a git repository, which .dvc/config expects: {mend}") from error
     except DvcException as error:
         raise UserError(f"DVC: {' '.join(str(error).split())}") from error
     except OSError as error:
@@ -170,6 +174,18 @@ def write_listing(run: Path, repo: Repo) -> None:
     file = run / LISTING
     if not file.exists() or file.read_bytes() != text.getvalue().encode():
         artifacts.write_text(file, text.getvalue())
+
+
+def otherwise(changed: list, apart: set[str]) -> list[str]:
+    """Settings, code and command that a stage was recorded with otherwise, as DVC's status says; some folders ``apart``."""
+    names: list[str] = []
+    for what in changed:
+        if isinstance(what, str):
+            names.append(what)
+        else:
+            for name, how in what.get("changed deps", {}).items():
+                names += list(how) if isinstance(how, dict) else [name] if name not in apart else []
+    return names
 
 
 def remote(repo: Repo) -> str:

@@ -32,8 +32,9 @@ def record(run: Path) -> list[str]:
     write(run, config, found)
     with lock.dvc(run) as repo, lock.alone(repo):
         changed = repo.status()
-        why_not = {stage.name: _why_not(stage, before, changed[stage.name]) for stage in found if stage.name in changed}
         maker = {out: stage.name for stage in found for out in stage.outs}
+        differs = [stage for stage in found if stage.name in changed]
+        why_not = {stage.name: _why_not(stage, before, changed[stage.name], {*maker}) for stage in differs}
         for stage in found:  # in the order of the data
             held = [dep for dep in sorted(stage.deps) if why_not.get(maker.get(dep, ""))]
             if held and why_not.get(stage.name) == "":
@@ -74,17 +75,16 @@ _NOT_MADE = "not made yet"
 _NOT_HERE = "recorded, but not here (`make adopt` brings what a remote has)"
 
 
-def _why_not(stage: Stage, before: Container[str], changed: list) -> str:
-    """Why a stage's files, which differ from what is recorded, cannot be recorded; ``""`` if they can."""
+def _why_not(stage: Stage, before: Container[str], changed: list, apart: set[str]) -> str:
+    """Why a stage's files, which differ from what is recorded, cannot be recorded, or ``""``; folders stand ``apart``."""
     if not any(Path(file).exists() for file in stage.files):
         if stage.name not in before:
             return _NOT_MADE
-        if all(
-            how == "deleted" for what in changed if isinstance(what, dict) for hows in what.values() for how in hows.values()
-        ):
+        if not lock.otherwise(changed, apart):
             return _NOT_HERE  # and recorded of these settings and this code
     if stage.stale:
-        mend = "remove it, then run Snakemake" if stage.stale[0].endswith(NOT_ITS_JOBS) else "run Snakemake"
+        removed = any(why.endswith(NOT_ITS_JOBS) for why in stage.stale)
+        mend = "remove what its job did not write, then run Snakemake" if removed else "run Snakemake"
         return f"{stage.stale[0]}{_more(stage.stale)}: {mend}, then record again"
     if stray := stage.stray(stage.files):
         return f"{stray[0]} is of no rule of this configuration{_more(stray)}: remove what is stray, then record again"

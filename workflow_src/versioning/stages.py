@@ -20,7 +20,7 @@ from workflow_src.versioning.graph import SNAKEFILE, Job
 
 CHECK = "dvc-yaml"
 # They decide which files a folder has, not what stands in one.
-_SHAPE = ("games", "seeds")
+SHAPE = ("games", "seeds")
 
 
 @dataclass
@@ -59,7 +59,7 @@ def stages(config: Config, jobs: dict[Job, str]) -> list[Stage]:
         stage = found.setdefault(target, Stage(name, job.rule, target, outs))
         stage.files += job.outputs
         stage.deps |= {parent if (parent := file.rpartition("/")[0]) in folders else file for file in job.inputs}
-        stage.params |= {*job.settings, *(_SHAPE if folder in folders else ())}
+        stage.params |= {*job.settings, *(SHAPE if folder in folders else ())}
         stage.stale += [why] if why else []
     order = {target: number for number, target in enumerate(folders)}
     return sorted(found.values(), key=lambda stage: order.get(stage.target, len(order)))

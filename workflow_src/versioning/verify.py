@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -14,6 +15,7 @@ from workflow_src.config import Config, read_yaml
 from workflow_src.errors import UserError, one_of
 from workflow_src.versioning import graph, lock
 from workflow_src.versioning.adopt import snakemake
+from workflow_src.versioning.stages import SHAPE
 
 
 def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[list[str], bool]:
@@ -44,6 +46,7 @@ def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[l
     of_all = sorted({_step(file) for file in recorded if _game(file) is None} & set(steps))
     if games and of_all:
         raise UserError(f"{of_all[0]} are made of all games: leave out the games, or the step")
+    _check_settings(run, set(steps or known))
     # In the run's own directory, on a disk that has room for such files.
     (run / "verify").mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="made-again-", dir=run / "verify"))
@@ -57,9 +60,10 @@ def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[l
 
 def _recorded(run: Path) -> dict[str, str]:
     """{file: MD5} of all that is recorded."""
-    with contextlib.ExitStack() as stack:
-        repo = stack.enter_context(lock.dvc(run)) if (run / ".dvc").is_dir() else None
-        spelled = lock.files(Path() if repo else run, repo)
+    spelled = lock.files(run)
+    if None in spelled.values() and (run / ".dvc").is_dir():
+        with lock.dvc(run) as repo:
+            spelled = lock.files(Path(), repo)
     for stage, files in spelled.items():
         if files is None:
             raise UserError(
@@ -67,6 +71,21 @@ def _recorded(run: Path) -> dict[str, str]:
                 "it was made"
             )
     return {file: md5 for files in spelled.values() for file, md5 in (files or {}).items()}
+
+
+def _check_settings(run: Path, steps: set[str]) -> None:
+    """Refuse to make again with other settings what would come out otherwise for sure."""
+    content = read_yaml(run / "config.yaml")
+    for entry in lock.read(run).values():
+        of_step = any(_step(out["path"]) in steps for out in entry.get("outs", []))
+        for name, recorded in entry.get("params", {}).get("config.yaml", {}).items() if of_step else ():
+            value: Any = content
+            for part in name.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if name not in SHAPE and value != recorded:
+                raise UserError(
+                    f"{run / 'dvc.lock'} was recorded with {name}: {recorded}, config.yaml has {value}: set it back"
+                )
 
 
 def _step(file: str) -> str:
