@@ -640,7 +640,6 @@ def test_other_settings_than_recorded_are_not_made_again(small, refused):
 
 
 def test_without_git_the_mend_is_named(small, refused):
-    (small / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc/config", small / ".dvc")
     assert "is not in a git repository" in refused(small, "record")
 
