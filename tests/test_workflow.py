@@ -105,7 +105,14 @@ def test_a_changed_setting_rerun_for_real(source, changed):
     before = {f: f.read_bytes() for f in (directory / "results").rglob("*") if f.is_file()}
     assert snakemake(source, directory).returncode == 0
     differ = {str(f.relative_to(directory / "results")) for f in before if f.read_bytes() != before[f]}
-    touched = ("encoders/random_agent/paper/st-dim/", "probes/random_agent/paper/st-dim/", "scores.csv", "tables/", "figures/")
+    touched = (
+        "encoders/random_agent/paper/st-dim/",
+        "probes/random_agent/paper/st-dim/",
+        "scores.csv",
+        "metrics.json",
+        "tables/",
+        "figures/",
+    )
     assert differ and all(f.startswith(touched) for f in differ), differ
     assert any(f.endswith(".safetensors") for f in differ)
     assert jobs(source, directory) == {}

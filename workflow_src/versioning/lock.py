@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -176,15 +176,19 @@ def write_listing(run: Path, repo: Repo) -> None:
         artifacts.write_text(file, text.getvalue())
 
 
-def otherwise(changed: list, apart: set[str]) -> list[str]:
-    """Settings, code and command that a stage was recorded with otherwise, as DVC's status says; some folders ``apart``."""
+def otherwise(changed: list, named: Container[str] = ()) -> list[str]:
+    """What a stage was recorded with otherwise, as DVC's status says: settings, code, folders, its command.
+
+    Folders that are not here, or ``named`` elsewhere, are not counted.
+    """
     names: list[str] = []
     for what in changed:
         if isinstance(what, str):
             names.append(what)
-        else:
-            for name, how in what.get("changed deps", {}).items():
-                names += list(how) if isinstance(how, dict) else [name] if name not in apart else []
+            continue
+        for name, how in what.get("changed deps", {}).items():
+            absent = how == "deleted" and name.startswith("results/")
+            names += list(how) if isinstance(how, dict) else [name] if name not in named and not absent else []
     return names
 
 

@@ -33,8 +33,7 @@ def record(run: Path) -> list[str]:
     with lock.dvc(run) as repo, lock.alone(repo):
         changed = repo.status()
         maker = {out: stage.name for stage in found for out in stage.outs}
-        differs = [stage for stage in found if stage.name in changed]
-        why_not = {stage.name: _why_not(stage, before, changed[stage.name], {*maker}) for stage in differs}
+        why_not = {stage.name: _why_not(stage, before, changed[stage.name]) for stage in found if stage.name in changed}
         for stage in found:  # in the order of the data
             held = [dep for dep in sorted(stage.deps) if why_not.get(maker.get(dep, ""))]
             if held and why_not.get(stage.name) == "":
@@ -75,12 +74,12 @@ _NOT_MADE = "not made yet"
 _NOT_HERE = "recorded, but not here (`make adopt` brings what a remote has)"
 
 
-def _why_not(stage: Stage, before: Container[str], changed: list, apart: set[str]) -> str:
-    """Why a stage's files, which differ from what is recorded, cannot be recorded, or ``""``; folders stand ``apart``."""
+def _why_not(stage: Stage, before: Container[str], changed: list) -> str:
+    """Why a stage's files, which differ from what is recorded, cannot be recorded; ``""`` if they can."""
     if not any(Path(file).exists() for file in stage.files):
         if stage.name not in before:
             return _NOT_MADE
-        if not lock.otherwise(changed, apart):
+        if not lock.otherwise(changed):
             return _NOT_HERE  # and recorded of these settings and this code
     if stage.stale:
         removed = any(why.endswith(NOT_ITS_JOBS) for why in stage.stale)
