@@ -215,7 +215,9 @@ def test_the_papers_graph_is_the_same_to_both_tools():
     config = Config.load(ROOT / "config.yaml")
     stages.check(ROOT, config, stages.stages(config, jobs))  # it is what is committed
     rules = {str(file.relative_to(ROOT)) for file in (ROOT / "rules").glob("*.smk")}
-    assert found[stages.CHECK].deps == {"config.yaml", "Snakefile", "workflow_src/layout.py", *rules}
+    code = {dep for stage in found.values() for dep in stage.deps if dep.endswith(".py")}
+    assert found[stages.CHECK].deps == {"config.yaml", "Snakefile", *rules, *code}
+    assert {"workflow_src/layout.py", "workflow_src/versioning/stages.py", "workflow_src/episodes/collect.py"} <= code
     before = set()
     for name in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]:
         assert {dep for dep in found[name].deps if dep.startswith("results/")} <= before, f"{name} stands before what it reads"
@@ -637,6 +639,41 @@ def test_other_settings_than_recorded_are_not_made_again(small, refused):
     (small / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     said = refused(small, "verify", "--steps", "splits")
     assert "recorded with splits.min_entropy: 0.6, config.yaml has 0.5" in said
+
+
+def test_a_game_that_is_not_recorded_is_not_certified(small, refused):
+    content = yaml.safe_load((small / "config.yaml").read_text())
+    content["games"].append("pong")
+    (small / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    assert "episodes of pong are not recorded" in refused(
+        small, "verify", "--steps", "episodes", "--games", "spaceinvaders pong"
+    )
+
+
+def test_an_edit_while_recording_is_not_recorded(copy):
+    (copy / "dvc.lock").unlink()
+    later = time.time() + 60
+    os.utime(copy / "config.yaml", (later, later))
+    done = bridge(copy, "record")
+    assert done.returncode == 2 and "config.yaml was changed while it was recorded" in done.stderr
+    assert not (copy / "dvc.lock").exists()
+
+
+def test_what_was_recorded_of_other_settings_is_not_brought(clone, made):
+    """Without notes of its own Snakemake would take it for today's."""
+    directory = clone(made / "remote")
+    settings(directory, {"episodes": {"noop_max": 20}})
+    done = bridge(directory, "adopt")
+    assert done.returncode == 2 and "recorded of other settings or code (episodes.noop_max)" in done.stdout
+    assert not (directory / "results").exists() or not [*(directory / "results/episodes").rglob("*.b2nd")]
+    assert planned_jobs(directory, directory)["episodes"] == 2
+
+
+def test_a_run_behind_a_link(small, tmp_path):
+    (tmp_path / "link").symlink_to(small)
+    before = (small / "dvc.yaml").read_text()
+    assert bridge(tmp_path / "link", "stages", "--check").returncode == 0
+    assert bridge(tmp_path / "link", "stages").returncode == 0 and (small / "dvc.yaml").read_text() == before
 
 
 def test_without_git_the_mend_is_named(small, refused):

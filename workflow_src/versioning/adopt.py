@@ -1,9 +1,7 @@
 """In somebody else's clone, or after ``git checkout``: bring what ``dvc.lock`` says, check it, and make Snakemake agree."""
 
-import contextlib
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from dvc.exceptions import DvcException
@@ -11,7 +9,6 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 
 from workflow_src.config import Config
-from workflow_src.errors import UserError
 from workflow_src.versioning import graph, lock
 from workflow_src.versioning.stages import Stage, check, some, stages
 
@@ -24,21 +21,28 @@ def adopt(run: Path) -> tuple[list[str], bool]:
     damaged or either tool is at work.
     """
     config = Config.load(run / "config.yaml")
+    graph.check_idle(run)
     found = stages(config, graph.jobs(run))
     check(run, config, found)
     with lock.dvc(run) as repo, lock.alone(repo):
         entries = lock.read(Path())
         recorded = [stage for stage in found if stage.name in entries]
         where = lock.remote(repo)
-        trouble, damaged = _bring(repo, {stage.name for stage in recorded})
+        # What was recorded of other settings stays away: without notes of its own, Snakemake would take it for today's.
+        changed, folders = repo.status(), {out for stage in found for out in stage.outs}
+        before = {stage.name: lock.otherwise(changed.get(stage.name, []), folders) for stage in recorded}
+        trouble, damaged = _bring(repo, {name for name, differing in before.items() if not differing})
         spelled, changed = lock.files(Path(), repo), repo.status()
         wrong: dict[str, str] = {}
         for stage in recorded:  # in the order of the data
             named = {out for other in recorded if other.target in wrong for out in other.outs}
-            why = _wrong(run, repo, stage, spelled[stage.name], damaged)
-            if not why and (other := lock.otherwise(changed.get(stage.name, []), named)):
-                why = f"recorded of other settings or code ({some(other)}): run Snakemake, which makes it anew"
-            wrong |= {stage.target: why} if why else {}
+            if differing := before[stage.name] or lock.otherwise(changed.get(stage.name, []), named):
+                mend = "set that back and adopt again, or run Snakemake, which makes it anew"
+                wrong[stage.target] = f"recorded of other settings or code ({some(differing)}): {mend}"
+            elif why := _wrong(run, repo, stage, spelled[stage.name], damaged):
+                wrong[stage.target] = why
+    found = stages(config, graph.jobs(run))  # as Snakemake sees what is here now
+    recorded = [stage for stage in found if stage.name in entries]
     good = _whole(found, [stage for stage in recorded if stage.target not in wrong])
     if any(stage.stale for stage in good):
         _touch(run, [stage.target for stage in good])
@@ -71,17 +75,35 @@ def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
         except Exception as error:  # of DVC, or whatever the remote's own library raises
             said = f"DVC: {' '.join(str(error).split())}"
     damaged = _drop_damaged(repo, names)
+    spelled = lock.files(Path(), repo)
     for stage in repo.index.stages:
         for out in stage.outs if stage.name in names else ():
-            if repo.cache.local.exists(out.hash_info.value):  # else DVC asks the remote again
-                with contextlib.suppress(DvcException):  # what is wrong is seen, and named, file by file
+            # Else DVC asks the remote again, or the person whether to lose what was edited.
+            if repo.cache.local.exists(out.hash_info.value) and not _unsaved(repo, out.def_path, spelled[stage.name] or {}):
+                try:
                     out.checkout()
+                except DvcException as error:  # what is wrong is also seen, and named, file by file
+                    said = said or f"DVC: {' '.join(str(error).split())}"
     return said, damaged
+
+
+def _unsaved(repo: Repo, out: str, spelled: dict[str, str]) -> bool:
+    """Whether a file lies in the place of an output that is neither the recorded one nor in the cache."""
+    here = [Path(out)] if Path(out).is_file() else [file for file in Path(out).rglob("*") if file.is_file()]
+    hashes = {str(file): lock.md5(file) for file in here}
+    return any(
+        md5 != spelled.get(file) and not Path(repo.cache.local.oid_to_path(md5)).exists() for file, md5 in hashes.items()
+    )
 
 
 def _drop_damaged(repo: Repo, names: set[str]) -> set[str]:
     """Remove from the cache what is not of the hash that it is called by, and would be put in its place; the hashes."""
     damaged = set()
+    for entry in lock.read(Path()).values():
+        for out in entry.get("outs", []):
+            listing = Path(repo.cache.local.oid_to_path(out["md5"]))
+            if listing.suffix == ".dir" and listing.exists() and lock.md5(listing) != out["md5"].removesuffix(".dir"):
+                listing.unlink()
     for stage, files in lock.files(Path(), repo).items():
         for file, md5 in (files or {}).items() if stage in names else ():
             cached = Path(repo.cache.local.oid_to_path(md5))
@@ -127,17 +149,4 @@ def _whole(found: list[Stage], right: list[Stage]) -> list[Stage]:
 def _touch(run: Path, targets: list[str]) -> None:
     """Have Snakemake note that targets are made of what is here, without making them."""
     environment = os.environ | {"DVC_STAGE": "adopt"}  # as in `dvc repro`: there is nothing to record
-    snakemake(run, "--cores", "1", "--touch", "--forceall", "--", *targets, env=environment, stdout=subprocess.DEVNULL)
-
-
-def snakemake(run: Path, *arguments: str, **options) -> None:
-    """Run Snakemake in a run's directory; `UserError` when it fails."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", graph.SNAKEFILE, "--directory", run, "--quiet", "rules"]
-    done = subprocess.run([*command, "progress", *arguments], stderr=subprocess.PIPE, text=True, **options)
-    if done.returncode == 0:
-        return
-    if "cannot be locked" in done.stderr:
-        mend = f"wait for it; if it was killed, `snakemake --directory {run} --unlock`"
-        raise UserError(f"Snakemake is at work in {run}: {mend}")
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    raise UserError(f"Snakemake in {run}: {next((line for line in lines if 'rror' in line), 'ended with an error')}")
+    graph.snakemake(run, "--cores", "1", "--touch", "--forceall", "--", *targets, env=environment, stdout=subprocess.DEVNULL)

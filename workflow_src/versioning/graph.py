@@ -7,6 +7,8 @@ requirements.lock, and tests/test_versioning.py runs all of it.
 import asyncio
 import contextlib
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,3 +82,26 @@ def jobs(run: Path) -> dict[Job, str]:
             settings = tuple(job.params.get("settings", {}))
             found[Job(job.rule.name, tuple(map(str, job.output)), tuple(map(str, job.input)), settings)] = why
         return found
+
+
+def check_idle(run: Path) -> None:
+    """`UserError` when Snakemake is at work in a run's directory."""
+    if any((run / ".snakemake" / "locks").glob("*")):
+        raise _locked(run)
+
+
+def _locked(run: Path) -> UserError:
+    mend = f"wait for it; if it was killed, `snakemake --directory {run} --unlock`"
+    return UserError(f"Snakemake is at work in {run}: {mend}")
+
+
+def snakemake(run: Path, *arguments: str, **options) -> None:
+    """Run Snakemake in a run's directory; `UserError` when it fails."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--directory", run, "--quiet", "rules"]
+    done = subprocess.run([*command, "progress", *arguments], stderr=subprocess.PIPE, text=True, **options)
+    if done.returncode == 0:
+        return
+    if "cannot be locked" in done.stderr:
+        raise _locked(run)
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    raise UserError(f"Snakemake in {run}: {next((line for line in lines if 'rror' in line), 'ended with an error')}")

@@ -26,6 +26,7 @@ from dvc.scm import SCMError
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.tree import Tree
+from dvc_objects.errors import ObjectFormatError
 
 from workflow_src import artifacts
 from workflow_src.errors import UserError, explained
@@ -42,7 +43,7 @@ def read(run: Path) -> dict[str, dict[str, Any]]:
         return {}
     with explained("read", file):
         text = file.read_text(errors="replace")
-    mend = f"take one side whole (`git checkout HEAD -- {file}`), then `python -m workflow_src record`"
+    mend = f"`git checkout HEAD -- {file}`, or remove it where git has none; then `python -m workflow_src record --run {run}`"
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(r"<{7} |={7}$|>{7} ", line):
             raise UserError(f"{file} has a conflict marker in line {number}: {mend}")
@@ -137,10 +138,11 @@ def _spelled(out: dict[str, Any], listed: dict[str, str], repo: Repo | None) -> 
         return {folder: digest}
     tree = _tree({file.removeprefix(f"{folder}/"): md5 for file, md5 in listed.items() if file.startswith(f"{folder}/")})
     if tree.hash_info.value != digest:
+        if repo is None:
+            return None
         try:
-            assert repo is not None
             tree = Tree.load(repo.cache.local, HashInfo("md5", digest))
-        except (AssertionError, OSError, ValueError, DvcException):
+        except (OSError, ValueError, DvcException, ObjectFormatError):
             return None
     return {"/".join((folder, *key)): info.value for key, (_, info) in sorted(tree.as_dict().items())}
 

@@ -2,11 +2,13 @@
 
 import collections
 import contextlib
+import time
 from collections.abc import Container
 from pathlib import Path
 
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
+from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml, load_yaml
 
 from workflow_src import artifacts
@@ -24,6 +26,7 @@ def record(run: Path) -> list[str]:
     is not. `UserError` when ``dvc.lock`` is damaged, DVC is at work, or its cache cannot be written; ``dvc.lock`` is then as
     it was.
     """
+    started = time.time_ns()
     config = Config.load(run / "config.yaml")
     found = stages(config, graph.jobs(run))
     before = lock.read(run)
@@ -43,9 +46,8 @@ def record(run: Path) -> list[str]:
             stage.save()
             stage.commit(relink=False)  # what Snakemake has made keeps its modification time
             _check_cached(repo, stage)
-        if to_commit:
-            to_commit[0].dvcfile.dump_stages(to_commit, update_pipeline=False)
-        _tidy(repo)
+        _check_unchanged(started, found)
+        _write_lock(repo, to_commit)
         lock.write_listing(Path(), repo)
     said = {stage.target: why_not[stage.name] for stage in found if why_not.get(stage.name)}
     whole = len(found) - sum(why != _NOT_HERE for why in said.values())
@@ -82,9 +84,10 @@ def _why_not(stage: Stage, before: Container[str], changed: list) -> str:
         if not lock.otherwise(changed):
             return _NOT_HERE  # and recorded of these settings and this code
     if stage.stale:
-        removed = any(why.endswith(NOT_ITS_JOBS) for why in stage.stale)
-        mend = "remove what its job did not write, then run Snakemake" if removed else "run Snakemake"
-        return f"{stage.stale[0]}{_more(stage.stale)}: {mend}, then record again"
+        mend = "run Snakemake, then record again"
+        if stage.stale[0].endswith(NOT_ITS_JOBS):
+            mend = "`make adopt` if it is what dvc.lock says; else remove it, run Snakemake and record again"
+        return f"{stage.stale[0]}{_more(stage.stale)}: {mend}"
     if stray := stage.stray(stage.files):
         return f"{stray[0]} is of no rule of this configuration{_more(stray)}: remove what is stray, then record again"
     return ""
@@ -105,10 +108,18 @@ def _lines(said: dict[str, str]) -> list[str]:
     return lines
 
 
-def _tidy(repo: Repo) -> None:
-    """Keep in ``dvc.lock`` the stages that there are, in their order, however and whenever they were recorded."""
+def _check_unchanged(started: int, found: list[Stage]) -> None:
+    """`UserError` when anything was edited since Snakemake was asked: the files here would be recorded as made of it."""
+    for file in {"config.yaml", *(dep for stage in found for dep in stage.deps), *(f for stage in found for f in stage.files)}:
+        if Path(file).is_file() and Path(file).stat().st_mtime_ns >= started:
+            raise UserError(f"{file} was changed while it was recorded; nothing is recorded: record again")
+
+
+def _write_lock(repo: Repo, committed: list[PipelineStage]) -> None:
+    """Put stages into ``dvc.lock``, whole or not at all, and keep those that there are, in their order."""
     file = Path("dvc.lock")
-    content = load_yaml(file) if file.exists() else {"stages": {}}
-    names = [stage.name for stage in repo.index.stages if stage.name in content["stages"]]
-    if list(content["stages"]) != names:
-        artifacts.write_text(file, dumps_yaml(content | {"stages": {name: content["stages"][name] for name in names}}))
+    content = load_yaml(file) if file.exists() else {"schema": "2.0", "stages": {}}
+    entries = content["stages"] | {name: entry for stage in committed for name, entry in to_lockfile(stage).items()}
+    entries = {stage.name: entries[stage.name] for stage in repo.index.stages if stage.name in entries}
+    if entries and (list(entries), entries) != (list(content["stages"]), content["stages"]):
+        artifacts.write_text(file, dumps_yaml(content | {"stages": entries}))

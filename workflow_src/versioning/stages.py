@@ -6,6 +6,7 @@ inside of one.
 """
 
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,22 +79,25 @@ def _plots(config: Config) -> list[dict]:
     ]
 
 
-def text(run: Path, config: Config, found: Iterable[Stage]) -> str:
+def text(run: Path, config: Config, found: list[Stage]) -> str:
     """What ``dvc.yaml`` of a run is to say."""
+    run, package = run.resolve(), Path(layout.__file__).parent
     root = os.path.relpath(SNAKEFILE.parent, run)
     snakefile = [] if root == "." else ["--snakefile", f"{root}/Snakefile"]
-    # The only stage that reads the whole configuration: it fails when this file is of another one.
-    plan = [SNAKEFILE, *sorted((SNAKEFILE.parent / "rules").glob("*.smk")), Path(layout.__file__)]
+    # The only stage that reads the whole configuration: it fails when this file is of another one, or of other imports.
+    plan = [SNAKEFILE, *(SNAKEFILE.parent / "rules").glob("*.smk"), *(package / "versioning").glob("*.py")]
+    plan += [package / "layout.py", package / "config.py"]
+    code = {dep for stage in found for dep in stage.deps if dep.endswith(".py")}
     content: dict[str, Any] = {
         CHECK: {
             "cmd": "python -m workflow_src stages --check",
-            "deps": ["config.yaml", *(os.path.relpath(file, run) for file in plan)],
+            "deps": sorted({"config.yaml", *code, *(os.path.relpath(file, run) for file in plan)}),
         }
     }
     for stage in found:
         allowed = [stage.rule] if stage.target == stage.rule else [stage.rule, stage.target]
         words = ["snakemake", *snakefile, "--quiet", "rules", "--allowed-rules", *allowed, "--", stage.target]
-        content[stage.name] = {"cmd": " ".join(words), "deps": sorted(stage.deps)}
+        content[stage.name] = {"cmd": shlex.join(words), "deps": sorted(stage.deps)}
         if stage.params:
             content[stage.name]["params"] = sorted(stage.params)
         content[stage.name]["outs"] = stage.outs
@@ -105,7 +109,7 @@ def text(run: Path, config: Config, found: Iterable[Stage]) -> str:
     return head + yaml.safe_dump(document, sort_keys=False, width=120)
 
 
-def write(run: Path, config: Config, found: Iterable[Stage]) -> bool:
+def write(run: Path, config: Config, found: list[Stage]) -> bool:
     """Write ``dvc.yaml`` of a run, if it is not yet what it is to be; whether it was written."""
     file, wanted = run / "dvc.yaml", text(run, config, found)
     if file.exists() and file.read_text() == wanted:
@@ -114,7 +118,7 @@ def write(run: Path, config: Config, found: Iterable[Stage]) -> bool:
     return True
 
 
-def check(run: Path, config: Config, found: Iterable[Stage]) -> None:
+def check(run: Path, config: Config, found: list[Stage]) -> None:
     """`UserError` when ``dvc.yaml`` of a run is of another configuration, or was edited."""
     file = run / "dvc.yaml"
     if not file.exists() or file.read_text() != text(run, config, found):

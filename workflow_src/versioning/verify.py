@@ -1,6 +1,7 @@
 """The certificate: make chosen artifacts again from nothing, and compare them with the hashes in ``dvc.lock``."""
 
 import contextlib
+import itertools
 import re
 import shutil
 import tempfile
@@ -14,7 +15,6 @@ from workflow_src import artifacts
 from workflow_src.config import Config, read_yaml
 from workflow_src.errors import UserError, one_of
 from workflow_src.versioning import graph, lock
-from workflow_src.versioning.adopt import snakemake
 from workflow_src.versioning.stages import SHAPE
 
 
@@ -43,18 +43,22 @@ def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[l
         for file in job.outputs
         if file in recorded and _step(file) in (steps or known) and (not games or _game(file) in games)
     ]
-    of_all = sorted({_step(file) for file in recorded if _game(file) is None} & set(steps))
+    unnamed = {_step(file) for file in recorded if _game(file) is None}
+    of_all = sorted(unnamed & set(steps))
     if games and of_all:
         raise UserError(f"{of_all[0]} are made of all games: leave out the games, or the step")
-    _check_settings(run, set(steps or known))
+    for game, step in itertools.product(games, steps or known):
+        if not of_all and step not in unnamed and not any((_game(file), _step(file)) == (game, step) for file in wanted):
+            raise UserError(f"{step} of {game} are not recorded in {run / 'dvc.lock'}: leave it out, or make and record it")
+    _check_settings(run, {"episodes", "splits", *(steps or known)})
     # In the run's own directory, on a disk that has room for such files.
     (run / "verify").mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="made-again-", dir=run / "verify"))
-    _configure(run, directory, games or config.games)
     try:
-        snakemake(directory, "--cores", cores, "--", *wanted)
+        _configure(run, directory, games or config.games, wanted)
+        graph.snakemake(directory, "--cores", cores, "--", *wanted)
     except UserError as error:
-        raise UserError(f"{error}; what was made is left there") from error
+        raise UserError(f"{error} (what was made is left in {directory})") from error
     return _compare(run, directory, recorded)
 
 
@@ -99,13 +103,23 @@ def _game(file: str) -> str | None:
     return match and (match[1] or match[2])
 
 
-def _configure(run: Path, directory: Path, games: list[str]) -> None:
-    """The run's own configuration, of some games; files of one's own keep their place."""
+def _configure(run: Path, directory: Path, games: list[str], wanted: list[str]) -> None:
+    """The run's own configuration, of some games; a file of one's own is looked for at the path that it was recorded by."""
     content = read_yaml(run / "config.yaml") | {"games": games}
-    for row in content["methods"].values():
-        for key in ("module", "weights"):
-            if key in row:
-                row[key] = str((run / Path(row[key]).expanduser()).resolve())
+    content.pop("ledger", None)
+    for name, row in list(content["methods"].items()):
+        for file in filter(None, (row.get("module", "").rpartition(":")[0], row.get("weights"))):
+            if Path(file).expanduser().is_absolute():
+                continue
+            if ".." not in Path(file).parts:
+                (directory / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(run / file, directory / file)
+            elif any(f"/{name}/" in made or _game(made) is None for made in wanted):
+                raise UserError(
+                    f"methods.{name} is made of {file}, which is another file seen from elsewhere: write it from ~ or /"
+                )
+            else:
+                content["methods"].pop(name, None)
     artifacts.write_text(directory / "config.yaml", yaml.safe_dump(content, sort_keys=False))
 
 
