@@ -48,7 +48,7 @@ def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[l
     if games and of_all:
         raise UserError(f"{of_all[0]} are made of all games: leave out the games, or the step")
     for game, step in itertools.product(games, steps or known):
-        if not of_all and step not in unnamed and not any((_game(file), _step(file)) == (game, step) for file in wanted):
+        if step not in unnamed and not any((_game(file), _step(file)) == (game, step) for file in wanted):
             raise UserError(f"{step} of {game} are not recorded in {run / 'dvc.lock'}: leave it out, or make and record it")
     _check_settings(run, {"episodes", "splits", *(steps or known)})
     # In the run's own directory, on a disk that has room for such files.
