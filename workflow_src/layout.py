@@ -12,6 +12,12 @@ SCORES = "results/scores.csv"
 METRICS = "results/metrics.json"
 LEDGER = "results/ledger.csv"
 RECONSTRUCTIONS = "results/figures/reconstructions/{game}"
+# The label audit: what was measured of a game's RAM; table and pictures of a label set; frames with their labels beside.
+MEASURED = "results/audit/measured/{game}.safetensors"
+AUDIT = "results/audit/{label_set}/{game}"
+FRAMES = "results/audit/frames/{game}"
+REPORT = "results/report.html"
+PAPER = "results/paper.pdf"
 
 
 def _each(config: Config, protocols: list[str]) -> list[dict[str, str | int]]:
