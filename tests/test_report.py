@@ -4,6 +4,7 @@ import math
 import re
 import shutil
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 
 from workflow_src import artifacts
-from workflow_src.ari.labels import CATEGORIES
+from workflow_src.ari.labels import CATEGORIES, variables
 from workflow_src.config import Config, Method, merge, read_yaml
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report import aggregate, curves, figures, latex, ledger, reconstructions, tables
@@ -20,7 +21,14 @@ from workflow_src.report.scores import COLUMNS, ProbeFile, read_csv, read_scores
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "reference"
-TABLES = (tables.TABLE1, tables.TABLE2, tables.TABLE3, tables.IQM, tables.BY_PROBE)
+TABLE2, TABLE3 = (name.format(metric="f1") for name in (tables.TABLE2, tables.TABLE3))
+TABLES = [
+    tables.TABLE1,
+    *(name.format(metric=metric) for name in (tables.TABLE2, tables.TABLE3) for metric in tables.METRICS),
+    tables.IQM,
+    tables.BY_PROBE,
+    tables.REPRODUCTION,
+]
 PUBLISHED = set(Config.load(ROOT / "config.yaml").games)  # the 22 of the paper
 
 
@@ -94,12 +102,12 @@ def published(name, index):
 
 
 def table2(config, path):
-    table = tables.f1_by_game(config, read_scores(path), published(tables.REFERENCE2, "game"))
+    table = tables.by_game(config, read_scores(path), published(tables.REFERENCE2, "game"))
     return table.set_index(["protocol", "game"])
 
 
 def table3(config, path):
-    return tables.f1_by_category(config, read_scores(path), published(tables.REFERENCE3, "category"))
+    return tables.by_category(config, read_scores(path), published(tables.REFERENCE3, "category"))
 
 
 # Scores
@@ -210,9 +218,10 @@ def test_table2_has_ours_beside_the_published(config, tmp_path):
     path = scored(tmp_path, probe("pong", f1=0.3), probe("boxing", f1=0.5), probe("pong", "maj-clf", f1=0.0))
     table = table2(config, path)
     assert table.index.tolist() == [("paper", "pong"), ("paper", "boxing"), ("paper", "mean")]
-    assert table.columns.tolist() == ["policy", *(m + end for m in config.methods for end in ("", "_paper"))]
+    assert table.columns.tolist() == ["policy", *(m + end for m in config.methods for end in ("", "_paper", "_difference"))]
     assert table["st-dim"].tolist() == pytest.approx([0.4, 0.6, 0.5])
     assert table["st-dim_paper"].tolist() == pytest.approx([0.81, 0.58, 0.695])  # the mean over the same two games
+    assert table["st-dim_difference"].tolist() == pytest.approx([0.4 - 0.81, 0.6 - 0.58, 0.5 - 0.695])
     assert table["maj-clf"].tolist() == pytest.approx([0.1, math.nan, math.nan], nan_ok=True)  # lacks boxing: no mean
     assert table["global_t"].isna().all()
     assert table["global_t_paper"].isna().all()
@@ -279,7 +288,8 @@ def test_no_scores_at_all_are_dashes(config, tmp_path):
     path = scored(tmp_path)
     assert table2(config, path)[list(config.methods)].isna().all(axis=None)
     assert table3(config, path)["games"].tolist() == [0] * 5
-    assert figures.heat_map(config, read_scores(path))
+    figures.write_figures(config, path, tmp_path / "figures")
+    tables.write_tables(config, path, REFERENCE, tmp_path / "tables")
 
 
 def test_scores_of_another_label_set_are_refused(config, tmp_path):
@@ -300,36 +310,147 @@ def test_tables_are_written_the_same_twice_with_six_decimals_and_dashes(config, 
         content = (tmp_path / "one" / name).read_text()
         assert content == (tmp_path / "two" / name).read_text()
         assert "nan" not in content.lower()
-    assert (tmp_path / "one" / f"{tables.TABLE2}.csv").read_text() == (
-        "policy,protocol,game,maj-clf,maj-clf_paper,st-dim,st-dim_paper,global_t,global_t_paper\n"
-        "random_agent,paper,pong,,0.1,0.433333,0.81,0.6,\n"
-        "random_agent,paper,boxing,,0.01,,0.58,,\n"
-        "random_agent,paper,mean,,0.1,0.433333,0.81,0.6,\n"
+    assert (tmp_path / "one" / f"{TABLE2}.csv").read_text() == (
+        "policy,protocol,game,maj-clf,maj-clf_paper,maj-clf_difference,st-dim,st-dim_paper,st-dim_difference,"
+        "global_t,global_t_paper,global_t_difference\n"
+        "random_agent,paper,pong,,0.1,,0.433333,0.81,-0.376667,0.6,,\n"
+        "random_agent,paper,boxing,,0.01,,,0.58,,,,\n"
+        "random_agent,paper,mean,,0.1,,0.433333,0.81,-0.376667,0.6,,\n"
     )
-    shown = (tmp_path / "one" / f"{tables.TABLE2}.tex").read_text()
+    shown = (tmp_path / "one" / f"{TABLE2}.tex").read_text()
     assert r"Game & MAJ-CLF & ST-DIM & GLOBAL\_T \\" in shown
-    assert r"pong & -- (0.10) & 0.43 (0.81) & 0.60 (--) \\" in shown
-    assert r"boxing & -- (0.01) & -- (0.58) & -- \\" in shown
-    assert r"Policy random\_agent, protocol paper" in shown
+    # Ours, the published, and the differences.
+    rows = [line for line in shown.splitlines() if line.startswith(("pong", "boxing", "Mean"))]
+    assert rows[:3] == [
+        r"pong & -- & 0.43 & \textbf{0.60} \\",
+        r"boxing & -- & -- & -- \\",
+        r"Mean & -- & 0.43 & \textbf{0.60} \\",
+    ]
+    assert rows[3:5] == [r"pong & 0.10 & \textbf{0.81} & -- \\", r"boxing & 0.01 & \textbf{0.58} & -- \\"]
+    assert rows[6:] == [r"pong & -- & $-$0.38 & -- \\", r"boxing & -- & -- & -- \\", r"Mean & -- & $-$0.38 & -- \\"]
+    titles = re.findall(r"\\emph\{(.*?)\}", shown)
+    assert titles == [
+        r"Policy random\_agent, protocol paper",
+        "Published (arXiv 1906.08226)",
+        r"Difference, policy random\_agent, protocol paper",
+    ]
     assert "12000" not in shown
     assert "Frames: 100000 for encoders, 50000 for probes." in shown
 
 
 def test_table2_reads_in_a_terminal(config, tmp_path):
     tables.write_tables(config, scored(tmp_path, probe("pong", f1=0.3)), REFERENCE, tmp_path)
-    lines = [line.split() for line in tables.render_table2(tmp_path / f"{tables.TABLE2}.csv").splitlines()]
+    lines = [line.split() for line in tables.render_table2(tmp_path / f"{TABLE2}.csv").splitlines()]
     assert lines[1] == ["MAJ-CLF", "ST-DIM", "GLOBAL_T"]
     assert lines[2] == ["pong", DASH, "(0.10)", "0.40", "(0.81)", DASH]
     assert lines[4][0] == "mean"
 
 
 def test_the_caption_of_table3_says_when_the_published_values_are_not_comparable(config, tmp_path):
-    few = tables.latex_f1_by_category(config, table3(config, scored(tmp_path, probe())), PUBLISHED)
+    few = tables.latex_by_category(config, table3(config, scored(tmp_path, probe())), "f1", PUBLISHED)
     assert "Not comparable: the published values are means over other games (22) than ours (1)." in few
     assert "Small object localization" in few
     everything = config.model_copy(update={"games": Config.load(ROOT / "config.yaml").games})
     path = scored(tmp_path, *(probe(game) for game in everything.games))
-    assert "Not comparable" not in tables.latex_f1_by_category(everything, table3(everything, path), PUBLISHED)
+    assert "Not comparable" not in tables.latex_by_category(everything, table3(everything, path), "f1", PUBLISHED)
+
+
+def bold(table, row):
+    """The columns of ``row`` that stand in bold."""
+    header = next(line for line in table.splitlines() if line.startswith("Game & ")).removesuffix(r" \\").split(" & ")
+    cells = next(line for line in table.splitlines() if line.startswith(row)).removesuffix(r" \\").split(" & ")
+    return [name for name, cell in zip(header, cells, strict=True) if cell.startswith(r"\textbf")]
+
+
+def test_the_best_of_a_row_is_bold_with_ties_and_without_those_that_saw_labels(config, tmp_path):
+    methods = config.methods | {"supervised": Method(kind="supervised")}
+    config = config.model_copy(update={"methods": methods})
+
+    def shown(**f1):
+        found = [
+            probe("pong", method, f1=value - 0.1, readout="supervised" if method == "supervised" else "majority")
+            for method, value in f1.items()
+        ]
+        return tables.latex_by_game(config, table2(config, scored(tmp_path / str(len(f1)), *found)).reset_index())
+
+    assert bold(shown(**{"maj-clf": 0.404, "st-dim": 0.412, "global_t": 0.39, "supervised": 0.9}), "pong") == [
+        "MAJ-CLF",
+        "ST-DIM",
+    ]
+    assert bold(shown(**{"maj-clf": 0.2, "st-dim": 0.412, "global_t": 0.39}), "pong") == ["ST-DIM"]
+    assert "Bold: the best of its row, and what is within 0.01 of it, SUPERVISED aside, which learned from" in shown(
+        supervised=0.5
+    )
+
+
+def test_captions_name_protocol_label_set_frames_seeds_and_versions(config, tmp_path):
+    tables.write_tables(config, scored(tmp_path, probe("pong")), REFERENCE, tmp_path)
+    for name in TABLES[1:]:
+        caption = next(line for line in (tmp_path / f"{name}.tex").read_text().splitlines() if line.startswith(r"\caption"))
+        for part in (
+            "Protocol: paper.",
+            "Label set: paper-2019.",
+            "Frames: 100000 for encoders, 50000 for probes.",
+            "Seeds: 0.",
+            f"Versions: workflow-src {version('workflow-src')}, ale-py {version('ale-py')}, torch 2.",
+        ):
+            assert part in caption, name
+
+
+def test_accuracies_have_tables_of_their_own_without_published_values(config, tmp_path):
+    tables.write_tables(config, scored(tmp_path, probe("pong", f1=0.3)), REFERENCE, tmp_path)
+    table = pd.read_csv(tmp_path / "table2_accuracy_by_game.csv").set_index("game")
+    assert table["st-dim"].tolist() == pytest.approx([0.5, math.nan, 0.5], nan_ok=True)
+    assert table["st-dim_paper"].isna().all()
+    assert pd.read_csv(tmp_path / "table3_accuracy_by_category.csv")["st-dim"][0] == pytest.approx(0.4)
+    shown = (tmp_path / "table2_accuracy_by_game.tex").read_text()
+    assert "Probe accuracy by game" in shown
+    assert "No values were published." in shown
+    assert "Difference" not in shown
+
+
+# Table 4, and Pong's reproduction
+
+
+@pytest.mark.parametrize(("game", "published"), [("boxing", 0.92), ("pong", None)])
+def test_table4_has_every_variable_of_any_game(config, tmp_path, game, published):
+    name = "clock" if game == "boxing" else "ball_x"
+    value = {"f1": 0.5, "accuracy": 0.6}
+    path = scored(tmp_path, probe(game, variables={name: value}), probe("boxing" if game == "pong" else "pong", f1=0.9))
+    tables.write_table4(config, game, path, REFERENCE, tmp_path / game)
+    table = pd.read_csv(tmp_path / f"{game}.csv").set_index("variable")
+    assert table.index.tolist() == list(variables("paper-2019", game))
+    assert table["st-dim"].dropna().to_dict() == {name: 0.5}
+    assert table["st-dim_paper"].get(name) == pytest.approx(published or math.nan, nan_ok=True)
+    shown = (tmp_path / f"{game}.tex").read_text()
+    assert ("Published (arXiv" in shown) == (published is not None)
+    assert r"& \textbf{0.50} &" in shown
+
+
+def test_pong_stands_beside_the_reproduction_report(config, tmp_path):
+    balls = {"small_object_localization": {"f1": 0.5, "accuracy": 0.25}}
+    found = [probe("pong", method, categories=balls, f1=0.3) for method in ("st-dim", "maj-clf")]
+    path = scored(tmp_path, *found, *(probe("boxing", method) for method in ("st-dim", "maj-clf")))
+    tables.write_tables(config, path, REFERENCE, tmp_path)
+    table = pd.read_csv(tmp_path / "reproduction_pong.csv")
+    assert table.columns.tolist() == [
+        *("policy", "protocol", "metric", "category"),
+        *("st-dim", "st-dim_paper", "st-dim_difference"),  # the report has no maj-clf
+    ]
+    table = table.set_index(["metric", "category"])
+    assert table.loc[("f1", "small_object_localization"), "st-dim":].tolist() == pytest.approx([0.5, 0.60, -0.1])
+    assert table.loc[("accuracy", "small_object_localization"), "st-dim":].tolist() == pytest.approx([0.25, 0.58, -0.33])
+    assert table.loc[("f1", "mean"), "st-dim":].tolist() == pytest.approx([0.4, 0.65, -0.25])
+    assert math.isnan(table.loc[("f1", "agent_localization"), "st-dim"])
+    shown = (tmp_path / "reproduction_pong.tex").read_text()
+    assert "F1: The report" in shown
+    assert "accuracy: Difference" in shown
+
+
+def test_without_pong_there_is_no_reproduction(config, tmp_path):
+    boxing = config.model_copy(update={"games": ["boxing"]})
+    tables.write_tables(boxing, scored(tmp_path, probe("boxing")), REFERENCE, tmp_path / "out")
+    assert not (tmp_path / "out" / "reproduction_pong.csv").exists()
 
 
 def test_latex_is_escaped():
@@ -356,9 +477,11 @@ def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
         rows = tidy(map(ProbeFile.model_validate, probes))
         rows.to_csv(tmp_path / f"{name}.csv", index=False)
     tables.write_tables(config, tmp_path / "scores.csv", REFERENCE, tmp_path)
+    tables.write_table4(config, "boxing", tmp_path / "scores.csv", REFERENCE, tmp_path / "boxing")
+    tables.write_table4(config, "breakout", tmp_path / "scores.csv", REFERENCE, tmp_path / "breakout")
     ledger.write_ledger(config, tmp_path / "ledger.csv", tmp_path / "tables", tmp_path / "figures")
     (tmp_path / "tables" / "ledger.tex").rename(tmp_path / "ledger.tex")
-    names = [*TABLES, ledger.LEDGER]
+    names = [*TABLES, "boxing", "breakout", ledger.LEDGER]
     for name in names:
         shown = (tmp_path / f"{name}.tex").read_text()
         assert shown.count(r"\label") == 1
@@ -367,16 +490,17 @@ def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
         for columns, rows in tabulars:
             assert [rows.count(rule) for rule in (r"\toprule", r"\bottomrule")] == [1, 1]
             assert {line.count(" & ") for line in rows.splitlines() if " & " in line} == {len(columns) - 1}
-        if name == tables.TABLE2:  # every method once, in the configuration's order, in two panels
-            assert [len(columns) for columns, _ in tabulars] == [7, 7]
-            assert all(shown.count(f"{game} & ") == 2 * 2 for game in config.games)
+        if name == TABLE2:  # every method, in the configuration's order; with a spread there is room for half of them
+            assert {len(columns) for columns, _ in tabulars} == {13 if len(seeds) == 1 else 7}
+            # Two protocols, what was published, and two differences.
+            assert all(shown.count(f"{game} & ") == len(seeds) * 5 for game in config.games)
             heads = [cell for _, rows in tabulars for cell in rows.splitlines()[2].removesuffix(r" \\").split(" & ")[1:]]
-            plain = [re.sub(r"\\shortstack\[r\]|[{}\\]", "", head) for head in heads]
-            assert plain == [method.upper() for method in config.methods]
+            plain = [re.sub(r"\\shortstack\[r\]|\\rlap|\\rotatebox\{\d+\}|[{}\\]", "", head) for head in heads]
+            assert list(dict.fromkeys(plain)) == [method.upper() for method in config.methods]
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed: the structure of the tables was checked, not that they compile")
     document = [r"\documentclass[a4paper]{article}", r"\usepackage[margin=2cm]{geometry}", r"\usepackage[T1]{fontenc}"]
-    document += [r"\usepackage{booktabs}", r"\begin{document}"]
+    document += [r"\usepackage{booktabs,graphicx}", r"\begin{document}"]
     document += [*(rf"\input{{{name}}}\clearpage" for name in names), r"\end{document}"]
     (tmp_path / "all.tex").write_text("\n".join(document))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
@@ -598,7 +722,7 @@ def test_figures_are_valid_and_the_same_twice(config, tmp_path):
     path = scored(tmp_path, probe("pong"))
     for folder in ("one", "two"):
         figures.write_figures(config, path, tmp_path / folder)
-    check_figures(tmp_path / "one", tmp_path / "two", [figures.HEAT_MAP, figures.IQM])
+    check_figures(tmp_path / "one", tmp_path / "two", [figures.HEAT_MAP, figures.CATEGORIES, figures.IQM])
 
 
 @pytest.mark.parametrize("seeds", [[0], [0, 1, 2]])
@@ -691,12 +815,35 @@ def test_reconstructions_of_several_games_or_of_none_are_refused(tmp_path):
         reconstructions.write_reconstructions([], tmp_path / "f")
 
 
+def test_ablations_are_bars_by_category_and_over_all(tmp_path):
+    config = settings(games=["pong", "boxing"], protocols={"corrected": None}, ledger=None)
+    assert figures.ablated(config) == ["dim", "global-t-dim", "global-local-t-dim", "jsd-st-dim", "st-dim"]
+    found = [
+        probe(game, method, f1=f1, readout="linear") for game in config.games for method, f1 in (("dim", 0.1), ("st-dim", 0.5))
+    ]
+    path = scored(tmp_path, *found)
+    figure = figures.ablations(config, read_scores(path))
+    (axes,) = figure.axes
+    heights = {bars.get_label(): [bar.get_height() for bar in bars] for bars in axes.containers}
+    nan = math.nan
+    assert heights["ST-DIM"] == pytest.approx([0.5, nan, nan, 0.7, nan, 0.6], nan_ok=True)
+    assert heights["DIM"] == pytest.approx([0.1, nan, nan, 0.3, nan, 0.2], nan_ok=True)
+    assert [t.get_text() for t in axes.texts].count(DASH) == 3 * 2 + 6 * 3
+    few = config.model_copy(update={"methods": {m: config.methods[m] for m in ("dim", "vae")}})
+    assert figures.ablated(few) == []
+    for folder in ("one", "two"):
+        figures.write_figures(config, path, tmp_path / folder)
+    names = [figures.HEAT_MAP, figures.CATEGORIES, figures.IQM, figures.ABLATIONS]
+    check_figures(tmp_path / "one", tmp_path / "two", names)
+
+
 def test_the_heat_map_prints_values_and_dashes(config, tmp_path):
     config = config.model_copy(
         update={"protocols": {"paper": config.protocols["paper"], "corrected": config.protocols["paper"]}}
     )
     path = scored(tmp_path, probe("pong", f1=0.3), probe("boxing", "maj-clf", f1=0.8), probe("pong", protocol="corrected"))
-    left, right, _ = figures.heat_map(config, read_scores(path)).axes  # and the colour bar
+    mean, _ = aggregate.over_seeds(aggregate.by_game(config, read_scores(path)))
+    left, right, _ = figures.heat_map(config, mean, config.games).axes  # and the colour bar
     assert [t.get_text() for t in left.texts] == [DASH, "0.40", DASH, "0.90", DASH, DASH]
     assert [t.get_color() for t in left.texts] == ["black", "white", "black", "black", "black", "black"]
     assert [t.get_text() for t in right.texts] == [DASH, "0.60", DASH, DASH, DASH, DASH]

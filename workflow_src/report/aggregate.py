@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-from workflow_src.ari.labels import CATEGORIES
+from workflow_src.ari.labels import CATEGORIES, variables
 from workflow_src.config import Config
 from workflow_src.errors import UserError
 from workflow_src.report.names import listed
@@ -77,6 +77,14 @@ def by_category(config: Config, scores: pd.DataFrame, metric: str = "f1") -> pd.
     means = found.groupby([*BLOCK, "category"]).mean().reindex(rows)
     complete = over_games(by_game(config, scores, metric)).notna()
     return means.where(complete.reindex(rows.droplevel("category"), fill_value=False).to_numpy())
+
+
+def by_variable(config: Config, scores: pd.DataFrame, game: str, metric: str = "f1") -> pd.DataFrame:
+    """Every annotated variable of a game: rows (policy, protocol, variable); NaN also where the entropy filter dropped it."""
+    found = values(config, scores, "variable", metric)
+    found = found[found.index.get_level_values("game") == game].droplevel("game")
+    rows = blocks(config, variable=list(variables(config.label_set, game)))
+    return found.rename_axis(index={"name": "variable"}).reindex(rows)
 
 
 def over_seeds(wide: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -12,10 +12,12 @@ from matplotlib.image import AxesImage
 from workflow_src.config import Config
 from workflow_src.report import aggregate, style
 from workflow_src.report.aggregate import BLOCK
-from workflow_src.report.names import DASH, method_name
+from workflow_src.report.names import CATEGORY_NAMES, DASH, method_name
 from workflow_src.report.scores import read_scores
 
-HEAT_MAP, IQM = "f1_by_game", "iqm"
+HEAT_MAP, CATEGORIES, IQM, ABLATIONS = "f1_by_game", "f1_by_category", "iqm", "ablations"
+# What the paper takes away from ST-DIM, by kind of method, from the least to all of it.
+ABLATED = ("dim", "global-t-dim", "global-local-t-dim", "jsd-st-dim", "st-dim")
 
 # Inches: the least cell, which holds "0.58", and what stands around the cells.
 _CELL_WIDTH, _CELL_HEIGHT = 0.33, 0.18
@@ -28,21 +30,26 @@ _POINT, _BELOW = 0.11, 0.7
 def write_figures(config: Config, scores: Path, out: Path) -> None:
     """Write every figure as PDF and PNG into the folder ``out``; ``scores`` is scores.csv."""
     ours = read_scores(scores)
-    style.save(heat_map(config, ours), out / HEAT_MAP)
+    by_game, _ = aggregate.over_seeds(aggregate.by_game(config, ours))
+    by_category, _ = aggregate.over_seeds(aggregate.by_category(config, ours))
+    style.save(heat_map(config, by_game, config.games), out / HEAT_MAP)
+    style.save(heat_map(config, by_category, list(CATEGORY_NAMES.values())), out / CATEGORIES)
     style.save(interquartile_means(config, ours), out / IQM)
+    if ablated(config):
+        style.save(ablations(config, ours), out / ABLATIONS)
 
 
-def heat_map(config: Config, scores: pd.DataFrame) -> Figure:
-    """F1 (mean over categories and seeds) by game and method: a row of panels for a policy, a column for a protocol.
+def heat_map(config: Config, mean: pd.DataFrame, rows: list[str]) -> Figure:
+    """F1 by ``rows`` (games or categories) and method: a row of panels for a policy, a column for a protocol.
 
-    A missing cell is a dash on grey. Colours span 0 to 1, so that any two such figures compare.
+    ``mean`` has the rows of every (policy, protocol) below one another, and a column a method. A missing cell is a dash on
+    grey. Colours span 0 to 1, so that any two such figures compare.
     """
-    mean, _ = aggregate.over_seeds(aggregate.by_game(config, scores))
     down, across = len(config.policies), len(config.protocols)
     names = [method_name(method) for method in config.methods]
-    beside = max(map(len, config.games)) * _LETTER + _BAR
+    beside = max(map(len, rows)) * _LETTER + _BAR
     longest = max(map(len, names)) * _CAPITAL
-    panel = _CELL_HEIGHT * len(config.games)
+    panel = _CELL_HEIGHT * len(rows)
     cells = max(_CELL_WIDTH * len(names) * across, style.COLUMN_WIDTH - beside)
     slanted = longest > cells / (len(names) * across)
     height = down * (panel + _TITLE) + (longest * 0.75 if slanted else 0.15)
@@ -52,7 +59,7 @@ def heat_map(config: Config, scores: pd.DataFrame) -> Figure:
         for axes, ((policy, protocol), values) in zip(grid.flat, mean.groupby(BLOCK, sort=False), strict=True):
             axes.set_title(f"{policy}, {protocol}")
             image = _draw_cells(axes, values.to_numpy())
-        grid[0, 0].set_yticks(range(len(config.games)), config.games)
+        grid[0, 0].set_yticks(range(len(rows)), rows)
         slant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
         for axes in grid[-1]:
             axes.set_xticks(range(len(names)), names, **slant)
@@ -75,6 +82,52 @@ def interquartile_means(config: Config, scores: pd.DataFrame) -> Figure:
     parts = {block: part.droplevel(BLOCK) for block, part in found.groupby(BLOCK)}
     panels = [(policy, [(protocol, parts[policy, protocol]) for protocol in config.protocols]) for policy in config.policies]
     return points(panels, names, below, centre="iqm")
+
+
+def ablated(config: Config) -> list[str]:
+    """List ST-DIM's ablations among the methods, and ST-DIM itself; nothing where one of both is not among them."""
+    found = [method for kind in ABLATED for method, row in config.methods.items() if row.kind == kind]
+    kinds = {config.methods[method].kind for method in found}
+    return found if "st-dim" in kinds and len(kinds) > 1 else []
+
+
+def ablations(config: Config, scores: pd.DataFrame) -> Figure:
+    """F1 by category, and over categories, of ST-DIM and what the paper took away from it: bars, a panel for each block.
+
+    Lines are a standard deviation over seeds; a bar without scores is a dash.
+    """
+    methods = ablated(config)
+    category, category_std = aggregate.over_seeds(aggregate.by_category(config, scores))
+    overall, overall_std = aggregate.over_seeds(aggregate.over_games(aggregate.by_game(config, scores)))
+    blocks = list(aggregate.blocks(config))
+    groups = [name.replace(" ", "\n", 1).replace("/", "/\n", 1) for name in (*CATEGORY_NAMES.values(), "Mean over categories")]
+    width = 0.8 / len(methods)
+    with style.styled():
+        figure = Figure(figsize=(2 * style.COLUMN_WIDTH, 1.4 * len(blocks) + 0.6), layout="constrained")
+        grid = figure.subplots(len(blocks), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+        for axes, block in zip(grid, blocks, strict=True):
+            axes.set_title(", ".join(block))
+            for number, method in enumerate(methods):
+                means, spreads = (
+                    np.append(part[method].loc[block], whole[method].get(block, np.nan))
+                    for part, whole in ((category, overall), (category_std, overall_std))
+                )
+                x = np.arange(len(groups)) + (number - (len(methods) - 1) / 2) * width
+                spreads = None if len(config.seeds) == 1 else spreads
+                color = style.series(number)["color"]
+                axes.bar(
+                    x, means, width * 0.92, yerr=spreads, color=color, label=method_name(method), error_kw={"linewidth": 0.6}
+                )
+                for place in x[np.isnan(means)]:
+                    axes.text(place, 0.01, DASH, color=color, ha="center", fontsize=6)
+            axes.set(ylim=(0, 1), ylabel="F1")
+            axes.grid(axis="y", color=style.MISSING, linewidth=0.5)
+            axes.set_axisbelow(True)
+            axes.spines[["top", "right"]].set_visible(False)
+        grid[-1].set_xticks(range(len(groups)), groups)
+        grid[-1].tick_params(axis="x", length=0)
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(methods), frameon=False)
+    return figure
 
 
 def points(panels: list[tuple[str, list[tuple[str, pd.DataFrame]]]], names: list[str], below: str, centre: str) -> Figure:

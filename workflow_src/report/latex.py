@@ -1,4 +1,4 @@
-"""Tables as LaTeX that needs the packages booktabs and fontenc (T1), and no others."""
+"""Tables as LaTeX that needs the packages booktabs, graphicx and fontenc (T1), and no others."""
 
 import math
 import textwrap
@@ -8,6 +8,9 @@ from typing import NamedTuple
 _WIDTH, _HEIGHT = 480, 620
 # Command, points of the type, points on either side of a column.
 _SIZES = ((r"\small", 9, 6), (r"\footnotesize", 8, 4), (r"\scriptsize", 7, 3))
+_LETTER = 0.55  # of the type's points, on average
+_CAPITAL = 1.4  # letters
+_SLANT = 55  # degrees, of heads that are wider than their columns
 
 _ESCAPES = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
@@ -20,6 +23,10 @@ _ESCAPES = str.maketrans(
         "−": "$-$",
     }
 )
+
+
+class Bold(str):
+    """A cell's plain text, set in bold."""
 
 
 class Part(NamedTuple):
@@ -42,11 +49,15 @@ def table(label: str, caption: str, header: list[str], parts: list[Part], left: 
     a wide table is set smaller, and one that is too wide still is cut into panels below one another, each with the first
     columns and a share of the others. Panels and blocks that do not fit a page go on in a float of the same number.
     """
-    panels, (size, points, gap) = _panels(header, [row for part in parts for row in (*part.body, *part.summary)], left)
+    panels, (size, points, gap), slanted = _panels(header, [row for part in parts for row in (*part.body, *part.summary)], left)
+    if slanted:
+        high = math.sin(math.radians(_SLANT)) * _LETTER * max(map(_wide, header[left:])) / 1.2 + 1
+    else:
+        high = max(len(_lines(text, 0)) for text in header)
     floats = []
-    for shown in _floats(panels, parts, int(_HEIGHT / (1.2 * points))):
+    for shown in _floats(panels, parts, int(_HEIGHT / (1.2 * points)), math.ceil(high)):
         again = bool(floats)
-        tabulars = [_tabular([header[c] for c in panel], [_cut(part, panel) for part in some], left) for panel, some in shown]
+        tabulars = [_tabular(header, some, panel, left, slanted) for panel, some in shown]
         floats += [
             r"\begin{table}[tbp]",
             *([r"\addtocounter{table}{-1}"] if again else []),
@@ -61,63 +72,74 @@ def table(label: str, caption: str, header: list[str], parts: list[Part], left: 
     return "\n".join([*floats, ""])
 
 
-def _panels(header: list[str], rows: list[list[str]], left: int) -> tuple[list[list[int]], tuple[str, float, float]]:
+def _wide(text: str) -> float:
+    """How wide a text is, in letters."""
+    return len(text) + (_CAPITAL - 1) * sum(map(str.isupper, text))
+
+
+def _panels(header: list[str], rows: list[list[str]], left: int) -> tuple[list[list[int]], tuple[str, float, float], bool]:
     """Share the columns out among as few panels as fit a page's width, and choose the largest type in which they do.
 
-    A panel is the numbers of its columns; a type its command, its points, and the points beside a column.
+    A panel is the numbers of its columns; a type its command, its points, and the points beside a column; last, whether heads
+    are slanted, which they are where all columns do not fit beside one another otherwise.
     """
-    cells = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    widths = [max(cell, *map(len, _lines(text, cell))) for text, cell in zip(header, cells, strict=True)]
+    cells = [max(map(_wide, column)) for column in zip(*rows, strict=True)]
+    upright = [max(cell, *map(_wide, _lines(text, int(cell)))) for text, cell in zip(header, cells, strict=True)]
+    slanted = [max(cell, 3 * (number >= left)) for number, cell in enumerate(cells)]
+    # The last slanted head stands out beside its column.
+    out = math.cos(math.radians(_SLANT)) * max(map(_wide, header[left:]), default=0)
     others = list(range(left, len(header)))
-    for count in range(1, len(others) + 1):
-        each = math.ceil(len(others) / count)
-        panels = [[*range(left), *others[start : start + each]] for start in range(0, len(others), each)]
-        widest = max(((sum(widths[c] for c in panel), len(panel)) for panel in panels), default=(0, 0))
-        for size in _SIZES:
-            _, points, gap = size
-            if 0.55 * points * widest[0] + 2 * gap * widest[1] <= _WIDTH:
-                return panels, size
-    return panels, _SIZES[-1]
+    for count in range(1, max(len(others), 1) + 1):
+        each = max(math.ceil(len(others) / count), 1)
+        panels = [[*range(left), *others[start : start + each]] for start in range(0, max(len(others), 1), each)]
+        for widths, more in ((upright, 0.0), (slanted, out)):
+            widest = max((sum(widths[c] for c in panel) + more, len(panel)) for panel in panels)
+            for size in _SIZES:
+                _, points, gap = size
+                if _LETTER * points * widest[0] + 2 * gap * widest[1] <= _WIDTH:
+                    return panels, size, widths is slanted
+    return panels, _SIZES[-1], True
 
 
-def _floats(panels: list[list[int]], parts: list[Part], lines: int) -> list[list[tuple[list[int], list[Part]]]]:
-    """Stack panels, each with all ``parts``, on pages of so many lines; a panel may be cut between parts."""
+def _floats(panels: list[list[int]], parts: list[Part], lines: int, head: int) -> list[list[tuple[list[int], list[Part]]]]:
+    """Stack panels, each with all ``parts``, on pages of so many lines; a panel, whose ``head`` has lines too, may be cut
+    between parts.
+    """
     floats: list[list[tuple[list[int], list[Part]]]] = []
     used = 0
     for panel in panels:
         for part in parts:
             high = len(part.body) + len(part.summary) + 2  # its title and rules
-            if not floats or used + high + 3 > lines:
+            if not floats or used + high + head + 2 > lines:
                 floats.append([])
                 used = 0
             if not floats[-1] or floats[-1][-1][0] is not panel:
                 floats[-1].append((panel, []))
-                used += 3  # the header
+                used += head + 2
             floats[-1][-1][1].append(part)
             used += high
     return floats
 
 
-def _cut(part: Part, columns: list[int]) -> Part:
-    """Keep these columns of a part."""
-    return Part(part.title, *([[row[c] for c in columns] for row in rows] for rows in (part.body, part.summary)))
-
-
-def _tabular(header: list[str], parts: list[Part], left: int) -> str:
+def _tabular(header: list[str], parts: list[Part], panel: list[int], left: int, slanted: bool) -> str:
+    """The columns ``panel`` of some parts."""
     rules = []
     for part in parts:
-        lines = [rf"\multicolumn{{{len(header)}}}{{l}}{{\emph{{{escape(part.title)}}}}} \\"] if part.title else []
-        lines += [_row(cells) for cells in part.body]
+        lines = [rf"\multicolumn{{{len(panel)}}}{{l}}{{\emph{{{escape(part.title)}}}}} \\"] if part.title else []
+        lines += [_row(cells, panel) for cells in part.body]
         if part.summary:
-            lines += [r"\midrule", *(_row(cells) for cells in part.summary)]
+            lines += [r"\midrule", *(_row(cells, panel) for cells in part.summary)]
         rules.append("\n".join(lines))
     cells = [max(map(len, column)) for column in zip(*(row for p in parts for row in (*p.body, *p.summary)), strict=True)]
-    columns = "l" * left + "r" * (len(header) - left)
+    heads = [
+        rf"\rlap{{\rotatebox{{{_SLANT}}}{{{escape(header[c])}}}}}" if slanted and c >= left else _head(header[c], cells[c])
+        for c in panel
+    ]
     return "\n".join(
         (
-            rf"\begin{{tabular}}{{{columns}}}",
+            rf"\begin{{tabular}}{{{'l' * left + 'r' * (len(panel) - left)}}}",
             r"\toprule",
-            " & ".join(_head(text, cell) for text, cell in zip(header, cells, strict=True)) + r" \\",
+            " & ".join(heads) + r" \\",
             r"\midrule",
             "\n\\midrule\n".join(rules),
             r"\bottomrule",
@@ -126,8 +148,9 @@ def _tabular(header: list[str], parts: list[Part], left: int) -> str:
     )
 
 
-def _row(cells: list[str]) -> str:
-    return " & ".join(escape(cell) for cell in cells) + r" \\"
+def _row(cells: list[str], columns: list[int]) -> str:
+    shown = (rf"\textbf{{{escape(cells[c])}}}" if isinstance(cells[c], Bold) else escape(cells[c]) for c in columns)
+    return " & ".join(shown) + r" \\"
 
 
 def _head(text: str, cell: int) -> str:

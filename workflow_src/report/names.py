@@ -10,6 +10,8 @@ CATEGORY_NAMES = {
     "misc": "Misc.",
 }
 
+METRIC_NAMES = {"f1": "F1", "accuracy": "accuracy"}
+
 PROBE_NAMES = {
     "linear": "linear",
     "mlp": "one hidden layer",
