@@ -28,9 +28,10 @@ rule all:
         layout.probes(CONFIG),
         layout.SCORES,
         layout.METRICS,
-        TABLES,
-        FIGURES,
-        CURVES,
+        layout.tables(CONFIG),
+        layout.variables(CONFIG),
+        layout.figures(CONFIG),
+        layout.curves(CONFIG),
         layout.reconstructions(CONFIG),
 
 

@@ -10,7 +10,7 @@ import grimp
 
 import workflow_src
 from workflow_src import layout
-from workflow_src.config import PURPOSES, Config, Training, leaves, read_yaml
+from workflow_src.config import PURPOSES, STUDIES, Config, Training, leaves, read_yaml
 from workflow_src.errors import UserError
 
 
@@ -38,16 +38,9 @@ if config != read_yaml("config.yaml"):
         )
     )
 
-TABLES = expand(
-    "results/tables/{table}.{kind}",
-    table=["table1_variables_by_category", "table2_f1_by_game", "table3_f1_by_category", "iqm", "f1_by_probe"],
-    kind=["csv", "tex"],
-)
-FIGURES = expand("results/figures/{figure}.{kind}", figure=["f1_by_game", "iqm"], kind=["pdf", "png"])
-CURVES = expand("results/figures/learning_curves.{kind}", kind=["pdf", "png"])
 
-# The ledger's runs have names of their own; they are made when asked for.
-PROTOCOLS = [*CONFIG.protocols, *(variant.protocol for variant in CONFIG.variants)]
+# The studies' runs have names of their own; they are made when asked for.
+PROTOCOLS = list(dict.fromkeys([*CONFIG.protocols, *(name for study in STUDIES for name in CONFIG.studied(study))]))
 # Policies as protocols have them play, and their rows.
 POLICIES = {CONFIG.plays(policy, protocol): policy for policy in CONFIG.policies for protocol in PROTOCOLS}
 
@@ -58,6 +51,7 @@ wildcard_constraints:
     policy="|".join(POLICIES),
     protocol="|".join(PROTOCOLS),
     purpose="|".join(PURPOSES),
+    study="|".join(STUDIES),
     method="|".join(CONFIG.methods),
     probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.readouts(CONFIG.probe)})),
 
@@ -93,8 +87,8 @@ ON_CUDA = CONFIG.device == "cuda" or (CONFIG.device == "auto" and shutil.which("
 
 def switches(wildcards, section):
     """The protocol's switches of a section, under the names that the configuration has for them."""
-    name = f"protocols.{wildcards.protocol}.{section}"
-    return {name: getattr(CONFIG.protocol(wildcards.protocol), section).model_dump()}
+    rows = CONFIG.made_of(wildcards.protocol)
+    return {f"protocols.{row}.{section}": getattr(CONFIG.protocols[row], section).model_dump() for row in rows}
 
 
 def frames(wildcards, purpose):

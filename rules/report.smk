@@ -24,10 +24,10 @@ rule scores:
 rule tables:
     input:
         scores=layout.SCORES,
-        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))],
+        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("*.csv"))],
         code=code("report.tables"),
     output:
-        report(TABLES, category="Tables"),
+        report([f for f in layout.tables(CONFIG) if Path(f).stem not in STUDIES], category="Tables"),
     log:
         "logs/tables.log",
     params:
@@ -39,12 +39,32 @@ rule tables:
         "python -m workflow_src tables --scores {input.scores} --reference {params.reference} --out results/tables > {log} 2>&1"
 
 
+# Every variable of a game: `snakemake results/tables/table4_f1_by_variable/boxing.tex`.
+rule variables:
+    input:
+        scores=layout.SCORES,
+        reference=os.path.relpath(REFERENCE / "paper_table4_boxing_f1_by_variable.csv"),
+        code=code("report.tables"),
+    output:
+        report(multiext(layout.VARIABLES, ".csv", ".tex"), category="Tables"),
+    log:
+        "logs/variables/{game}.log",
+    params:
+        settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, "splits.min_entropy"),
+        reference=lambda w, input: os.path.dirname(input.reference),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src variables --game {wildcards.game} --scores {input.scores} --reference {params.reference}"
+        " --out results/tables/table4_f1_by_variable/{wildcards.game} > {log} 2>&1"
+
+
 rule figures:
     input:
         scores=layout.SCORES,
-        code=code("report.figures"),
+        code=code("report.figures", "layout"),
     output:
-        report(FIGURES, category="Figures"),
+        report([f for f in layout.figures(CONFIG) if Path(f).stem not in ("learning_curves", *STUDIES)], category="Figures"),
     log:
         "logs/figures.log",
     params:
@@ -60,7 +80,7 @@ rule curves:
         histories=layout.encoders(CONFIG, layout.HISTORY),
         code=code("report.curves", "layout"),
     output:
-        report(CURVES, category="Figures"),
+        report(multiext("results/figures/learning_curves", ".pdf", ".png"), category="Figures"),
     log:
         "logs/curves.log",
     params:
@@ -69,6 +89,22 @@ rule curves:
         ENVIRONMENT
     shell:
         "python -m workflow_src curves --out results/figures > {log} 2>&1"
+
+
+rule curves_of_game:
+    input:
+        histories=lambda w: layout.encoders(CONFIG.of_game(w.game), layout.HISTORY),
+        code=code("report.curves", "layout"),
+    output:
+        report(multiext(layout.CURVES, ".pdf", ".png"), category="Figures"),
+    log:
+        "logs/curves/{game}.log",
+    params:
+        settings=lambda w: leaves(config, "seeds", "policies", "protocols", "methods"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src curves --game {wildcards.game} --out results/figures/learning_curves > {log} 2>&1"
 
 
 rule reconstructions:
@@ -87,24 +123,24 @@ rule reconstructions:
         "python -m workflow_src reconstructions {input.examples} --out {params.out} > {log} 2>&1"
 
 
-rule ledger_scores:
+rule study_scores:
     input:
-        probes=layout.ledger(CONFIG),
+        probes=lambda w: layout.study(CONFIG, w.study),
         code=code("report.scores", "layout"),
     output:
-        layout.LEDGER,
+        layout.STUDY,
     log:
-        "logs/ledger_scores.log",
+        "logs/{study}_scores.log",
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src scores --ledger --out {output} > {log} 2>&1"
+        "python -m workflow_src scores --study {wildcards.study} --out {output} > {log} 2>&1"
 
 
-# A target of its own, `snakemake ledger`: it trains again for most quirks.
+# Targets of their own, `snakemake ledger` and `snakemake scaling`, unless `studies` names them: both train again.
 rule ledger:
     input:
-        scores=layout.LEDGER,
+        scores=layout.STUDY.format(study="ledger"),
         code=code("report.ledger"),
     output:
         report(
@@ -119,3 +155,22 @@ rule ledger:
         ENVIRONMENT
     shell:
         "python -m workflow_src ledger --scores {input.scores} --tables results/tables --figures results/figures > {log} 2>&1"
+
+
+rule scaling:
+    input:
+        scores=layout.STUDY.format(study="scaling"),
+        code=code("report.scaling"),
+    output:
+        report(
+            multiext("results/tables/scaling", ".csv", ".tex") + multiext("results/figures/scaling", ".pdf", ".png"),
+            category="Scaling",
+        ),
+    log:
+        "logs/scaling.log",
+    params:
+        settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["scaling"] if CONFIG.scaling else [])),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src scaling --scores {input.scores} --tables results/tables --figures results/figures > {log} 2>&1"

@@ -18,7 +18,7 @@ from workflow_src.methods import examples, objective
 
 ROOT = Path(__file__).parents[1]
 JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
-REPORTS = ["scores", "tables", "figures", "curves", "ledger"]
+REPORTS = ["scores", "tables", "variables", "figures", "curves", "ledger", "scaling"]
 BRIDGE = ["stages", "record", "adopt", "verify"]
 STEPS = ["configure", *JOBS, *REPORTS, "reconstructions", "show", *BRIDGE]
 JOB = {"game": "breakout", "policy": "random_agent", "seed": "0"}
@@ -206,6 +206,7 @@ def run_of(config, tmp_path, monkeypatch):
         few = ("maj-clf", "random-cnn")
         content["methods"] = {name: row for name, row in content["methods"].items() if name in few}
         content["ledger"] = {"base": "paper", "target": "corrected", "methods": ["maj-clf"]}
+        content["scaling"] = None
         config.write_text(yaml.safe_dump(content | change, sort_keys=False))
         monkeypatch.chdir(tmp_path)
         return Config.load(config)
@@ -227,7 +228,7 @@ def scored(file):
 def test_scores_are_those_of_the_configuration(run_of, config, tmp_path):
     of_run = run_of()
     asked = ["scores", "--config", "config.yaml", "--out", "scores.csv"]
-    for files, more in ((layout.probes(of_run), []), (layout.ledger(of_run), ["--ledger"])):
+    for files, more in ((layout.probes(of_run), []), (layout.study(of_run, "ledger"), ["--study", "ledger"])):
         for file in files:
             scored(file)
         assert CliRunner().invoke(cli, [*asked, *more], catch_exceptions=False).exit_code == 0
@@ -237,9 +238,9 @@ def test_scores_are_those_of_the_configuration(run_of, config, tmp_path):
 
 
 def test_a_ledger_of_its_scores(run_of, tmp_path):
-    for file in layout.ledger(run_of()):
+    for file in layout.study(run_of(), "ledger"):
         scored(file)
-    made = CliRunner().invoke(cli, ["scores", "--ledger", "--out", "scores.csv"], catch_exceptions=False)
+    made = CliRunner().invoke(cli, ["scores", "--study", "ledger", "--out", "scores.csv"], catch_exceptions=False)
     assert made.exit_code == 0
     asked = ["ledger", *options(scores="scores.csv", tables="tables", figures="figures")]
     assert CliRunner().invoke(cli, asked, catch_exceptions=False).exit_code == 0
@@ -494,7 +495,7 @@ def test_report_steps_without_their_files(refused, run_of, config, tmp_path):
     missing = ": there is no such file; make it first"
     first = "cannot read results/probes/random_agent/paper/maj-clf/majority/breakout-s0.json" + missing
     assert first in refused("scores", "--out", tmp_path / "made")
-    assert first in refused("scores", "--ledger", "--out", tmp_path / "made")
+    assert first in refused("scores", "--study", "ledger", "--out", tmp_path / "made")
     assert "nothing" + missing in refused("tables", *written, "--reference", ROOT / "reference")
     assert "nothing" + missing in refused("figures", *written)
     assert f"cannot read results/encoders/random_agent/paper/random-cnn/breakout-s0.csv{missing}" in refused(
@@ -515,7 +516,7 @@ def test_report_steps_with_damaged_files(refused, run_of, config, tmp_path, cont
         Path(file).write_text(content)
     out = options(out=tmp_path / "made")
     assert "breakout-s0.json is damaged" in refused("scores", *out)
-    assert "breakout-s0.json is damaged" in refused("scores", "--ledger", *out)
+    assert "breakout-s0.json is damaged" in refused("scores", "--study", "ledger", *out)
     assert "breakout-s0.csv is damaged" in refused("curves", *out)
     assert "damaged is damaged" in refused("tables", *options(scores=damaged, reference=ROOT / "reference"), *out)
     assert "damaged is damaged" in refused("figures", *options(scores=damaged), *out)
@@ -550,7 +551,7 @@ def test_a_run_without_a_ledger(refused, run_of, tmp_path):
 @pytest.mark.parametrize("name", REPORTS)
 def test_report_steps_without_a_configuration(refused, tmp_path, name):
     named = {"scores": tmp_path / "s", "reference": tmp_path / "r", "tables": tmp_path / "t", "figures": tmp_path / "f"}
-    named |= {"out": tmp_path / "out", "config": tmp_path / "nothing.yaml"}
+    named |= {"game": "pong", "out": tmp_path / "out", "config": tmp_path / "nothing.yaml"}
     taken = {option.name if option.name != "config_file" else "config" for option in cli.commands[name].params}
     asked = options(**{key: value for key, value in named.items() if key in taken})
     assert "nothing.yaml: there is no such file; make it first" in refused(name, *asked)
@@ -558,7 +559,7 @@ def test_report_steps_without_a_configuration(refused, tmp_path, name):
 
 def test_scores_of_no_ledger(refused, run_of, tmp_path):
     run_of(ledger=None)
-    assert "has no ledger" in refused("scores", "--ledger", "--out", tmp_path / "made")
+    assert "has no ledger" in refused("scores", "--study", "ledger", "--out", tmp_path / "made")
 
 
 def test_a_method_without_an_encoder(refused, step):

@@ -143,7 +143,7 @@ MISTAKES = [
     (
         "gamess",
         ["pong"],
-        r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, .*, probe, ledger$",
+        r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, .*, probe, ledger, scaling, studies$",
     ),
     (
         "methods.st-dim.betaa",
@@ -285,6 +285,16 @@ MISTAKES = [
         for change in ({"module": "a.py:A"}, {"kwargs": {"depth": 3}}, {"weights": "w.pt"})
     ],
     ("methods.maj-clf", {"kind": "majority", "weights": "w.pt"}, r"methods\.maj-clf: module, kwargs and weights belong to"),
+    # scaling, and which studies belong to the run
+    ("scaling.base", "papr", r"scaling: unknown protocol 'papr' \(did you mean paper\?\); known: corrected, paper$"),
+    ("scaling.methods", ["st-din"], r"scaling\.methods: unknown method 'st-din' \(did you mean st-dim\?\); known: cpc, "),
+    ("scaling.methods", ["random-cnn"], r"scaling\.methods: random-cnn does not learn from the encoder's frames; name others$"),
+    ("scaling.methods", ["supervised"], r"scaling\.methods: supervised does not learn from the encoder's frames"),
+    ("scaling.percent", [10, 100], r"scaling\.percent\.1: .*less than or equal to 99"),
+    ("scaling.percent", [10, 10], r"scaling\.percent: an entry stands twice"),
+    ("scaling.percent", [], r"scaling\.percent: .*at least 1 item"),
+    ("studies", ["scalin"], r"studies\.0: .*'ledger' or 'scaling'"),
+    ("studies", ["ledger", "ledger"], r"studies: an entry stands twice"),
     # the ledger
     ("ledger.base", "papr", r"ledger: unknown protocol 'papr' \(did you mean paper\?\); known: corrected, paper$"),
     ("ledger.target", "correct", r"ledger: unknown protocol 'correct' \(did you mean corrected\?\); known: corrected, paper$"),
@@ -294,7 +304,7 @@ MISTAKES = [
     (
         "protocols.paper-q5",
         PAPER["protocols"]["paper"],
-        r"protocols: paper-q5 is the name of a row of the ledger; call it otherwise$",
+        r"protocols: paper-q5 is the name of a row of the study ledger; call it otherwise$",
     ),
     ("splits.probe.test", 0.3, r"splits\.probe: the shares .*'test': 0\.3.* do not add up to 1$"),
     ("splits.pretrain.val", 0.1, r"splits\.pretrain: the shares .* do not add up to 1$"),
@@ -367,7 +377,10 @@ def test_no_file_at_all(tmp_path):
             {"protocol": "papr"},
             r"unknown protocol 'papr' \(did you mean paper\?\); known: paper, corrected, paper-q1, paper-q2, ",
         ),
-        ({"protocol": "paper-q9"}, r"unknown protocol 'paper-q9' .*; known: paper, corrected, paper-q1, .*, paper-q12$"),
+        (
+            {"protocol": "paper-q9"},
+            r"unknown protocol 'paper-q9' .*; known: paper, corrected, paper-q1, .*, paper-q12, paper-p10, .*",
+        ),
         ({"method": "st-din"}, r"unknown method 'st-din' \(did you mean st-dim\?\); known: maj-clf, random-cnn, vae, .*, dim$"),
     ],
 )
@@ -521,7 +534,7 @@ def test_a_configuration_is_checked_without_torch():
     code = (
         "import json, sys; from workflow_src import layout\n"
         "from workflow_src.config import METHOD_KINDS, Config, declared\n"
-        f"config = Config.load({str(ROOT / 'config.yaml')!r}); layout.probes(config); layout.ledger(config)\n"
+        f"config = Config.load({str(ROOT / 'config.yaml')!r}); layout.probes(config); layout.study(config, 'ledger')\n"
         "print(json.dumps([{kind: declared(kind) for kind in METHOD_KINDS}, sorted(sys.modules)]))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -756,6 +769,7 @@ def small():
             "probe": {"kinds": ["mlp", "linear"]},
             "methods": {name: None for name in PAPER["methods"] if name not in ("maj-clf", "vae", "pixel-pred", "supervised")},
             "ledger": {"methods": ["vae", "supervised", "maj-clf"]},
+            "scaling": {"percent": [5, 40], "methods": ["vae"]},
         }
     )
 
@@ -820,16 +834,53 @@ def test_files_of_probes(small):
 
 
 def test_files_of_the_ledger(small):
-    rows = parsed(layout.PROBE, layout.ledger(small))
+    rows = parsed(layout.PROBE, layout.study(small, "ledger"))
     variants = ["paper", *(f"paper-{quirk.lower()}" for quirk in DIFFER)]
     assert axes(rows, "policy", "protocol", "game", "seed") == product(PLAYERS, variants, *GAMES_SEEDS)
     # The readout of the tables alone.
     assert axes(rows, "method", "probe") == {("vae", "mlp"), ("supervised", "supervised"), ("maj-clf", "majority")}
     assert len(rows) == 3 * 10 * 8
     # The base's are the tables' own.
-    shared = set(layout.ledger(small)) & set(layout.probes(small))
-    assert shared == {file for file in layout.ledger(small) if "/paper/" in file} and len(shared) == 3 * 8
-    assert layout.ledger(small.model_copy(update={"ledger": None})) == []
+    shared = set(layout.study(small, "ledger")) & set(layout.probes(small))
+    assert shared == {file for file in layout.study(small, "ledger") if "/paper/" in file} and len(shared) == 3 * 8
+    assert layout.study(small.model_copy(update={"ledger": None}), "ledger") == []
+
+
+def test_files_of_scaling(small):
+    rows = parsed(layout.PROBE, layout.study(small, "scaling"))
+    assert axes(rows, "policy", "protocol", "game", "seed") == product(
+        PLAYERS, ["paper", "paper-p5", "paper-p40"], *GAMES_SEEDS
+    )
+    assert axes(rows, "method", "probe") == {("vae", "mlp")}
+    assert (small.taken("paper-p5", 1000), small.taken("paper-p40", 999), small.taken("paper", 1000)) == (50, 399, 1000)
+
+
+def test_folders_have_the_studies_that_belong_to_the_run(small):
+    both = small.model_copy(update={"studies": ["ledger", "scaling"]})
+    more = layout.folders(both).keys() - layout.folders(small).keys()
+    assert "results/splits/random_agent/paper-p5/pretrain" in more
+    assert "results/encoders/random_agent/paper-p40/vae" in more
+    assert "results/probes/other/paper-q1/maj-clf/majority" in more
+    assert "results/encoders/random_agent/paper-q11/vae" not in more  # probed on the base's
+    # No file twice, and every score of the studies is of a folder.
+    files = [file for folder in layout.folders(both).values() for file in folder]
+    assert len(set(files)) == len(files)
+    assert {*layout.study(both, "ledger"), *layout.study(both, "scaling")} <= set(files)
+    assert {f"results/{kind}/scaling.{end}" for kind, end in (("tables", "csv"), ("tables", "tex"))} <= set(layout.tables(both))
+    assert "results/figures/scaling.pdf" in layout.figures(both)
+    assert "results/figures/scaling.pdf" not in layout.figures(small)
+
+
+def test_a_study_without_its_section_is_refused():
+    said = refusal(defaults, {"scaling": None, "studies": ["scaling"]})
+    assert said == "settings: studies: there is no section scaling; add it, or take it off the list"
+
+
+def test_a_study_compares_with_the_seeds_and_switches_of_its_base(small):
+    assert small.protocol("paper-p5") == small.protocols["paper"]
+    assert small.seeded_as("paper-p5") == "paper"
+    assert small.made_of("paper-q5") == ["paper", "corrected"]
+    assert small.trained_as("paper-p5", "vae") == "paper-p5"
 
 
 def test_files_of_examples(small):
@@ -844,5 +895,5 @@ def test_files_of_examples(small):
 def test_no_two_files_have_one_name(small):
     files = [*layout.episodes(small), *layout.splits(small), *layout.encoders(small), *layout.encoders(small, layout.HISTORY)]
     files += [file for game in small.games for file in layout.examples(small, game)]
-    files += [*{*layout.probes(small), *layout.ledger(small)}, layout.SCORES, layout.LEDGER]
+    files += [*{*layout.probes(small), *layout.study(small, "ledger")}, layout.SCORES, layout.STUDY.format(study="ledger")]
     assert len(set(files)) == len(files)

@@ -1,11 +1,12 @@
 """All that the configuration can ask for, in real tiny runs: every method, an own encoder, seeds, probes, the ledger."""
 
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from workflow import KEPT, OTHERS, ROOT, SMALL, configure, jobs, snakemake
+from workflow import KEPT, OTHERS, ROOT, SMALL, configure, jobs, run, snakemake
 
 MODULE = """
 from torch import nn
@@ -37,6 +38,7 @@ def everything(source, tmp_path_factory) -> Path:
             "mine": {"kind": "custom", "module": f"{module}:Mine", "kwargs": {"size": 24}},
         },
         "ledger": None,
+        "scaling": None,
     }
     configure(source, directory, change)
     done = snakemake(source, directory)
@@ -71,7 +73,9 @@ def test_the_file_of_an_own_encoder_is_watched(source, everything):
     file = Path(config["methods"]["mine"]["module"].partition(":")[0])
     file.write_text(MODULE + "\n")
     try:
-        assert jobs(source, everything) == {"encoders": 1, "probes": 1, "scores": 1, "tables": 1, "figures": 1, "curves": 1}
+        assert jobs(source, everything) == {
+            **dict.fromkeys(["encoders", "probes", "scores", "tables", "variables", "figures", "curves", "curves_of_game"], 1)
+        }
     finally:
         file.write_text(MODULE)
     assert jobs(source, everything) == {}
@@ -83,7 +87,7 @@ def test_the_file_of_an_own_encoder_is_watched(source, everything):
 
 @pytest.fixture(scope="module")
 def compared(source) -> Path:
-    """Two protocols that differ in four quirks, two seeds, two kinds of probes, and the ledger."""
+    """Two protocols that differ in four quirks, two seeds, two kinds of probes, and both studies as parts of the run."""
     directory = source / "runs" / "compared"
     paper = yaml.safe_load((ROOT / "config.yaml").read_text())["protocols"]["paper"]
     change = SMALL | {
@@ -96,19 +100,21 @@ def compared(source) -> Path:
                 "probes": paper["probes"] | {"sampling": "permutation"},  # Q7
             }
         },
-        "methods": dict.fromkeys([*OTHERS, "st-dim"]),
+        "methods": dict.fromkeys([*(name for name in OTHERS if name != "dim"), "st-dim"]),
         "probe": {"epochs": 2, "kinds": ["linear", "observed"], "threads": 1},
         "ledger": {"methods": ["random-cnn"]},
+        "scaling": {"percent": [50], "methods": ["dim"]},
+        "studies": ["ledger", "scaling"],
     }
     configure(source, directory, change)
-    done = snakemake(source, directory, "all", "ledger")
+    done = snakemake(source, directory)
     assert done.returncode == 0, done.stdout + done.stderr
     return directory
 
 
 def test_intervals_of_two_seeds(compared):
     iqm = pd.read_csv(compared / "results/tables/iqm.csv")
-    assert list(iqm["protocol"]) == ["paper"] * 2 + ["corrected"] * 2
+    assert list(iqm["protocol"]) == ["paper"] * 3 + ["corrected"] * 3
     assert (iqm["low"] <= iqm["iqm"]).all() and (iqm["iqm"] <= iqm["high"]).all() and (iqm["low"] < iqm["high"]).any()
     table = pd.read_csv(compared / "results/tables/table2_f1_by_game.csv")
     assert (table["random-cnn_std"] > 0).all()
@@ -127,3 +133,34 @@ def test_ledger_differs_by_one_quirk_at_a_time(compared):
     assert not (compared / "results/encoders/random_agent/paper-q11").exists()
     assert (compared / "results/episodes/random_agent-noop/probe/spaceinvaders-s0.b2nd").exists()
     assert (compared / "results/figures/ledger.png").stat().st_size > 5000
+
+
+def test_scaling_learns_from_fewer_frames(compared):
+    scaling = pd.read_csv(compared / "results/tables/scaling.csv").query("game == 'mean'")
+    assert list(scaling["frames"]) == [750, 1500]
+    assert scaling["f1"].nunique() == 2
+    assert (compared / "results/figures/scaling.png").stat().st_size > 5000
+    learned = {
+        name: pd.read_csv(compared / f"results/encoders/random_agent/{name}/dim/spaceinvaders-s0.csv")
+        for name in ("paper", "paper-p50")
+    }
+    assert (learned["paper"]["train_loss"] != learned["paper-p50"]["train_loss"]).all()
+
+
+def test_dvc_knows_the_studies_of_the_run(source, compared):
+    """Every job is of one stage, whose settings are keys of config.yaml."""
+    done = run(source, sys.executable, "-m", "workflow_src", "stages", "--run", compared)
+    assert done.returncode == 0, done.stderr
+    stages = yaml.safe_load((compared / "dvc.yaml").read_text())["stages"]
+    assert {"encoders--random_agent--paper-p50--dim", "splits--random_agent--paper-q5--probe", "ledger", "scaling"} <= set(
+        stages
+    )
+    config = yaml.safe_load((compared / "config.yaml").read_text())
+    asked = {key for stage in stages.values() for params in stage.get("params", []) for key in params["config.yaml"]}
+    assert asked
+    for key in asked:
+        value = config
+        for part in key.split("."):
+            value = value[part]
+    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+    assert len(set(outs)) == len(outs)

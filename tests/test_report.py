@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_src import artifacts
+from workflow_src import artifacts, layout
 from workflow_src.ari.labels import CATEGORIES, variables
 from workflow_src.config import Config, Method, merge, read_yaml
 from workflow_src.errors import DamagedFile, UserError
-from workflow_src.report import aggregate, curves, figures, latex, ledger, reconstructions, tables
+from workflow_src.report import aggregate, curves, figures, latex, ledger, reconstructions, scaling, tables
 from workflow_src.report.names import CATEGORY_NAMES, DASH
 from workflow_src.report.scores import COLUMNS, ProbeFile, read_csv, read_scores, tidy, write_scores
 
@@ -704,6 +704,58 @@ def test_a_configuration_without_a_ledger_is_refused(tmp_path, change):
         ledger.write_ledger(settings(**change), scored(tmp_path), tmp_path, tmp_path)
 
 
+# Scaling
+
+
+def grown(**change):
+    """A configuration with a scaling study of two games, and scores that grow with the frames."""
+    config = settings(games=["pong", "boxing"], scaling={"percent": [50, 10], "methods": ["st-dim"]}, **change)
+    found = [
+        probe(game, f1=percent / 200 + 0.1 * (game == "pong") + seed / 50, seed=seed, protocol=protocol, readout="linear")
+        for protocol, percent in (config.sizes | {"paper": 100}).items()
+        for game in config.games
+        for seed in config.seeds
+    ]
+    return config, found
+
+
+def test_scaling_is_f1_by_frames(tmp_path):
+    config, found = grown(seeds=[0, 1])
+    for folder in ("one", "two"):
+        scaling.write_scaling(config, scored(tmp_path, *found), tmp_path / folder, tmp_path / folder)
+    table = pd.read_csv(tmp_path / "one" / "scaling.csv")
+    assert table["game"].drop_duplicates().tolist() == ["pong", "boxing", "mean"]
+    mean = table[table["game"] == "mean"]
+    assert mean["percent"].tolist() == [10, 50, 100]  # in order, all frames last
+    assert mean["frames"].tolist() == [10_000, 50_000, 100_000]
+    assert mean["f1"].tolist() == pytest.approx([0.1 + percent / 200 + 0.05 + 0.01 for percent in (10, 50, 100)])
+    assert mean["f1_std"].tolist() == pytest.approx([0.02 / 2**0.5] * 3, abs=1e-6)
+    shown = (tmp_path / "one" / "scaling.tex").read_text()
+    assert r"10,000 (10" in shown and r"100,000 (100" in shown
+    assert r"Mean & 0.21{\tiny$\pm$}0.01 & 0.41" in shown
+    for end in ("csv", "tex", "pdf", "png"):
+        assert (tmp_path / "one" / f"scaling.{end}").read_bytes() == (tmp_path / "two" / f"scaling.{end}").read_bytes()
+
+
+def test_the_figure_of_scaling_has_the_mean_and_each_game(tmp_path):
+    config, found = grown()
+    (axes,) = scaling.growth(config, scaling.by_frames(config, read_scores(scored(tmp_path, *found)))).axes
+    lines = [tuple(line.get_ydata()) for line in axes.lines]
+    assert len(lines) == 2 + 1
+    assert lines[-1] == pytest.approx([0.2, 0.4, 0.65])
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["10,000", "50,000", "100,000"]
+
+
+def test_missing_parts_of_scaling_are_named(tmp_path):
+    config, found = grown()
+    few = [one for one in found if (one["protocol"], one["game"]) != ("paper-p10", "boxing")]
+    with pytest.raises(UserError, match=r"scaling needs .*; missing are paper-p10/st-dim/boxing/seed 0 \(random_agent\)$"):
+        scaling.write_scaling(config, scored(tmp_path, *few), tmp_path / "out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="has no scaling: name a base, percents and methods"):
+        scaling.write_scaling(settings(scaling=None), scored(tmp_path), tmp_path / "out", tmp_path / "out")
+
+
 # Figures
 
 
@@ -716,6 +768,22 @@ def check_figures(one, two, names):
         assert b"matplotlib" not in content.lower()
         assert b"CreationDate" not in content
     assert sorted(p.name for p in one.iterdir()) == sorted(f"{name}.{end}" for name in names for end in ("pdf", "png"))
+
+
+@pytest.mark.parametrize("change", [{}, {"games": ["boxing"], "methods": {"dim": None, "st-dim": None}}])
+def test_the_files_of_the_layout_are_those_that_are_written(tmp_path, change):
+    config = settings(**({"games": ["pong"]} | change), ledger=None, scaling=None, protocols={"corrected": None})
+    found = [
+        probe(config.games[0], method, readout=readout)
+        for method, row in config.methods.items()
+        for readout in row.readouts(config.probe)
+    ]
+    path = scored(tmp_path, *found)
+    tables.write_tables(config, path, REFERENCE, tmp_path / "tables")
+    figures.write_figures(config, path, tmp_path / "figures")
+    curves.write_learning_curves(config, [], tmp_path / "figures" / curves.CURVES)
+    for folder, files in (("tables", layout.tables(config)), ("figures", layout.figures(config))):
+        assert sorted(f"results/{folder}/{p.name}" for p in (tmp_path / folder).iterdir()) == sorted(files)
 
 
 def test_figures_are_valid_and_the_same_twice(config, tmp_path):
@@ -760,7 +828,7 @@ def test_learning_curves_are_a_panel_for_each_method_that_learns(tmp_path):
         history(tmp_path, "vae", "pong", [(4, 5), (2, 3)], "corrected"),
     ]
     for folder in ("one", "two"):
-        curves.write_learning_curves(config, paths, tmp_path / folder)
+        curves.write_learning_curves(config, paths, tmp_path / folder / curves.CURVES)
     check_figures(tmp_path / "one", tmp_path / "two", [curves.CURVES])
     figure = curves.learning_curves(config, [(path.parts[-4:-1], curves.read_history(path)) for path in paths])
     panels = figure.axes
@@ -771,7 +839,7 @@ def test_learning_curves_are_a_panel_for_each_method_that_learns(tmp_path):
 
 
 def test_learning_curves_of_nothing_that_learns_say_so(config, tmp_path):
-    curves.write_learning_curves(config, [history(tmp_path, "st-dim", "pong", [])], tmp_path / "out")
+    curves.write_learning_curves(config, [history(tmp_path, "st-dim", "pong", [])], tmp_path / "out" / curves.CURVES)
     assert (tmp_path / "out" / "learning_curves.png").exists()
     assert curves.learning_curves(config, []).get_supxlabel() == "No method of this run learns"
 
@@ -817,7 +885,7 @@ def test_reconstructions_of_several_games_or_of_none_are_refused(tmp_path):
 
 def test_ablations_are_bars_by_category_and_over_all(tmp_path):
     config = settings(games=["pong", "boxing"], protocols={"corrected": None}, ledger=None)
-    assert figures.ablated(config) == ["dim", "global-t-dim", "global-local-t-dim", "jsd-st-dim", "st-dim"]
+    assert layout.ablated(config) == ["dim", "global-t-dim", "global-local-t-dim", "jsd-st-dim", "st-dim"]
     found = [
         probe(game, method, f1=f1, readout="linear") for game in config.games for method, f1 in (("dim", 0.1), ("st-dim", 0.5))
     ]
@@ -830,7 +898,7 @@ def test_ablations_are_bars_by_category_and_over_all(tmp_path):
     assert heights["DIM"] == pytest.approx([0.1, nan, nan, 0.3, nan, 0.2], nan_ok=True)
     assert [t.get_text() for t in axes.texts].count(DASH) == 3 * 2 + 6 * 3
     few = config.model_copy(update={"methods": {m: config.methods[m] for m in ("dim", "vae")}})
-    assert figures.ablated(few) == []
+    assert layout.ablated(few) == []
     for folder in ("one", "two"):
         figures.write_figures(config, path, tmp_path / folder)
     names = [figures.HEAT_MAP, figures.CATEGORIES, figures.IQM, figures.ABLATIONS]

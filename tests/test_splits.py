@@ -62,11 +62,46 @@ def whole(*lengths, end=GAME_OVER):
     return [(length, end) for length in lengths]
 
 
-def assigned(found, shares=PROBE, seed=0, **change):
+def assigned(found, shares=PROBE, seed=0, taken=None, **change):
     """(part, reason in words, label row) of each frame."""
     switches = SplitProtocol(**PLAIN | change)
-    part, reason, label_row = assign(found, shares, switches, np.random.default_rng(seed), "pong (probe)")
+    part, reason, label_row = assign(found, shares, switches, np.random.default_rng(seed), "pong (probe)", taken)
     return part, np.array(REASONS)[reason], label_row
+
+
+# A part of the frames
+
+
+def test_of_a_share_of_the_frames_the_last_episode_is_unfinished():
+    store = FakeStore(whole(10, 10, 10, 10))
+    part, reason, _ = assigned(store, PRETRAIN, taken=25)
+    assert list(np.bincount(part, minlength=3)) == [20, 5, 15]
+    assert (reason[25:] == "not taken").all() and (reason[:25] == "its episode").all()
+    part, reason, _ = assigned(store, PRETRAIN, taken=25, keep_unfinished=False)
+    assert list(np.bincount(part, minlength=3)) == [10, 10, 20]
+    assert (reason[20:] == "not taken").all()
+    # A game goes whole, whatever its lives.
+    lives = FakeStore([(10, GAME_OVER), (10, LIFE_LOST), (10, GAME_OVER), (10, GAME_OVER)])
+    assert list(assigned(lives, PRETRAIN, taken=40, episode="game", keep_unfinished=False)[1]) == ["its episode"] * 40
+    with pytest.raises(UserError, match=r"1 episodes of at least 1 frames \(by game\) in 15 frames, but train, val need"):
+        assigned(lives, PRETRAIN, taken=15, episode="game", keep_unfinished=False)
+
+
+def test_a_study_takes_a_part_of_the_encoders_frames_alone(breakout, tmp_path):
+    config = defaults({"scaling": {"percent": [50]}})
+    names = {"game": "breakout", "policy": "random_agent", "seed": 0, "frames": breakout}
+    rows = {}
+    for purpose in ("pretrain", "probe"):
+        for protocol in ("paper", "paper-p50"):
+            out = tmp_path / f"{purpose}-{protocol}"
+            split(config, protocol=protocol, purpose=purpose, out=out, **names)
+            rows[purpose, protocol] = np.concatenate([part.rows for part in read_split(out).parts.values()])
+    half = len(FrameStore.open(breakout)) // 2
+    kept = rows["pretrain", "paper"]
+    # The frames before the middle, but for an episode that it leaves too short.
+    assert 0 <= (kept < half).sum() - len(rows["pretrain", "paper-p50"]) < 65
+    assert set(rows["pretrain", "paper-p50"]) <= set(kept[kept < half])
+    assert np.array_equal(rows["probe", "paper-p50"], rows["probe", "paper"])
 
 
 # Sizes of parts

@@ -22,6 +22,7 @@ TINY = SMALL | {
     "protocols": {"corrected": None},
     "methods": dict.fromkeys(OTHERS),
     "ledger": None,
+    "scaling": None,
 }
 
 

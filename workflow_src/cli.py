@@ -149,19 +149,20 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @cli.command()
 @_options("config")
-@click.option("--ledger", "of_ledger", is_flag=True, help="Those of the ledger's runs, not of the tables'.")
+@click.option("--study", type=click.Choice(["ledger", "scaling"]), help="Those of a study's runs, not of the tables'.")
 @_options("out")
 @click.option("--metrics", type=_FILE, help="JSON of the headlines to write, for `dvc metrics`.")
-def scores(config_file: Path, of_ledger: bool, out: Path, metrics: Path | None) -> None:
+def scores(config_file: Path, study: str | None, out: Path, metrics: Path | None) -> None:
     """Gather every metric of every probe of this run in one tidy CSV."""
     from workflow_src import layout
     from workflow_src.config import Config
     from workflow_src.report.scores import write_scores
 
     config = Config.load(config_file)
-    if of_ledger and config.ledger is None:
-        raise UserError(f"{config_file} has no ledger: name a base, a target and methods")
-    write_scores([Path(file) for file in (layout.ledger if of_ledger else layout.probes)(config)], out, metrics)
+    if study is not None and getattr(config, study) is None:
+        raise UserError(f"{config_file} has no {study}: take over that section of the repository's config.yaml")
+    files = layout.probes(config) if study is None else layout.study(config, study)
+    write_scores([Path(file) for file in files], out, metrics)
 
 
 @cli.command()
@@ -178,6 +179,19 @@ def tables(config_file: Path, scores: Path, reference: Path, out: Path) -> None:
 
 
 @cli.command()
+@_options("config", "game")
+@_SCORES
+@click.option("--reference", type=_FOLDER, required=True, help="Folder of the published numbers.")
+@click.option("--out", type=_FILE, required=True, help="Files to write, without their endings.")
+def variables(config_file: Path, game: str, scores: Path, reference: Path, out: Path) -> None:
+    """Write the table of every variable of a game, as LaTeX and CSV."""
+    from workflow_src.config import Config
+    from workflow_src.report.tables import write_table4
+
+    write_table4(Config.load(config_file), game, scores, reference, out)
+
+
+@cli.command()
 @_options("config")
 @_SCORES
 @click.option("--out", type=_FOLDER, required=True, help="Folder to write to.")
@@ -191,15 +205,17 @@ def figures(config_file: Path, scores: Path, out: Path) -> None:
 
 @cli.command()
 @_options("config")
+@click.option("--game", help="One game; by default all of them in one figure.")
 @click.option("--out", type=_FOLDER, required=True, help="Folder to write to.")
-def curves(config_file: Path, out: Path) -> None:
+def curves(config_file: Path, game: str | None, out: Path) -> None:
     """Draw the learning curves of this run's methods, as PDF and PNG."""
     from workflow_src import layout
     from workflow_src.config import Config
-    from workflow_src.report.curves import write_learning_curves
+    from workflow_src.report.curves import CURVES, write_learning_curves
 
     config = Config.load(config_file)
-    write_learning_curves(config, [Path(file) for file in layout.encoders(config, layout.HISTORY)], out)
+    of = config if game is None else config.of_game(game)
+    write_learning_curves(config, [Path(file) for file in layout.encoders(of, layout.HISTORY)], out / (game or CURVES))
 
 
 @cli.command()
@@ -223,6 +239,19 @@ def ledger(config_file: Path, scores: Path, tables: Path, figures: Path) -> None
     from workflow_src.report.ledger import write_ledger
 
     write_ledger(Config.load(config_file), scores, tables, figures)
+
+
+@cli.command()
+@_options("config")
+@_SCORES
+@click.option("--tables", type=_FOLDER, required=True, help="Folder for the table.")
+@click.option("--figures", type=_FOLDER, required=True, help="Folder for the figure.")
+def scaling(config_file: Path, scores: Path, tables: Path, figures: Path) -> None:
+    """Show how F1 grows with the frames that encoders learn from."""
+    from workflow_src.config import Config
+    from workflow_src.report.scaling import write_scaling
+
+    write_scaling(Config.load(config_file), scores, tables, figures)
 
 
 @cli.command()

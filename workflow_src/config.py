@@ -330,6 +330,20 @@ class Ledger(Section):
     methods: Annotated[list[Identifier], Field(min_length=1)]
 
 
+class Scaling(Section):
+    """F1 against frames: ``base`` with encoders that learn from a part of their frames."""
+
+    base: Identifier
+    percent: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Field(min_length=1)] = Field(
+        description="of the encoder's frames, the first so many; all of them are the base's own run"
+    )
+    methods: Annotated[list[Identifier], Field(min_length=1)]
+
+
+Study = Literal["ledger", "scaling"]
+STUDIES: tuple[Study, ...] = typing.get_args(Study)
+
+
 class Config(Section):
     """A whole run."""
 
@@ -345,6 +359,11 @@ class Config(Section):
     methods: Annotated[dict[Identifier, Method], Field(min_length=1)]
     probe: Probe
     ledger: Ledger | None = None
+    scaling: Scaling | None = None
+    studies: list[Study] = Field(
+        default_factory=list,
+        description="of the last two sections, those whose trainings, tables and figures belong to the run",
+    )
 
     @pydantic.field_validator("label_set")
     @classmethod
@@ -360,7 +379,9 @@ class Config(Section):
             if game not in known:
                 raise ValueError(f"games: {unknown('game', game, known)}")
         once = {"games": self.games, "seeds": self.seeds, "probe.kinds": self.probe.kinds}
+        once |= {"studies": self.studies}
         once |= {"ledger.methods": self.ledger.methods} if self.ledger else {}
+        once |= {"scaling.percent": self.scaling.percent, "scaling.methods": self.scaling.methods} if self.scaling else {}
         for name, values in once.items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: an entry stands twice; name each once")
@@ -375,9 +396,20 @@ class Config(Section):
             for name in self.ledger.methods:
                 if name not in self.methods:
                     raise ValueError(f"ledger.methods: {unknown('method', name, self.methods)}")
-            taken = {variant.protocol for variant in self.variants} & set(self.protocols)
+        if self.scaling is not None:
+            if self.scaling.base not in self.protocols:
+                raise ValueError(f"scaling: {unknown('protocol', self.scaling.base, self.protocols)}")
+            for name in self.scaling.methods:
+                if name not in self.methods:
+                    raise ValueError(f"scaling.methods: {unknown('method', name, self.methods)}")
+                if self.methods[name].learns_from != "pretrain":
+                    raise ValueError(f"scaling.methods: {name} does not learn from the encoder's frames; name others")
+        for study, names in (("ledger", [variant.protocol for variant in self.variants]), ("scaling", self.sizes)):
+            if getattr(self, study) is None and study in self.studies:
+                raise ValueError(f"studies: there is no section {study}; add it, or take it off the list")
+            taken = set(names) & set(self.protocols)
             if taken:
-                raise ValueError(f"protocols: {min(taken)} is the name of a row of the ledger; call it otherwise")
+                raise ValueError(f"protocols: {min(taken)} is the name of a row of the study {study}; call it otherwise")
         taken = {_with_noop(name) for name, row in self.policies.items() if not row.noop} & set(self.policies)
         if taken:
             raise ValueError(
@@ -403,14 +435,37 @@ class Config(Section):
                 found.append(Variant(quirk, f"{self.ledger.base}-{quirk.lower()}", Protocol.model_validate(row), changed))
         return found
 
+    @functools.cached_property
+    def sizes(self) -> dict[str, int]:
+        """The runs of the scaling study, without its base: {protocol, such as paper-p10: percent of the encoder's frames}."""
+        return {} if self.scaling is None else {f"{self.scaling.base}-p{percent}": percent for percent in self.scaling.percent}
+
     def protocol(self, name: str) -> Protocol:
-        """The row of a protocol, of the ledger's too; `UserError` naming the known ones."""
+        """The row of a protocol, of the studies' too; `UserError` naming the known ones."""
         rows = self.protocols | {variant.protocol: variant.row for variant in self.variants}
+        if self.scaling is not None:
+            rows |= dict.fromkeys(self.sizes, self.protocols[self.scaling.base])
         return rows[one_of("protocol", name, rows)]
 
+    def made_of(self, protocol: str) -> list[str]:
+        """The rows of ``protocols`` that decide what a protocol is: itself, or for one of a study what it is derived from."""
+        if any(protocol == variant.protocol for variant in self.variants):
+            return [self.ledger.base, self.ledger.target]
+        return [self.scaling.base] if protocol in self.sizes else [protocol]
+
     def seeded_as(self, protocol: str) -> str:
-        """The protocol by whose name seeds are derived: the ledger compares runs that differ in one quirk and nothing else."""
-        return self.ledger.base if any(protocol == variant.protocol for variant in self.variants) else protocol
+        """The protocol by whose name seeds are derived: studies compare runs that differ in one thing and nothing else."""
+        return self.made_of(protocol)[0]
+
+    def taken(self, protocol: str, frames: int) -> int:
+        """How many of the encoder's ``frames`` a protocol takes."""
+        return frames * self.sizes.get(protocol, 100) // 100
+
+    def studied(self, study: Study) -> dict[str, list[str]]:
+        """{protocol: its methods} of a study, its base first; nothing where there is no such study."""
+        row = getattr(self, study)
+        derived = [variant.protocol for variant in self.variants] if study == "ledger" else list(self.sizes)
+        return dict.fromkeys([row.base, *derived], row.methods) if row else {}
 
     def trained_as(self, protocol: str, method: str) -> str:
         """The protocol whose encoders are those of ``protocol``: the base's, where a quirk does not touch them."""
@@ -430,6 +485,10 @@ class Config(Section):
         """The policy whose frames a protocol is made of: ``policy``, or the same with no-ops (Q2)."""
         asked = self.protocol(protocol).episodes.noop and not self.policy(policy).noop
         return _with_noop(policy) if asked else policy
+
+    def of_game(self, name: str) -> "Config":
+        """The same run of one game alone; `UserError` naming the known ones."""
+        return self.model_copy(update={"games": [self.game(name)]})
 
     def game(self, name: str) -> str:
         """``name``, if the label set knows that game; `UserError` naming the known ones."""

@@ -1,6 +1,6 @@
 """Where the artifacts of a run lie, relative to its directory: the one place that knows their paths."""
 
-from workflow_src.config import PURPOSES, Config
+from workflow_src.config import PURPOSES, Config, Study
 
 EPISODE = "results/episodes/{policy}/{purpose}/{game}-s{seed}.b2nd"
 SPLIT = "results/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.safetensors"
@@ -10,14 +10,21 @@ EXAMPLES = "results/examples/{policy}/{protocol}/{method}/{game}-s{seed}.safeten
 PROBE = "results/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.json"
 SCORES = "results/scores.csv"
 METRICS = "results/metrics.json"
-LEDGER = "results/ledger.csv"
+STUDY = "results/{study}.csv"
 RECONSTRUCTIONS = "results/figures/reconstructions/{game}"
+CURVES = "results/figures/learning_curves/{game}"
+VARIABLES = "results/tables/table4_f1_by_variable/{game}"
 # The label audit: what was measured of a game's RAM; table and pictures of a label set; frames with their labels beside.
 MEASURED = "results/audit/measured/{game}.safetensors"
 AUDIT = "results/audit/{label_set}/{game}"
 FRAMES = "results/audit/frames/{game}"
+TABLE = "results/tables/{table}"
+FIGURE = "results/figures/{figure}"
 REPORT = "results/report.html"
 PAPER = "results/paper.pdf"
+
+# What the paper takes away from ST-DIM, by kind of method, from the least to all of it.
+ABLATED = ("dim", "global-t-dim", "global-local-t-dim", "jsd-st-dim", "st-dim")
 
 
 def _each(config: Config, protocols: list[str]) -> list[dict[str, str | int]]:
@@ -54,16 +61,33 @@ def probes(config: Config) -> list[str]:
     ]
 
 
-def ledger(config: Config) -> list[str]:
-    """Files of scores that the ledger compares: its base and each variant, read out as the tables are."""
-    if config.ledger is None:
-        return []
-    protocols = [config.ledger.base, *(variant.protocol for variant in config.variants)]
+def study(config: Config, name: Study) -> list[str]:
+    """Files of scores that a study compares: its base and what it derives from it, read out as the tables are."""
     return [
         PROBE.format(method=method, probe=config.methods[method].readouts(config.probe)[0], **names)
-        for method in config.ledger.methods
-        for names in _each(config, protocols)
+        for protocol, methods in config.studied(name).items()
+        for method in methods
+        for names in _each(config, [protocol])
     ]
+
+
+def _of_studies(config: Config) -> list[str]:
+    """All that the studies of a run are made of and the run has not got without them, in the order of the data."""
+    frames, tidied, learned, histories, scored = {}, {}, {}, {}, {}
+    for name in config.studies:
+        for protocol, methods in config.studied(name).items():
+            for names in _each(config, [protocol]):
+                for purpose in PURPOSES:
+                    played = {"policy": config.plays(names["policy"], protocol), "game": names["game"], "seed": names["seed"]}
+                    frames[EPISODE.format(purpose=purpose, **played)] = None
+                    tidied[SPLIT.format(purpose=purpose, **names)] = None
+                for method in methods:
+                    if config.methods[method].has_encoder and config.trained_as(protocol, method) == protocol:
+                        learned[ENCODER.format(method=method, **names)] = None
+                        histories[HISTORY.format(method=method, **names)] = None
+        scored |= dict.fromkeys(study(config, name))
+    known = {*episodes(config), *splits(config), *encoders(config), *encoders(config, HISTORY), *probes(config)}
+    return [file for file in [*frames, *tidied, *learned, *histories, *scored] if file not in known]
 
 
 def examples(config: Config, game: str) -> list[str]:
@@ -79,11 +103,47 @@ def reconstructions(config: Config) -> list[str]:
     return [RECONSTRUCTIONS.format(game=game) + kind for game in config.games if decodes for kind in (".pdf", ".png")]
 
 
+def tables(config: Config) -> list[str]:
+    """Tables over all games, and Pong's comparison where it is one of them."""
+    names = ["table1_variables_by_category"]
+    names += [
+        f"{table}_{metric}_by_{row}"
+        for table, row in (("table2", "game"), ("table3", "category"))
+        for metric in ("f1", "accuracy")
+    ]
+    names += ["iqm", "f1_by_probe", *(["reproduction_pong"] if "pong" in config.games else []), *config.studies]
+    return [TABLE.format(table=name) + kind for name in names for kind in (".csv", ".tex")]
+
+
+def figures(config: Config) -> list[str]:
+    """Figures over all games."""
+    names = ["f1_by_game", "f1_by_category", "iqm", *(["ablations"] if ablated(config) else []), "learning_curves"]
+    return [FIGURE.format(figure=name) + kind for name in [*names, *config.studies] for kind in (".pdf", ".png")]
+
+
+def ablated(config: Config) -> list[str]:
+    """List ST-DIM's ablations among the methods, and ST-DIM itself; nothing where one of both is not among them."""
+    found = [method for kind in ABLATED for method, row in config.methods.items() if row.kind == kind]
+    kinds = {config.methods[method].kind for method in found}
+    return found if "st-dim" in kinds and len(kinds) > 1 else []
+
+
+def curves(config: Config) -> list[str]:
+    """Figures of how encoders learned, one a game."""
+    return [CURVES.format(game=game) + kind for game in config.games for kind in (".pdf", ".png")]
+
+
+def variables(config: Config) -> list[str]:
+    """Tables of every variable, one a game."""
+    return [VARIABLES.format(game=game) + kind for game in config.games for kind in (".csv", ".tex")]
+
+
 def folders(config: Config) -> dict[str, list[str]]:
     """{folder: its files}, of every step whose artifacts are grouped by folder, in the order of the data."""
     everything = [*episodes(config), *splits(config), *encoders(config), *encoders(config, HISTORY)]
     everything += [file for game in config.games for file in examples(config, game)] + probes(config)
-    everything += reconstructions(config)
+    everything += _of_studies(config)
+    everything += reconstructions(config) + curves(config) + variables(config)
     found: dict[str, list[str]] = {}
     for file in everything:
         found.setdefault(file.rpartition("/")[0], []).append(file)

@@ -24,12 +24,12 @@ _LOG_FROM = 10  # the ratio of the largest to the least loss from which on the a
 
 
 def write_learning_curves(config: Config, histories: list[Path], out: Path) -> None:
-    """Write the figure as PDF and PNG into the folder ``out``.
+    """Write the figure as PDF and PNG, whose endings ``out`` lacks.
 
     A history is a CSV named .../{policy}/{protocol}/{method}/{game}-s{seed}.csv with the columns epoch, train_loss and
     val_loss; one without rows is of an encoder that does not learn, and is left out.
     """
-    style.save(learning_curves(config, [(path.parts[-4:-1], read_history(path)) for path in histories]), out / CURVES)
+    style.save(learning_curves(config, [(path.parts[-4:-1], read_history(path)) for path in histories]), out)
 
 
 def read_history(path: Path) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from workflow_src import layout
 from workflow_src.config import Config
 from workflow_src.report import aggregate, style
 from workflow_src.report.aggregate import BLOCK
@@ -16,8 +17,6 @@ from workflow_src.report.names import CATEGORY_NAMES, DASH, method_name
 from workflow_src.report.scores import read_scores
 
 HEAT_MAP, CATEGORIES, IQM, ABLATIONS = "f1_by_game", "f1_by_category", "iqm", "ablations"
-# What the paper takes away from ST-DIM, by kind of method, from the least to all of it.
-ABLATED = ("dim", "global-t-dim", "global-local-t-dim", "jsd-st-dim", "st-dim")
 
 # Inches: the least cell, which holds "0.58", and what stands around the cells.
 _CELL_WIDTH, _CELL_HEIGHT = 0.33, 0.18
@@ -35,7 +34,7 @@ def write_figures(config: Config, scores: Path, out: Path) -> None:
     style.save(heat_map(config, by_game, config.games), out / HEAT_MAP)
     style.save(heat_map(config, by_category, list(CATEGORY_NAMES.values())), out / CATEGORIES)
     style.save(interquartile_means(config, ours), out / IQM)
-    if ablated(config):
+    if layout.ablated(config):
         style.save(ablations(config, ours), out / ABLATIONS)
 
 
@@ -84,19 +83,12 @@ def interquartile_means(config: Config, scores: pd.DataFrame) -> Figure:
     return points(panels, names, below, centre="iqm")
 
 
-def ablated(config: Config) -> list[str]:
-    """List ST-DIM's ablations among the methods, and ST-DIM itself; nothing where one of both is not among them."""
-    found = [method for kind in ABLATED for method, row in config.methods.items() if row.kind == kind]
-    kinds = {config.methods[method].kind for method in found}
-    return found if "st-dim" in kinds and len(kinds) > 1 else []
-
-
 def ablations(config: Config, scores: pd.DataFrame) -> Figure:
     """F1 by category, and over categories, of ST-DIM and what the paper took away from it: bars, a panel for each block.
 
     Lines are a standard deviation over seeds; a bar without scores is a dash.
     """
-    methods = ablated(config)
+    methods = layout.ablated(config)
     category, category_std = aggregate.over_seeds(aggregate.by_category(config, scores))
     overall, overall_std = aggregate.over_seeds(aggregate.over_games(aggregate.by_game(config, scores)))
     blocks = list(aggregate.blocks(config))

@@ -102,9 +102,7 @@ def _panels(header: list[str], rows: list[list[str]], left: int) -> tuple[list[l
 
 
 def _floats(panels: list[list[int]], parts: list[Part], lines: int, head: int) -> list[list[tuple[list[int], list[Part]]]]:
-    """Stack panels, each with all ``parts``, on pages of so many lines; a panel, whose ``head`` has lines too, may be cut
-    between parts.
-    """
+    """Stack panels, each with a ``head`` of so many lines and all ``parts``, on pages of ``lines``, cut between parts."""
     floats: list[list[tuple[list[int], list[Part]]]] = []
     used = 0
     for panel in panels:

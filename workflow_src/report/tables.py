@@ -386,15 +386,16 @@ def _methods(table: pd.DataFrame) -> list[str]:
 def _cell(ours: float, spread: float, published: float) -> str:
     if pd.isna(ours) and pd.isna(published):
         return DASH
-    return f"{_number(ours, spread)} ({_number(published)})"
+    return f"{number(ours, spread)} ({number(published)})"
 
 
-def _number(value: float, spread: float = float("nan")) -> str:
+def number(value: float, spread: float = float("nan")) -> str:
+    """A value as text, with its spread unless that is NaN; a dash for NaN."""
     return (DASH if pd.isna(value) else f"{value:.2f}") + ("" if pd.isna(spread) else f"±{spread:.2f}")
 
 
 def _numbers(values: pd.Series) -> list[str]:
-    return [_number(value) for value in values]
+    return [number(value) for value in values]
 
 
 def _parts(
@@ -445,7 +446,7 @@ def _bold(config: Config, values: pd.DataFrame, spread: pd.DataFrame | None = No
                 for value, top, text in zip(
                     values[method],
                     best,
-                    map(_number, values[method], [float("nan")] * len(values) if spread is None else spread[method]),
+                    map(number, values[method], [float("nan")] * len(values) if spread is None else spread[method]),
                     strict=True,
                 )
             ]

@@ -30,6 +30,7 @@ REASONS = [
     "duplicate in train",
     "duplicate in val",
     "duplicate in pretrain",
+    "not taken",
 ]
 
 # Steps: a random agent's game is shorter than this in most games. What is assumed where none was seen to its end.
@@ -64,7 +65,8 @@ def split(
         )
     shares = getattr(config.splits, purpose).model_dump()
     rng = seeds.generator(seed, game, "splits", policy, config.seeded_as(protocol), purpose)
-    part, reason, label_row = assign(store, shares, switches, rng, f"{game} ({purpose})")
+    taken = config.taken(protocol, len(store)) if purpose == "pretrain" else len(store)
+    part, reason, label_row = assign(store, shares, switches, rng, f"{game} ({purpose})", taken)
     header: dict[str, Any] = {
         "game": game,
         "policy": policy,
@@ -103,13 +105,20 @@ def split(
 
 
 def assign(
-    store: FrameStore, shares: dict[str, float], switches: SplitProtocol, rng: np.random.Generator, what: str
+    store: FrameStore,
+    shares: dict[str, float],
+    switches: SplitProtocol,
+    rng: np.random.Generator,
+    what: str,
+    taken: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where each of n frames goes by its episode: part codes and reason codes, uint8 (n,), and label rows, int64 (n,).
 
-    Part ``len(shares)`` is dropped. ``what`` names the collection in errors.
+    Part ``len(shares)`` is dropped. ``what`` names the collection in errors. ``taken``: as if collecting had stopped after
+    so many frames.
     """
     n, dropped = len(store), len(shares)
+    taken = n if taken is None else taken
     part, reason = np.full(n, dropped, np.uint8), np.zeros(n, np.uint8)
     label_row = np.arange(n)
     starts = np.flatnonzero(np.diff(store.episode, prepend=-1))
@@ -126,6 +135,8 @@ def assign(
         label_row[starts[~fresh_stream]] -= 1
         drop((store.end != GOES_ON) & (store.end != CUT_OFF), "terminal frame")
     unit = store.game if switches.episode == "game" else store.episode
+    late = np.arange(n) >= taken
+    drop(late if switches.keep_unfinished else np.isin(unit, unit[late]), "not taken")
     if not switches.keep_unfinished:
         cut = store.end == CUT_OFF
         if switches.episode == "game":  # a stream that ends with the loss of a life has cut off a game, though no life
@@ -137,10 +148,10 @@ def assign(
 
     units = np.unique(unit[alive])
     if len(units) < len(shares):
-        need = frames_needed(store, unit, len(units), len(shares))
+        need = frames_needed(store, unit, len(units), len(shares)) * n // max(taken, 1)
         raise UserError(
             f"{what}: {len(units)} episodes of at least {switches.min_episode_frames} frames (by {switches.episode}) in "
-            f"{n} frames, but {', '.join(shares)} need one each: collect {need} frames or more (episodes.frames)"
+            f"{taken} frames, but {', '.join(shares)} need one each: collect {need} frames or more (episodes.frames)"
         )
     if switches.shuffle_episodes:
         rng.shuffle(units)
