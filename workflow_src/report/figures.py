@@ -1,5 +1,6 @@
 """Figures from our scores. Each is one function that returns a matplotlib figure, and one line of `write_figures`."""
 
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -16,6 +17,7 @@ from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.names import CATEGORY_NAMES, DASH, method_name
 from workflow_src.report.scores import read_scores
 
+MEAN = "mean"
 HEAT_MAP, CATEGORIES, IQM, ABLATIONS = "f1_by_game", "f1_by_category", "iqm", "ablations"
 
 # Inches: the least cell, which holds "0.58", and what stands around the cells.
@@ -39,14 +41,16 @@ def write_figures(config: Config, scores: Path, out: Path) -> None:
 
 
 def heat_map(config: Config, mean: pd.DataFrame, rows: list[str]) -> Figure:
-    """F1 by ``rows`` (games or categories) and method: a row of panels for a policy, a column for a protocol.
+    """F1 by ``rows`` (games or categories) and method: a panel for each policy and protocol, beside one another where they fit.
 
     ``mean`` has the rows of every (policy, protocol) below one another, and a column a method. A missing cell is a dash on
     grey. Colours span 0 to 1, so that any two such figures compare.
     """
-    down, across = len(config.policies), len(config.protocols)
     names = [method_name(method) for method in config.methods]
     beside = max(map(len, rows)) * _LETTER + _BAR
+    wide = beside + _CELL_WIDTH * len(names) * len(config.protocols)
+    across = len(config.protocols) if wide <= 2 * style.COLUMN_WIDTH else 1
+    down = len(config.policies) * len(config.protocols) // across
     longest = max(map(len, names)) * _CAPITAL
     panel = _CELL_HEIGHT * len(rows)
     cells = max(_CELL_WIDTH * len(names) * across, style.COLUMN_WIDTH - beside)
@@ -58,7 +62,8 @@ def heat_map(config: Config, mean: pd.DataFrame, rows: list[str]) -> Figure:
         for axes, ((policy, protocol), values) in zip(grid.flat, mean.groupby(BLOCK, sort=False), strict=True):
             axes.set_title(f"{policy}, {protocol}")
             image = _draw_cells(axes, values.to_numpy())
-        grid[0, 0].set_yticks(range(len(rows)), rows)
+        for axes in grid[:, 0]:
+            axes.set_yticks(range(len(rows)), rows)
         slant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
         for axes in grid[-1]:
             axes.set_xticks(range(len(names)), names, **slant)
@@ -89,10 +94,16 @@ def ablations(config: Config, scores: pd.DataFrame) -> Figure:
     Lines are a standard deviation over seeds; a bar without scores is a dash.
     """
     methods = layout.ablated(config)
-    category, category_std = aggregate.over_seeds(aggregate.by_category(config, scores))
-    overall, overall_std = aggregate.over_seeds(aggregate.over_games(aggregate.by_game(config, scores)))
+    overall = pd.concat({MEAN: aggregate.over_games(aggregate.by_game(config, scores))}, names=["category"])
+    by_category = aggregate.by_category(config, scores)
+    every = pd.concat([by_category, overall.reorder_levels(by_category.index.names)])
+    mean, spread = aggregate.over_seeds(every.reindex(aggregate.blocks(config, category=[*CATEGORY_NAMES, MEAN])))
+    found = {block: (part, spread.loc[part.index]) for block, part in mean.groupby(BLOCK)}
     blocks = list(aggregate.blocks(config))
-    groups = [name.replace(" ", "\n", 1).replace("/", "/\n", 1) for name in (*CATEGORY_NAMES.values(), "Mean over categories")]
+    groups = [
+        "\n".join(textwrap.wrap(name.replace("/", "/ "), 14)) for name in (*CATEGORY_NAMES.values(), "Mean over categories")
+    ]
+    groups = [group.replace("/ ", "/") for group in groups]
     width = 0.8 / len(methods)
     with style.styled():
         figure = Figure(figsize=(2 * style.COLUMN_WIDTH, 1.4 * len(blocks) + 0.6), layout="constrained")
@@ -100,10 +111,7 @@ def ablations(config: Config, scores: pd.DataFrame) -> Figure:
         for axes, block in zip(grid, blocks, strict=True):
             axes.set_title(", ".join(block))
             for number, method in enumerate(methods):
-                means, spreads = (
-                    np.append(part[method].loc[block], whole[method].get(block, np.nan))
-                    for part, whole in ((category, overall), (category_std, overall_std))
-                )
+                means, spreads = (part[method].to_numpy() for part in found[block])
                 x = np.arange(len(groups)) + (number - (len(methods) - 1) / 2) * width
                 spreads = None if len(config.seeds) == 1 else spreads
                 color = style.series(number)["color"]

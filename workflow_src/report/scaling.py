@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullLocator
 
 from workflow_src.config import Config
 from workflow_src.errors import UserError
@@ -119,12 +119,12 @@ def growth(config: Config, table: pd.DataFrame) -> Figure:
             axes.set_xscale("log")
             ticks = np.unique(table["frames"])
             axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.xaxis.set_minor_locator(NullLocator())
             axes.set_ylabel("F1")
             axes.grid(axis="y", color=style.MISSING, linewidth=0.5)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
         games = f"mean of {len(config.games)} games; thin: each game" if len(config.games) > 1 else config.games[0]
-        figure.supxlabel(f"Frames that the encoder learns from ({games})", fontsize=7)
+        figure.supxlabel(f"Frames that the encoder learns from\n({games})", fontsize=7)
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     return figure
