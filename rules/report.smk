@@ -27,7 +27,7 @@ rule tables:
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))],
         code=code("report.tables"),
     output:
-        report(TABLES, category="Tables"),
+        shown(TABLES, "Tables"),
     log:
         "logs/tables.log",
     params:
@@ -44,7 +44,7 @@ rule figures:
         scores=layout.SCORES,
         code=code("report.figures"),
     output:
-        report(FIGURES, category="Figures"),
+        shown(FIGURES, "Figures"),
     log:
         "logs/figures.log",
     params:
@@ -60,7 +60,7 @@ rule curves:
         histories=layout.encoders(CONFIG, layout.HISTORY),
         code=code("report.curves", "layout"),
     output:
-        report(CURVES, category="Figures"),
+        shown(CURVES, "Figures"),
     log:
         "logs/curves.log",
     params:
@@ -76,7 +76,7 @@ rule reconstructions:
         examples=lambda w: layout.examples(CONFIG, w.game),
         code=code("report.reconstructions"),
     output:
-        report(multiext(layout.RECONSTRUCTIONS, ".pdf", ".png"), category="Figures"),
+        shown(multiext(layout.RECONSTRUCTIONS, ".pdf", ".png"), "Figures"),
     log:
         "logs/reconstructions/{game}.log",
     params:
@@ -107,10 +107,7 @@ rule ledger:
         scores=layout.LEDGER,
         code=code("report.ledger"),
     output:
-        report(
-            multiext("results/tables/ledger", ".csv", ".tex") + multiext("results/figures/ledger", ".pdf", ".png"),
-            category="Ledger",
-        ),
+        shown(multiext("results/tables/ledger", ".csv", ".tex") + multiext("results/figures/ledger", ".pdf", ".png"), "Ledger"),
     log:
         "logs/ledger.log",
     params:

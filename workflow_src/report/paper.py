@@ -27,6 +27,7 @@ from workflow_src.errors import UserError, explained
 from workflow_src.report import latex, tables, typeset
 from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.names import CATEGORY_NAMES, DASH, PROBE_NAMES, method_name
+from workflow_src.report.pages import page_of, read_page
 from workflow_src.report.scores import read_csv, read_scores
 
 TEMPLATE = Path(__file__).parent / "templates" / "paper.tex.jinja"
@@ -49,7 +50,7 @@ PLACES = {
     "frames.pdf": Place("benchmark", "shows frames of the games", "Frames of the games, as the encoders see them."),
     "table2_f1_by_game.tex": Place("results", "has F1 by game and method, beside the published"),
     "f1_by_game.pdf": Place(
-        "results", "shows the same as colours", "Probe F1 (mean over categories and seeds) by game and method; a dash on grey: none."
+        "results", "shows the same as colours", "Probe F1 (mean over categories and seeds); a dash on grey: none."
     ),
     "iqm.tex": Place("results", "has interquartile means, which no single easy or hard game moves"),
     "iqm.pdf": Place("results", "draws them", "Interquartile mean of the probe F1 over games and seeds, by method."),
@@ -65,11 +66,13 @@ PLACES = {
     "table2_accuracy_by_game.tex": Place(APPENDIX, "has accuracy by game and method"),
     "table3_accuracy_by_category.tex": Place(APPENDIX, "has accuracy by category"),
     "table4_*.tex": Place(APPENDIX, "has every variable of one game"),
-    "learning_curves.pdf": Place(APPENDIX, "has the losses of the trainings", "Losses of training and validation by epoch, a line a game."),
+    "learning_curves.pdf": Place(
+        APPENDIX, "has the losses of the trainings", "Losses of training and validation by epoch, a line a game."
+    ),
     "reconstructions-*.pdf": Place(
         APPENDIX, "shows what decoders make of frames", "Frames of validation, and what the decoders make of them."
     ),
-}  # fmt: skip
+}
 
 # The published settings as a person calls them.
 _SETTINGS = {
@@ -93,7 +96,6 @@ _VERSIONS = ("ale-py", "torch", "numpy", "scipy", "scikit-learn", "opencv-python
 _WIDTH, _LETTER, _GAP, _LEAST = 480, 4.2, 10, 120
 _SHOWN = 3  # of the largest differences
 _NARROW = 250  # points: two figures that are not wider stand side by side
-_CITED = re.compile(r"arXiv (\d{4}\.\d{4,5})")
 
 
 class Latex(str):
@@ -101,30 +103,6 @@ class Latex(str):
 
 
 # What is read.
-
-
-@dataclass(frozen=True)
-class Page:
-    """What a method's page says: one sentence of what it does, and its sources by their arXiv numbers."""
-
-    sentence: str
-    sources: list[str]
-
-
-def page_of(row: Method) -> str:
-    """The name of the page of a row of ``methods``, in docs/methods."""
-    return "maj-clf.md" if row.kind == "majority" else f"{row.kind}.md"
-
-
-def read_page(path: Path) -> Page:
-    """Read a method's page; `UserError` when it does not begin with a title and a paragraph."""
-    with explained("read", path):
-        text = path.read_text()
-    found = re.match(r"# .+\n\n((?:\S.*\n)+)", text)
-    if found is None:
-        raise UserError(f"{path} does not begin with a title and a paragraph: write what the method does, in one sentence")
-    source = re.search(r"^## Source\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    return Page(" ".join(found[1].split()), list(dict.fromkeys(_CITED.findall(source[1]))) if source else [])
 
 
 class Item(NamedTuple):
@@ -223,7 +201,7 @@ class Above(NamedTuple):
 
 
 class Baseline(NamedTuple):
-    """Who is above a method that learns nothing, and in how many games."""
+    """Who is above a method that learns nothing, in how many games."""
 
     method: str
     above: list[Above]
@@ -285,7 +263,7 @@ def facts(config: Config, by_game: pd.DataFrame, by_category: pd.DataFrame) -> l
                 games=len(games),
                 means=means,
                 first=int((games[methods].idxmax(axis=1) == best).sum()),
-                baselines=[_baseline(config, games, methods, baseline) for baseline in _untrained(config, methods)],
+                baselines=_baselines(config, games, methods),
                 easiest=ends[0],
                 hardest=ends[1],
                 cells=sorted(cells, key=lambda cell: -abs(cell.difference)),
@@ -296,19 +274,22 @@ def facts(config: Config, by_game: pd.DataFrame, by_category: pd.DataFrame) -> l
     return found
 
 
-def _untrained(config: Config, methods: list[str]) -> list[str]:
-    """The methods that learn nothing, and that others are to be above."""
-    return [method for method in methods if config.methods[method].learns_from is None]
+def _baselines(config: Config, games: pd.DataFrame, methods: list[str]) -> list[Baseline]:
+    """Compare all that learns with untrained encoders, and these, or else all that learns, with what has no encoder."""
+    learned = [method for method in methods if config.methods[method].learns_from is not None]
+    untrained = [method for method in methods if method not in learned and config.methods[method].has_encoder]
+    majority = [method for method in methods if not config.methods[method].has_encoder]
+    found = [Baseline(method, _above(games, learned, method)) for method in untrained]
+    return found + [Baseline(method, _above(games, untrained or learned, method)) for method in majority]
 
 
-def _baseline(config: Config, games: pd.DataFrame, methods: list[str], baseline: str) -> Baseline:
-    above = []
+def _above(games: pd.DataFrame, methods: list[str], baseline: str) -> list[Above]:
+    found = []
     for method in methods:
-        if config.methods[method].learns_from is not None:
-            published = games[[f"{method}_paper", f"{baseline}_paper"]].dropna()
-            count = int((published.iloc[:, 0] > published.iloc[:, 1]).sum()) if len(published) == len(games) else None
-            above.append(Above(method, int((games[method] > games[baseline]).sum()), count))
-    return Baseline(baseline, above)
+        published = games[[f"{method}_paper", f"{baseline}_paper"]].dropna()
+        count = int((published.iloc[:, 0] > published.iloc[:, 1]).sum()) if len(published) == len(games) else None
+        found.append(Above(method, int((games[method] > games[baseline]).sum()), count))
+    return found
 
 
 class Setting(NamedTuple):
