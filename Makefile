@@ -22,7 +22,7 @@ run: .venv/installed
 
 # results/paper.pdf of a run, which needs LaTeX: make paper RUN=runs/quick
 paper: .venv/installed
-	$(BIN)/snakemake --directory $(RUN) --cores all --resources gpu=1 --quiet rules progress paper
+	$(BIN)/snakemake paper --directory $(RUN) --cores all --resources gpu=1 --quiet rules progress
 
 test: .venv/installed
 	$(BIN)/ruff check .

@@ -91,6 +91,7 @@ _SETTINGS = {
 }
 # Those of which less is a smaller run.
 _SCALE = ("games", "episodes.frames.pretrain", "episodes.frames.probe", "training.epochs", "probe.epochs")
+_PUBLISHED_LABELS = "paper-2019"
 _VERSIONS = ("ale-py", "torch", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "snakemake")
 # Points: what a page is wide, a letter of the table of protocols, its columns' gaps, and the least column of sentences.
 _WIDTH, _LETTER, _GAP, _LEAST = 480, 4.2, 10, 120
@@ -343,8 +344,8 @@ def switches(config: Config) -> list[Switch]:
 def about_width(config: Config, found: list[Switch]) -> int | None:
     """Points for the column that says what a switch decides, or None where the protocols leave no room for it."""
     columns = [len("quirk"), max(len(switch.name) for switch in found)]
-    for number_, protocol in enumerate(config.protocols):
-        columns.append(max(len(protocol), *(len(switch.set_to[number_]) for switch in found)))
+    for i, protocol in enumerate(config.protocols):
+        columns.append(max(len(protocol), *(len(switch.set_to[i]) for switch in found)))
     left = int(_WIDTH - sum(_LETTER * width + _GAP for width in columns))
     return left if left >= _LEAST else None
 
@@ -418,6 +419,7 @@ def render(config: Config, scores: Path, reference: Path, methods: Path, files: 
         categories=len(CATEGORIES),
         probes=[PROBE_NAMES[kind] for kind in config.probe.kinds],
         shown=_SHOWN,
+        published_labels=_PUBLISHED_LABELS,
         compared=[block for block in blocks if block.cells],
         artifacts=artifacts_of(config),
         folders=len(layout.folders(config)),
@@ -451,9 +453,9 @@ def _listed(texts: Sequence[Any]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _counted(number: int, thing: str, things: str = "") -> str:
-    """Say how many there are: "one game", "two games" in figures."""
-    return f"{number} {thing if number == 1 else things or thing + 's'}"
+def _counted(count: int, thing: str, things: str = "") -> str:
+    """Say how many there are: "1 game", "1,452 files"."""
+    return f"{number(count)} {thing if count == 1 else things or thing + 's'}"
 
 
 def _prose(text: str) -> Latex:
