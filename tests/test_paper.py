@@ -151,6 +151,7 @@ def test_sentences_come_with_what_they_are_about(tmp_path):
     config = settings(**SEVERAL)
     scores, files = finished(tmp_path, config)
     more = {
+        "tables/table4_boxing.tex": "table4_boxing",
         "tables/audit.tex": "audit",
         "tables/ledger.tex": "ledger",
         "tables/table4_pong.tex": "table4_pong",
@@ -169,6 +170,8 @@ def test_sentences_come_with_what_they_are_about(tmp_path):
     assert order == sorted(order)
     audit, appendix = text[order[2] : order[3]], text[order[3] :]
     assert r"Table~\ref{tab:audit} has what was measured" in audit and r"\input{audit.tex}" in audit
+    said = r"Table~\ref{tab:table4_boxing} has every variable of one game, likewise Table~\ref{tab:table4_pong}."
+    assert said in appendix
     for words in (r"\input{odd.tex}", r"\input{table4_pong.tex}", r"\onepicture{reconstructions-pong.pdf}"):
         assert words in appendix
     assert "Under protocol \\texttt{corrected}" in text and r"{\tiny$\pm$}" not in text[: text.index("section{Intro")]
@@ -188,6 +191,11 @@ def test_files_that_are_neither_table_nor_figure_are_refused(tmp_path):
 def test_figures_stand_in_pairs_where_they_are_narrow():
     narrow, wide = (paper.Item("figure", "f.pdf", "fig:f", "", "", wide) for wide in (False, True))
     assert [len(row) for row in paper.rows_of([narrow, narrow, narrow, wide, narrow])] == [2, 1, 1, 1]
+
+
+def test_what_is_alike_is_said_once():
+    one, two, three, none = (paper.Item("table", "t", label, about, "", True) for label, about in ("aX", "bX", "cY", ("", "X")))
+    assert paper.alike([one, none, two, three]) == [[one, two], [three]]
 
 
 def test_a_missing_score_is_no_sentence(tmp_path):

@@ -145,7 +145,9 @@ def collect(files: Sequence[Path], folder: Path) -> dict[str, list[Item]]:
             item = Item("table", name, label[1] if label else "", where.about, "", True)
         else:
             box = re.search(rb"/MediaBox\s*\[\s*[\d.]+\s+[\d.]+\s+([\d.]+)", content)
-            item = Item("figure", name, f"fig:{path.stem}", where.about, where.caption, not box or float(box[1]) > _NARROW)
+            item = Item(
+                "figure", name, f"fig:{Path(name).stem}", where.about, where.caption, not box or float(box[1]) > _NARROW
+            )
         found.setdefault(where.section, []).append((rank, name, item))
     return {section: [item for *_, item in sorted(items)] for section, items in found.items()}
 
@@ -159,6 +161,11 @@ def rows_of(figures: Sequence[Item]) -> list[list[Item]]:
         else:
             rows.append([figure])
     return rows
+
+
+def alike(items: Sequence[Item]) -> list[list[Item]]:
+    """Items that have a number, those that follow one another and of which the same is said together."""
+    return [list(group) for _, group in itertools.groupby((item for item in items if item.label), lambda item: item.about)]
 
 
 # What is computed.
@@ -404,6 +411,7 @@ def render(config: Config, scores: Path, reference: Path, methods: Path, files: 
         "prose": _prose,
         "cells": lambda texts: Latex(" & ".join(map(latex.escape, texts))),
         "rows": rows_of,
+        "alike": alike,
     }
     text = environment.get_template(TEMPLATE.name).render(
         config=config,
