@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: quick run test record adopt verify lock
+.PHONY: quick run paper test record adopt verify lock
 
 # The main job at quick scale, and its table.
 quick:
@@ -19,6 +19,10 @@ run: .venv/installed
 	$(BIN)/python -m workflow_src configure --preset $(PRESET) --games "$(GAMES)" --into $(INTO)
 	$(BIN)/snakemake --directory $(INTO) --cores all --resources gpu=1 --quiet rules progress
 	@$(BIN)/python -m workflow_src show $(INTO)
+
+# results/paper.pdf of a run, which needs LaTeX: make paper RUN=runs/quick
+paper: .venv/installed
+	$(BIN)/snakemake paper --directory $(RUN) --cores all --resources gpu=1 --quiet rules progress
 
 test: .venv/installed
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ include: "rules/splits.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
 include: "rules/report.smk"
+include: "rules/paper.smk"
 
 
 # Every artifact is named: Snakemake does not remake a lost file that only other, present files were made of.

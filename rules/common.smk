@@ -12,6 +12,7 @@ import workflow_src
 from workflow_src import layout
 from workflow_src.config import PURPOSES, STUDIES, Config, Training, leaves, read_yaml
 from workflow_src.errors import UserError
+from workflow_src.report import pages, typeset
 
 
 def refuse(error):
@@ -144,6 +145,35 @@ def weights_to_probe(wildcards):
         return {}
     names = dict(wildcards.items()) | {"protocol": CONFIG.trained_as(wildcards.protocol, wildcards.method)}
     return {"encoder": layout.ENCODER.format(**names)}
+
+
+def latex(wildcards):
+    """No file: where LaTeX is missing, end before any job of a run that is to have a paper, not after hours of them."""
+    try:
+        typeset.program()
+    except UserError as error:
+        refuse(error)
+    return []
+
+
+def shown(files, category):
+    """Outputs of a rule as Snakemake's own report has them: what they are, in a caption, and how to find them.
+
+    The caption is captions/{name}.rst, or that of the category where a file has none of its own.
+    """
+    found = []
+    for file in files:
+        path = Path(file)
+        # A folder of figures, such as figures/reconstructions, is called after itself, its files after games.
+        nested = path.parent.name != category.lower() and "{" in path.stem
+        name = path.parent.name if nested else path.stem
+        own = ROOT / "rules" / "captions" / f"{name}.rst"
+        caption = own if own.is_file() else own.with_name(f"{category.lower()}.rst")
+        words = name.replace("_", " ")
+        kind = "by game" if nested else "of the paper" if name.startswith("table") else "beside the paper's"
+        labels = {"name": f"{words}, {path.stem}" if nested else words, "format": path.suffix[1:]}
+        found.append(report(file, caption=str(caption), category=category, subcategory=kind.capitalize(), labels=labels))
+    return found
 
 
 def options(input, **names):

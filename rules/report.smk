@@ -24,10 +24,11 @@ rule scores:
 rule tables:
     input:
         scores=layout.SCORES,
-        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("*.csv"))],
+        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))]
+        + [os.path.relpath(REFERENCE / "reproduction_report_pong.csv")],
         code=code("report.tables"),
     output:
-        report([f for f in layout.tables(CONFIG) if Path(f).stem not in STUDIES], category="Tables"),
+        shown([f for f in layout.tables(CONFIG) if Path(f).stem not in STUDIES], "Tables"),
     log:
         "logs/tables.log",
     params:
@@ -46,7 +47,7 @@ rule variables:
         reference=os.path.relpath(REFERENCE / "paper_table4_boxing_f1_by_variable.csv"),
         code=code("report.tables"),
     output:
-        report(multiext(layout.VARIABLES, ".csv", ".tex"), category="Tables"),
+        shown(multiext(layout.VARIABLES, ".csv", ".tex"), "Tables"),
     log:
         "logs/variables/{game}.log",
     params:
@@ -64,7 +65,7 @@ rule figures:
         scores=layout.SCORES,
         code=code("report.figures", "layout"),
     output:
-        report([f for f in layout.figures(CONFIG) if Path(f).stem not in ("learning_curves", *STUDIES)], category="Figures"),
+        shown([f for f in layout.figures(CONFIG) if Path(f).stem not in ("learning_curves", *STUDIES)], "Figures"),
     log:
         "logs/figures.log",
     params:
@@ -80,7 +81,7 @@ rule curves:
         histories=layout.encoders(CONFIG, layout.HISTORY),
         code=code("report.curves", "layout"),
     output:
-        report(multiext("results/figures/learning_curves", ".pdf", ".png"), category="Figures"),
+        shown(multiext("results/figures/learning_curves", ".pdf", ".png"), "Figures"),
     log:
         "logs/curves.log",
     params:
@@ -96,7 +97,7 @@ rule curves_of_game:
         histories=lambda w: layout.encoders(CONFIG.of_game(w.game), layout.HISTORY),
         code=code("report.curves", "layout"),
     output:
-        report(multiext(layout.CURVES, ".pdf", ".png"), category="Figures"),
+        shown(multiext(layout.CURVES, ".pdf", ".png"), "Figures"),
     log:
         "logs/curves/{game}.log",
     params:
@@ -112,7 +113,7 @@ rule reconstructions:
         examples=lambda w: layout.examples(CONFIG, w.game),
         code=code("report.reconstructions"),
     output:
-        report(multiext(layout.RECONSTRUCTIONS, ".pdf", ".png"), category="Figures"),
+        shown(multiext(layout.RECONSTRUCTIONS, ".pdf", ".png"), "Figures"),
     log:
         "logs/reconstructions/{game}.log",
     params:
@@ -143,10 +144,7 @@ rule ledger:
         scores=layout.STUDY.format(study="ledger"),
         code=code("report.ledger"),
     output:
-        report(
-            multiext("results/tables/ledger", ".csv", ".tex") + multiext("results/figures/ledger", ".pdf", ".png"),
-            category="Ledger",
-        ),
+        shown(multiext("results/tables/ledger", ".csv", ".tex") + multiext("results/figures/ledger", ".pdf", ".png"), "Ledger"),
     log:
         "logs/ledger.log",
     params:
@@ -162,10 +160,7 @@ rule scaling:
         scores=layout.STUDY.format(study="scaling"),
         code=code("report.scaling"),
     output:
-        report(
-            multiext("results/tables/scaling", ".csv", ".tex") + multiext("results/figures/scaling", ".pdf", ".png"),
-            category="Scaling",
-        ),
+        shown(multiext("results/tables/scaling", ".csv", ".tex") + multiext("results/figures/scaling", ".pdf", ".png"), "Scaling"),
     log:
         "logs/scaling.log",
     params:

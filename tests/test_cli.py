@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
 REPORTS = ["scores", "tables", "variables", "figures", "curves", "ledger", "scaling"]
 BRIDGE = ["stages", "record", "adopt", "verify"]
-STEPS = ["configure", *JOBS, *REPORTS, "reconstructions", "show", *BRIDGE]
+STEPS = ["configure", *JOBS, *REPORTS, "reconstructions", "paper", "show", *BRIDGE]
 JOB = {"game": "breakout", "policy": "random_agent", "seed": "0"}
 
 

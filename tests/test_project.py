@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workflow_src import __version__
 from workflow_src.config import METHOD_KINDS, Config
 from workflow_src.methods.objective import Objective, find
 
@@ -119,3 +120,39 @@ def test_config_is_written_in_one_place():
         for part in key.split("."):
             assert isinstance(value, dict) and part in value, f"{key} stands in a document, not in config.yaml"
             value = value[part]
+
+
+def test_version_licence_and_citation_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "workflow_src.__version__"}
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    top = re.search(r"^## \[(\S+)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert citation["version"] == top[1] == __version__
+    assert str(citation["date-released"]) == top[2]
+    holder = citation["authors"][0]["name"]
+    licence = (ROOT / "LICENSE").read_text()
+    assert citation["license"] == project["project"]["license"] == "MIT" and licence.startswith("MIT License\n")
+    assert f"Copyright (c) {top[2][:4]} {holder}\n" in licence
+    assert project["project"]["authors"] == [{"name": holder}] and project["project"]["license-files"] == ["LICENSE"]
+
+
+def test_the_citation_has_what_its_format_asks_for():
+    """The keys that version 1.2.0 of the format requires, and those that it knows."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    known = {"type", "version", "date-released", "license", "keywords", "references", "abstract", "url", "preferred-citation"}
+    assert set(citation) <= {"cff-version", "message", "title", "authors"} | known
+    assert citation["cff-version"] == "1.2.0" and citation["type"] == "software"
+    (paper,) = citation["references"]
+    assert {"type", "title", "authors"} <= set(paper) and "1906.08226" in paper["url"]
+    assert all(set(author) == {"family-names", "given-names"} for author in paper["authors"])
+
+
+def test_the_changelog_keeps_its_format():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    known = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert text.startswith("# Changelog\n") and set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= known
+    assert all(
+        re.fullmatch(r"\[(Unreleased|\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d)\]?", one)
+        for one in re.findall(r"^## (.+)$", text, re.M)
+    )

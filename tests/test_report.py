@@ -2,7 +2,6 @@ import itertools
 import json
 import math
 import re
-import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import needs
 
 from workflow_src import artifacts, layout
 from workflow_src.ari.labels import CATEGORIES, variables
@@ -497,8 +497,7 @@ def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
             heads = [cell for _, rows in tabulars for cell in rows.splitlines()[2].removesuffix(r" \\").split(" & ")[1:]]
             plain = [re.sub(r"\\shortstack\[r\]|\\rlap|\\rotatebox\{\d+\}|[{}\\]", "", head) for head in heads]
             assert list(dict.fromkeys(plain)) == [method.upper() for method in config.methods]
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed: the structure of the tables was checked, not that they compile")
+    needs("pdflatex")  # the structure of the tables was checked, now that they compile
     document = [r"\documentclass[a4paper]{article}", r"\usepackage[margin=2cm]{geometry}", r"\usepackage[T1]{fontenc}"]
     document += [r"\usepackage{booktabs,graphicx}", r"\begin{document}"]
     document += [*(rf"\input{{{name}}}\clearpage" for name in names), r"\end{document}"]

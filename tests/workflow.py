@@ -9,7 +9,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 PARTS = ["Snakefile", "config.yaml", "environment.yml", "presets", "profiles", "reference", "requirements.lock", "rules"]
-PARTS += ["workflow_src"]
+PARTS += ["docs", "workflow_src"]
 SMALL = {
     "episodes": {"frames": {"pretrain": 1500, "probe": 3000}, "streams": 2},
     "training": {"epochs": 2, "batch_size": 16},

@@ -47,8 +47,8 @@ def _options(*names: str) -> Callable:
 def cli() -> None:
     """Ask an encoder where things are, who is winning, how many lives are left: the AtariARI benchmark.
 
-    The steps in the way of the data: episodes, splits, encoders, probes, scores, tables, figures. Snakemake calls them; so
-    can you. What was made is noted and checked with DVC by stages, record, adopt, verify.
+    The steps in the way of the data: episodes, splits, encoders, probes, scores, tables, figures, paper. Snakemake calls them;
+    so can you. What was made is noted and checked with DVC by stages, record, adopt, verify.
     """
 
 
@@ -252,6 +252,21 @@ def scaling(config_file: Path, scores: Path, tables: Path, figures: Path) -> Non
     from workflow_src.report.scaling import write_scaling
 
     write_scaling(Config.load(config_file), scores, tables, figures)
+
+
+@cli.command()
+@_options("config")
+@_SCORES
+@click.option("--reference", type=_FOLDER, required=True, help="Folder of the published numbers.")
+@click.option("--methods", type=_FOLDER, required=True, help="Folder of the methods' pages, docs/methods.")
+@_options("out")
+@click.argument("files", type=_FILE, nargs=-1)
+def paper(config_file: Path, scores: Path, reference: Path, methods: Path, files: tuple[Path, ...], out: Path) -> None:
+    """Write the paper of this run, with the tables (.tex) and figures (.pdf) named; needs LaTeX."""
+    from workflow_src.config import Config
+    from workflow_src.report.paper import write_paper
+
+    write_paper(Config.load(config_file), scores, reference, methods, files, out)
 
 
 @cli.command()

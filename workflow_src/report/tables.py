@@ -271,7 +271,7 @@ def latex_by_variable(config: Config, table: pd.DataFrame, game: str) -> str:
         f"the variable, or nothing was run. {_note(config, table)}"
     )
     head = ["Variable", *map(method_name, _methods(table))]
-    return latex.table(f"{TABLE4}_{game}", caption, head, _parts(config, table, "variable"))
+    return latex.table(f"{TABLE4}-{game}", caption, head, _parts(config, table, "variable"))
 
 
 def latex_reproduction(config: Config, table: pd.DataFrame) -> str:

@@ -1,0 +1,29 @@
+# The paper: a target of its own, `snakemake paper`, since it needs LaTeX, which nothing else does.
+METHODS = ROOT / "docs" / "methods"
+
+
+rule paper:
+    input:
+        latex=latex,
+        scores=layout.SCORES,
+        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_*.csv"))],
+        methods=[os.path.relpath(METHODS / page) for page in dict.fromkeys(map(pages.page_of, CONFIG.methods.values()))],
+        tables=[file for file in layout.tables(CONFIG) if file.endswith(".tex")]
+        + [layout.VARIABLES.format(game="boxing" if "boxing" in CONFIG.games else CONFIG.games[0]) + ".tex"],
+        # Of reconstructions, one game stands for all.
+        figures=[file for file in [*layout.figures(CONFIG), *layout.reconstructions(CONFIG)[:2]] if file.endswith(".pdf")],
+        template=os.path.relpath(ROOT / "workflow_src/report/templates/paper.tex.jinja"),
+        code=code("report.paper", "layout"),
+    output:
+        shown([layout.PAPER], "Paper"),
+    log:
+        "logs/paper.log",
+    params:
+        settings=lambda w: leaves(config, *config),
+        reference=lambda w, input: os.path.dirname(input.reference[0]),
+        methods=lambda w, input: os.path.dirname(input.methods[0]),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src paper --scores {input.scores} --reference {params.reference} --methods {params.methods} "
+        "--out {output} {input.tables} {input.figures} > {log} 2>&1"
