@@ -15,6 +15,7 @@ include: "rules/splits.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
 include: "rules/report.smk"
+include: "rules/page.smk"
 
 
 # Every artifact is named: Snakemake does not remake a lost file that only other, present files were made of.
@@ -32,6 +33,7 @@ rule all:
         FIGURES,
         CURVES,
         layout.reconstructions(CONFIG),
+        layout.REPORT,
 
 
 # A folder's path is a target too: `snakemake results/splits/random_agent/paper/probe`. DVC makes its stages by these.
