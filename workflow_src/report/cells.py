@@ -80,7 +80,7 @@ def _numbers_if_all_are(column: pd.Series) -> pd.Series:
         numbers = pd.Series([float(value) if value else np.nan for value in column], column.index, dtype=float)
     except ValueError:
         return column
-    return numbers if numbers.notna().any() else column
+    return numbers
 
 
 def download(path: Path) -> str:
@@ -94,12 +94,16 @@ def table(
 ) -> Table:
     """Lay ``frame`` out as a table; ``tinted`` colours numbers from 0 to 1 by their size.
 
-    A policy or protocol that is the same in all rows is said once, in the caption.
+    A policy or protocol that is the same in all rows is said once, in the caption; an empty column beside another is left out.
     """
     frame = frame.reset_index(drop=True)
     same = {name: frame[name].iloc[0] for name in BLOCK if name in frame and len(frame) and frame[name].nunique() == 1}
     said = ", ".join(f"{COLUMN_NAMES[name].lower()} {value}" for name, value in same.items())
-    frame = frame.drop(columns=list(same))
+    # Nothing stands beside: one seed has no spread, and the paper did not measure every method.
+    vain = [name for name in frame if _split(str(name), frame.columns)[1] and frame[name].isna().all()]
+    frame = frame.drop(columns=[*same, *vain])
+    if "verdict" in frame and len(frame.columns) > 1:
+        frame.insert(1, "verdict", frame.pop("verdict"))  # before columns that would push it out of sight
     columns = [_column(config, name, frame[name], tinted) for name in frame]
     first = frame[frame.columns[0]] if len(frame.columns) else []
     return Table(

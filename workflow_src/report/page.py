@@ -48,7 +48,10 @@ _PRINTED = 72  # dots an inch of a picture that does not say
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture with its bytes, ready to be written; sizes in pixels, ``shown`` as wide as it is on the page."""
+    """A picture with its bytes, ready to be written; sizes in pixels, ``shown`` as wide as it is on the page.
+
+    ``printed`` are those with letters that are small on a screen; ``moving`` are animations.
+    """
 
     key: str
     title: str
@@ -57,12 +60,13 @@ class Picture:
     width: int
     height: int
     shown: int
+    printed: bool
     moving: bool
 
 
 @dataclass
 class Game:
-    """What the page of one game shows; ``places`` are its files by place, tables before pictures."""
+    """What the page of one game shows; ``places`` are its files by place, those of one thing together."""
 
     name: str
     variables: int
@@ -71,7 +75,7 @@ class Game:
     histories: Table
     by_variable: Table
     by_category: Table
-    places: dict[str, list[Table | Picture]] = field(default_factory=dict)
+    places: dict[str, list[list[Table | Picture]]] = field(default_factory=dict)
 
 
 def write_report(config: Config, scores: Path, shown: list[Path], splits: list[Path], histories: list[Path], out: Path) -> None:
@@ -87,15 +91,16 @@ def write_report(config: Config, scores: Path, shown: list[Path], splits: list[P
     headline = next((headlines(config, read_table(path)) for path, key, _ in found if key == TABLE2), None)
     shares, entropies = read_splits(splits)
     learned = read_histories(histories)
+    by_variable, by_category = (read_out(config, probed, level) for level in ("variable", "category"))
     games = [
         Game(
             name=game,
-            variables=len(entropies[entropies["game"] == game]["variable"].unique()),
+            variables=entropies.loc[entropies["game"] == game, "variable"].nunique(),
             splits=of_game(config, shares, game, "splits", "Frames by part", SPLITS_CAPTION),
             entropies=of_game(config, entropies, game, "entropies", "Variables kept and dropped", ENTROPIES_CAPTION),
-            histories=of_game(config, learned, game, "histories", "Trainings", "Loss of validation by training."),
-            by_variable=of_game(config, read_out(config, probed, "variable"), game, "variables", "F1 by variable", tinted=True),
-            by_category=of_game(config, read_out(config, probed, "category"), game, "categories", "By category", tinted=True),
+            histories=of_game(config, learned, game, "histories", "Trainings", HISTORIES_CAPTION),
+            by_variable=of_game(config, by_variable, game, "variables", "By variable", SCORES_CAPTION, tinted=True),
+            by_category=of_game(config, by_category, game, "categories", "By category", SCORES_CAPTION, tinted=True),
             places=places([(key, item) for name, key, item in placed if name == game]),
         )
         for game in config.games
@@ -195,21 +200,29 @@ def picture(path: Path, key: str, shown: str, caption: str) -> Picture:
         width=width,
         height=height,
         shown=round(width * _DOTS / dots) if dots > _DOTS else width,
+        printed=dots > _DOTS,
         moving=kind == "GIF",
     )
 
 
-def places(items: list[tuple[str, Table | Picture]]) -> dict[str, list[Table | Picture]]:
-    """A game's files by place on its page."""
-    found: dict[str, list[Table | Picture]] = {place: [] for place in (*PLACES.values(), ELSEWHERE)}
+def places(items: list[tuple[str, Table | Picture]]) -> dict[str, list[list[Table | Picture]]]:
+    """A game's files by place on its page; those of one title together, what moves last."""
+    found: dict[str, dict[str, list[Table | Picture]]] = {place: {} for place in (*PLACES.values(), ELSEWHERE)}
     for key, item in items:
-        found[next((place for start, place in PLACES.items() if key.startswith(f"{start}/")), ELSEWHERE)].append(item)
-    return found
+        place = next((place for start, place in PLACES.items() if key.startswith(f"{start}/")), ELSEWHERE)
+        found[place].setdefault(item.title, []).append(item)
+    return {place: [sorted(one, key=_moves) for one in by_title.values()] for place, by_title in found.items()}
+
+
+def _moves(item: Table | Picture) -> bool:
+    return isinstance(item, Picture) and item.moving
 
 
 # What is computed of a run: frames, one row each, of which each game's page takes its rows.
 
+SCORES_CAPTION = "What the probe reads out of frozen features on test frames, mean over seeds; of each method its first probe."
 SPLITS_CAPTION = "Frames that went to each part, and why others were dropped."
+HISTORIES_CAPTION = "Loss of validation before the first epoch, at its least, and at the end; then of training at the end."
 ENTROPIES_CAPTION = "A variable is dropped where the entropy of its values, in nats, is below the configuration's least."
 
 

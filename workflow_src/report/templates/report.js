@@ -24,9 +24,8 @@ async function prepare(view) {
       order: [],
       autoWidth: false,
       layout: {
-        topStart: null,
-        topEnd: null,
-        top: [...(rows > 5 ? ["search"] : []), ...(paged ? ["pageLength"] : [])],
+        topStart: rows > 5 ? "search" : null,
+        topEnd: paged ? "pageLength" : null,
         bottomStart: rows > 10 ? "info" : null,
         bottomEnd: paged ? "paging" : null,
       },
