@@ -1,3 +1,4 @@
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,14 @@ from workflow_src.config import Config, Episodes, Frames, Policy, defaults
 from workflow_src.episodes import store
 from workflow_src.episodes.collect import collect
 from workflow_src.splits.split import split
+
+
+def needs(*tools):
+    """Skip a test where programs are not installed; where REQUIRE_TOOLS is set, as in CI, it fails instead."""
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        (pytest.fail if os.environ.get("REQUIRE_TOOLS") else pytest.skip)(f"not installed: {', '.join(missing)}")
+
 
 RANDOM = Policy(kind="random", noop=False)
 

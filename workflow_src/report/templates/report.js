@@ -61,12 +61,18 @@ function route() {
   return changed ? view : null;
 }
 
+// A person who steps through the games in the list stays in it; who follows a link reads on from the new page's head.
+let stepping = false;
+game.addEventListener("change", () => {
+  stepping = true;
+  location.hash = game.value ? `game=${game.value}` : "overview";
+});
 window.addEventListener("hashchange", () => {
   const view = route();
-  // Read on from the new page's head; but a person who steps through the games in the list stays in it.
-  if (view && document.activeElement !== game) view.querySelector("h1").focus({ preventScroll: true });
+  const reader = stepping ? game : view?.querySelector("h1");
+  reader?.focus({ preventScroll: true });
+  stepping = false;
 });
-game.addEventListener("change", () => { location.hash = game.value ? `game=${game.value}` : "overview"; });
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address stays that of the page
   document.getElementById("content").focus();
