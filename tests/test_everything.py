@@ -71,7 +71,8 @@ def test_the_file_of_an_own_encoder_is_watched(source, everything):
     file = Path(config["methods"]["mine"]["module"].partition(":")[0])
     file.write_text(MODULE + "\n")
     try:
-        assert jobs(source, everything) == {"encoders": 1, "probes": 1, "scores": 1, "tables": 1, "figures": 1, "curves": 1}
+        report = dict.fromkeys(("scores", "tables", "figures", "curves", "report"), 1)
+        assert jobs(source, everything) == {"encoders": 1, "probes": 1, **report}
     finally:
         file.write_text(MODULE)
     assert jobs(source, everything) == {}

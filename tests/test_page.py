@@ -204,34 +204,38 @@ def test_every_game_has_its_page(run, tags):
     assert [a["value"] for a in tags.of("option")] == ["", *GAMES]
     for game in GAMES:
         heads, below, *rows = tags.rows[f"variables-{game}"]
-        assert heads == ["Protocol", "Variable", "MAJ-CLF", "RANDOM-CNN", "ST-DIM"]
+        assert heads == ["Variable", "Protocol", "MAJ-CLF", "RANDOM-CNN", "ST-DIM"]
         assert below == ["F1", "accuracy"] * 3
-        assert [row[1] for row in rows if row[0] == "paper"] == sorted(variables("paper-2019", game))
+        names = sorted(variables("paper-2019", game))
+        assert [row[:2] for row in rows] == [[name, protocol] for name in names for protocol in ("paper", "corrected")]
 
 
 def test_splits_say_what_was_dropped_and_why(tags):
     heads, *rows = tags.rows["splits-pong"]
-    expected = ["Protocol", "Seed", "Purpose", "Frames", "Train", "Validation", "Test", "Dropped"]
+    expected = ["Purpose", "Protocol", "Seed", "Frames", "Train", "Validation", "Test", "Dropped"]
     assert heads == [*expected, "Terminal frame", "Short episode", "Duplicate in train"]
     assert len(rows) == 2 * 2 * 2  # protocols, seeds, purposes
-    assert rows[0] == ["paper", "0", "pretrain", "100", "60", "20", "10", "10", "3", "0", "7"]
+    assert rows[0] == ["pretrain", "paper", "0", "100", "60", "20", "10", "10", "3", "0", "7"]
     heads, *rows = tags.rows["entropies-pong"]
     assert [row[-1] for row in rows[:6]] == ["kept", "kept", "dropped", "kept", "kept", "kept"]  # by name
 
 
 def test_trainings_are_summed_up(tags):
     heads, *rows = tags.rows["histories-pong"]
-    assert heads == ["Protocol", "Method", "Seed", "Epochs", "Untrained", "Least", "At epoch", "Last", "Last train"]
-    assert rows[0] == ["paper", "ST-DIM", "0", "2", "5", "2", "1", "3", "1"]
+    assert heads == ["Method", "Protocol", "Seed", "Epochs", "Untrained", "Least", "At epoch", "Last", "Last train"]
+    assert rows[0] == ["ST-DIM", "paper", "0", "2", "5", "2", "1", "3", "1"]
     assert len(rows) == 4
 
 
 def test_the_headline_is_table_2s_mean(run, tags):
     mean = pd.read_csv(run.directory / "results/tables/table2_f1_by_game.csv").query("game == 'mean' and protocol == 'paper'")
-    row = next(row for row in tags.rows["headline"] if row[:2] == ["paper", "ST-DIM"])
+    heads, below, *rows = tags.rows["headline"]
+    assert heads == ["Method", "Published", "Protocol paper", "Protocol corrected"]
+    assert below == ["F1", "± std", "difference"] * 2
+    assert [row[0] for row in rows] == ["MAJ-CLF", "RANDOM-CNN", "ST-DIM"]
     ours, published = mean[["st-dim", "st-dim_paper"]].iloc[0]
-    assert row[2] == f"{ours:.3f}"
-    assert row[5].replace("−", "-") == f"{ours - published:+.3f}"
+    assert rows[2][2] == f"{ours:.3f}"
+    assert rows[2][4].replace("−", "-") == f"{ours - published:+.3f}"
 
 
 def test_names_from_files_are_text(written, tags):

@@ -102,10 +102,11 @@ def table(
     # Nothing stands beside: one seed has no spread, and the paper did not measure every method.
     vain = [name for name in frame if _split(str(name), frame.columns)[1] and frame[name].isna().all()]
     frame = frame.drop(columns=[*same, *vain])
-    if "verdict" in frame and len(frame.columns) > 1:
-        frame.insert(1, "verdict", frame.pop("verdict"))  # before columns that would push it out of sight
+    # First what names the row, which stays in sight; then what it is of; then all others.
+    about = [name for name in (*BLOCK, "seed", "verdict") if name in frame]
+    name, *others = [name for name in frame if name not in about] or [about.pop(0)]
+    frame = frame[[name, *about, *others]]
     columns = [_column(config, name, frame[name], tinted) for name in frame]
-    first = frame[frame.columns[0]] if len(frame.columns) else []
     return Table(
         key=key,
         title=title,
@@ -113,7 +114,7 @@ def table(
         groups=_groups(config, frame),
         heads=[Head(leaf, numeric(frame[name]), below=bool(group)) for name, (group, leaf) in _named(config, frame)],
         rows=[list(row) for row in zip(*columns, strict=True)],
-        summaries=[str(value) in ROW_NAMES for value in first],
+        summaries=[str(value) in ROW_NAMES for value in frame[name]],
         **of_file,
     )
 
@@ -132,9 +133,10 @@ def _named(config: Config, frame: pd.DataFrame) -> Iterable[tuple[str, tuple[str
 
 
 def _split(name: str, columns: pd.Index) -> tuple[str, str]:
+    """``st-dim_paper`` as ("st-dim", "paper") where another column begins with ``st-dim`` too, else (name, "")."""
     base, _, end = name.rpartition("_")
-    beside = end in BESIDE and (base in columns or {f"{base}_f1", f"{base}_accuracy"} <= set(columns))
-    return (base, end) if beside else (name, "")
+    family = {base, *(f"{base}_{other}" for other in BESIDE)} & set(columns)
+    return (base, end) if base and end in BESIDE and len(family) > 1 else (name, "")
 
 
 def _groups(config: Config, frame: pd.DataFrame) -> list[Head]:

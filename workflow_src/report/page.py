@@ -7,6 +7,7 @@ without it. Nothing in the file says when it was made: the same run on the same 
 import base64
 import importlib.metadata
 import io
+import itertools
 import os
 import platform
 import re
@@ -33,7 +34,7 @@ from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.cells import Table, download, read_table, table
 from workflow_src.report.curves import read_history
 from workflow_src.report.names import title
-from workflow_src.report.scores import read_scores
+from workflow_src.report.scores import read_csv, read_scores
 from workflow_src.report.tables import PAPER, TABLE2
 
 PACKAGES = ("workflow_src", "ale-py", "torch", "numpy", "pandas", "scikit-learn", "snakemake")
@@ -88,7 +89,7 @@ def write_report(config: Config, scores: Path, shown: list[Path], splits: list[P
     probed = read_scores(scores)
     found = [(path, *subject(path, config)) for path in shown]
     placed = [(names.get("game"), key, show(config, path, key, names)) for path, key, names in found]
-    headline = next((headlines(config, read_table(path)) for path, key, _ in found if key == TABLE2), None)
+    headline = next((headlines(config, read_csv(path, text=[*BLOCK, "game"])) for path, key, _ in found if key == TABLE2), None)
     shares, entropies = read_splits(splits)
     learned = read_histories(histories)
     by_variable, by_category = (read_out(config, probed, level) for level in ("variable", "category"))
@@ -285,20 +286,28 @@ def read_out(config: Config, scores: pd.DataFrame, level: str) -> pd.DataFrame:
     for metric in ("f1", "accuracy"):
         parts[metric], _ = aggregate.over_seeds(aggregate.values(config, scores, level, metric))
     columns = {f"{method}_{metric}": parts[metric][method] for method in config.methods for metric in parts}
-    frame = pd.DataFrame(columns).dropna(axis=1, how="all").reset_index()
-    return frame.rename(columns={"name": "variable" if level == "variable" else "category"})
+    frame = pd.DataFrame(columns).dropna(axis=1, how="all")
+    named = dict.fromkeys(frame.index.droplevel(BLOCK))
+    rows = [(*block, *one) for one in named for block in aggregate.blocks(config)]  # the protocols of a name side by side
+    frame = frame.reindex([row for row in rows if row in frame.index])
+    return frame.reset_index().rename(columns={"name": level})
 
 
 def headlines(config: Config, table2: pd.DataFrame) -> Table:
-    """The last rows of Table 2, a row a method: its mean F1, what was published, and how far they are apart."""
+    """The last rows of Table 2, a row a method: its mean F1 in each protocol and how far it is from what was published."""
+    means = table2[table2["game"] == "mean"].set_index(BLOCK).reindex(aggregate.blocks(config))
     rows = []
-    for _, mean in table2[table2["game"] == "mean"].iterrows():
-        for method in config.methods:
-            ours, paper = (mean.get(name, np.nan) for name in (method, f"{method}_paper"))
-            about = {"f1": ours, "std": mean.get(f"{method}_std", np.nan), "paper": paper, "difference": ours - paper}
-            rows.append({**{name: mean[name] for name in BLOCK}, "method": method, **about})
-    frame = pd.DataFrame(rows).dropna(axis=1, how="all")
-    caption = f"Mean over the games of this run and over categories. Paper: {PAPER}, the mean of the same games."
+    for policy, method in itertools.product(config.policies, config.methods):
+        row = {"method": method, "policy": policy}
+        for protocol in config.protocols:
+            mean = means.loc[policy, protocol]
+            ours, published = (mean.get(name, np.nan) for name in (method, f"{method}_paper"))
+            own = {"f1": ours, "std": mean.get(f"{method}_std", np.nan), "difference": ours - published}
+            row |= {f"protocol {protocol}_{name}": value for name, value in own.items()} | {"published": published}
+        rows.append(row)
+    caption = f"Mean over categories and over the games of this run; published ({PAPER}): the mean of the same games."
+    frame = pd.DataFrame(rows)
+    frame.insert(2, "published", frame.pop("published"))
     return table(config, frame, "headline", "Mean F1 by method", caption, tinted=True)
 
 
