@@ -1,8 +1,9 @@
 # Exploring: the whole run as one page.
-# What the label audit has made, CSV, PNG and GIF of each game: none yet. A rule of the audit fills it here.
-AUDITS = []
-# In the order of the page.
-SHOWN = [f for f in [*TABLES, *FIGURES, *CURVES, *AUDITS, *layout.reconstructions(CONFIG)] if f.endswith((".csv", ".png", ".gif"))]
+# Here the label audit's files are filled in: layout.audits(CONFIG), layout.frames(CONFIG) and its tables. None are made yet.
+LABELS_AUDITED = []
+# In the order of the page, which shows tables and pictures and leaves other endings out.
+SHOWN = [*TABLES, *FIGURES, *CURVES, *LABELS_AUDITED, *layout.reconstructions(CONFIG)]
+SHOWN = [file for file in SHOWN if file.endswith((".csv", ".png", ".gif"))]
 
 
 rule report:

@@ -324,9 +324,9 @@ def test_heads_of_one_method_stand_below_its_name(config):
 
 
 def test_a_verdict_is_a_badge_and_comes_early(config):
-    frame = pd.DataFrame({"variable": ["ball_x"], "ram_index": [49], "least": [0], "verdict": ["constant"]})
-    found = cells.table(config, frame, "t")
-    assert [head.text for head in found.heads] == ["Variable", "Verdict", "RAM byte", "Least"]
+    row = {"variable": "ball_x", "ram_index": 49, "least": 0, "verdict": "constant", "reason": "always 0"}
+    found = cells.table(config, pd.DataFrame([row]), "t")
+    assert [head.text for head in found.heads] == ["Variable", "Verdict", "Reason", "RAM byte", "Least"]
     assert found.rows[0][1] == cells.Cell("constant", badge="bad")
 
 

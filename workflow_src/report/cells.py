@@ -20,6 +20,7 @@ BESIDE = {"std": "± std", "paper": "paper", "difference": "difference", "f1": "
 BADGES = {"alive": "good", "kept": "good", "suspicious": "warn", "constant": "bad", "dropped": "warn"}
 
 _UNGROUPED = {"seed", "ram_index", "quirk", "epochs"}  # names, not quantities: no thousands separators
+_TEXTS = {"verdict", "reason", "categories"}  # even where all of it is empty
 _PAGED_FROM = 60  # rows
 
 
@@ -72,7 +73,7 @@ def read_table(path: Path) -> pd.DataFrame:
             frame = pd.read_csv(path, dtype=str, keep_default_na=False)
         except ValueError as error:
             raise DamagedFile(f"{path} is damaged ({' '.join(str(error).split())}): delete it and make it again") from error
-    return frame.apply(_numbers_if_all_are)
+    return frame.apply(lambda column: column if column.name in _TEXTS else _numbers_if_all_are(column))
 
 
 def _numbers_if_all_are(column: pd.Series) -> pd.Series:
@@ -102,8 +103,8 @@ def table(
     # Nothing stands beside: one seed has no spread, and the paper did not measure every method.
     vain = [name for name in frame if _split(str(name), frame.columns)[1] and frame[name].isna().all()]
     frame = frame.drop(columns=[*same, *vain])
-    # First what names the row, which stays in sight; then what it is of; then all others.
-    about = [name for name in (*BLOCK, "seed", "verdict") if name in frame]
+    # First what names the row, which stays in sight; then of what, and how it is judged; then all else.
+    about = [name for name in (*BLOCK, "seed", "verdict", "reason") if name in frame]
     name, *others = [name for name in frame if name not in about] or [about.pop(0)]
     frame = frame[[name, *about, *others]]
     columns = [_column(config, name, frame[name], tinted) for name in frame]

@@ -74,7 +74,8 @@ TITLES = {
     "ablations": ("Ablations", "What each part of ST-DIM is worth in F1."),
     "frames": ("Frames", "A frame of each game, as encoders see it."),
     "ledger": ("Ledger of quirks", "What each quirk of the 2019 code is worth in F1."),
-    "audit": ("Label audit", "Each annotated variable of each label set, and whether its RAM byte behaves as its name says."),
+    "audit": ("Label audit", "How many annotated variables of each game and label set behave as their names say."),
+    "audit_variables": ("Label audit: variables", "The annotated variables that do not behave as their names say, and why."),
     "audit/{label_set}/{game}": (
         "Labels of {game}, {label_set}",
         "The annotated RAM bytes while the game is played, and whether they behave as their names say.",
