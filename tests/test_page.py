@@ -471,7 +471,7 @@ def test_a_table_below_two_rows_of_heads_sorts(visit):
 
 def test_a_table_filters(visit):
     tab = visit("tables")
-    tab.fill("#odd-csv input[type=search]", "plain")
+    tab.get_by_role("searchbox", name="Filter rows of Odd").fill("plain")
     until(tab, lambda: column(tab, "odd-csv", 1), ["mspacman"])
     tab.fill("#odd-csv input[type=search]", "")
     until(tab, lambda: len(column(tab, "odd-csv", 1)), 7)

@@ -33,7 +33,7 @@ from workflow_src.report import aggregate
 from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.cells import Table, download, read_table, table
 from workflow_src.report.curves import read_history
-from workflow_src.report.names import title
+from workflow_src.report.names import TITLES, title
 from workflow_src.report.scores import read_csv, read_scores
 from workflow_src.report.tables import PAPER, TABLE2
 
@@ -155,7 +155,7 @@ def subject(path: Path, config: Config) -> tuple[str, dict[str, str]]:
     below = parts[len(parts) - parts[::-1].index("results") :] if "results" in parts else parts[-1:]
     below = below[1:] if below[0] in ("tables", "figures") else below
     names: dict[str, str] = {}
-    if title("/".join(below))[1]:  # a file of the whole run, even if a game's name ends it
+    if "/".join(below) in TITLES:  # a file of the whole run, even if a game's name ends it
         return "/".join(below), names
     *folders, last = below
     game = next((game for game in config.games if last == game or last.endswith(f"_{game}")), None)
@@ -274,7 +274,8 @@ def read_histories(paths: list[Path]) -> pd.DataFrame:
             game, _, seed = path.stem.rpartition("-s")
             losses = history.set_index("epoch")["val_loss"]
             about = {"epochs": int(losses.index.max()), "untrained": losses.iloc[0], "least": losses.min()}
-            about |= {"at_epoch": int(losses.idxmin()), "last": losses.iloc[-1], "last_train": history["train_loss"].iloc[-1]}
+            at = losses.idxmin() if losses.notna().any() else np.nan  # none is a number where a training diverged at once
+            about |= {"at_epoch": at, "last": losses.iloc[-1], "last_train": history["train_loss"].iloc[-1]}
             rows.append({"game": game, "policy": policy, "protocol": protocol, "method": method, "seed": seed, **about})
     names = ["game", *BLOCK, "method", "seed", "epochs", "untrained", "least", "at_epoch", "last", "last_train"]
     return pd.DataFrame(rows, columns=names)
@@ -370,7 +371,7 @@ def hardware() -> dict[str, str]:
     """Of the machine that made the page: its processor and GPUs; nothing that differs from one moment to another."""
     found = {
         "Processor": _processor(),
-        "Processors": str(os.cpu_count()),
+        "Cores": str(os.cpu_count()),
         "System": f"{platform.system()} {platform.machine()}",
     }
     return found | {"GPU": ", ".join(_gpus()) or "none"}

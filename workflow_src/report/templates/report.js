@@ -39,6 +39,7 @@ async function prepare(view) {
       outer.removeAttribute(name);
     }
     outer.classList.add("ready");
+    outer.querySelector("input[type=search]")?.setAttribute("aria-label", `Filter rows of ${table.getAttribute("aria-label")}`);
   }
   view.dataset.ready = "yes";
 }
