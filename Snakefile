@@ -16,6 +16,7 @@ include: "rules/encoders.smk"
 include: "rules/probes.smk"
 include: "rules/report.smk"
 include: "rules/paper.smk"
+include: "rules/page.smk"
 
 
 # Every artifact is named: Snakemake does not remake a lost file that only other, present files were made of.
@@ -34,6 +35,7 @@ rule all:
         layout.figures(CONFIG),
         layout.curves(CONFIG),
         layout.reconstructions(CONFIG),
+        layout.REPORT,
 
 
 # A folder's path is a target too: `snakemake results/splits/random_agent/paper/probe`. DVC makes its stages by these.

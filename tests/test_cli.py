@@ -18,7 +18,7 @@ from workflow_src.methods import examples, objective
 
 ROOT = Path(__file__).parents[1]
 JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
-REPORTS = ["scores", "tables", "variables", "figures", "curves", "ledger", "scaling"]
+REPORTS = ["scores", "tables", "variables", "figures", "curves", "ledger", "scaling", "report"]
 BRIDGE = ["stages", "record", "adopt", "verify"]
 STEPS = ["configure", *JOBS, *REPORTS, "reconstructions", "paper", "show", *BRIDGE]
 JOB = {"game": "breakout", "policy": "random_agent", "seed": "0"}

@@ -34,6 +34,7 @@ def test_makes_everything(finished):
         "tables/iqm.csv",
         "figures/f1_by_game.pdf",
         "figures/learning_curves.png",
+        "report.html",
     ):
         assert name in files
     assert not [f for f in files if Path(f).name.startswith(".")], "temporary files are left"
@@ -72,7 +73,7 @@ def changed(source, finished, tmp_path_factory):
         shutil.rmtree(directory)
 
 
-REPORT = {"scores": 1, "tables": 1, "figures": 1}
+REPORT = {"scores": 1, "tables": 1, "figures": 1, "report": 1}
 CURVES = {"curves": 1}
 
 
@@ -112,6 +113,7 @@ def test_a_changed_setting_rerun_for_real(source, changed):
         "metrics.json",
         "tables/",
         "figures/",
+        "report.html",
     )
     assert differ and all(f.startswith(touched) for f in differ), differ
     assert any(f.endswith(".safetensors") for f in differ)
@@ -131,8 +133,9 @@ def test_what_does_not_concern_a_method_leaves_it(source, changed):
 @pytest.mark.parametrize(
     "module, rules",
     [
-        ("report/figures.py", {"figures"}),
-        ("report/curves.py", {"curves"}),
+        ("report/figures.py", {"figures", "report"}),
+        ("report/curves.py", {"curves", "report"}),
+        ("report/templates/report.css", {"report"}),
         ("methods/st_dim.py", {"encoders", "probes", *REPORT, *CURVES}),
         ("methods/vae.py", set()),
         ("splits/duplicates.py", {"splits", "encoders", "probes", *REPORT, *CURVES}),

@@ -47,8 +47,8 @@ def _options(*names: str) -> Callable:
 def cli() -> None:
     """Ask an encoder where things are, who is winning, how many lives are left: the AtariARI benchmark.
 
-    The steps in the way of the data: episodes, splits, encoders, probes, scores, tables, figures, paper. Snakemake calls them;
-    so can you. What was made is noted and checked with DVC by stages, record, adopt, verify.
+    The steps in the way of the data: episodes, splits, encoders, probes, scores, tables, figures, report, paper. Snakemake
+    calls them; so can you. What was made is noted and checked with DVC by stages, record, adopt, verify.
     """
 
 
@@ -226,6 +226,21 @@ def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
     from workflow_src.report.reconstructions import write_reconstructions
 
     write_reconstructions(list(examples), out)
+
+
+@cli.command()
+@_options("config")
+@click.argument("shown", type=_FILE, nargs=-1)
+@_options("out")
+def report(config_file: Path, shown: tuple[Path, ...], out: Path) -> None:
+    """Write the page of this run; SHOWN are its tables (CSV) and pictures (PNG, GIF), in their order."""
+    from workflow_src import layout
+    from workflow_src.config import Config
+    from workflow_src.report.page import write_report
+
+    config = Config.load(config_file)
+    splits, histories = map(Path, layout.splits(config)), map(Path, layout.encoders(config, layout.HISTORY))
+    write_report(config, Path(layout.SCORES), list(shown), list(splits), list(histories), out)
 
 
 @cli.command()

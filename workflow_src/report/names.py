@@ -22,6 +22,82 @@ PROBE_NAMES = {
 }
 
 
+# Of tables.
+COLUMN_NAMES = {
+    "f1": "F1",
+    "iqm": "Interquartile mean",
+    "std": "± std",
+    "low": "From",
+    "high": "To",
+    "ram_index": "RAM byte",
+    "game": "Game",
+    "policy": "Policy",
+    "protocol": "Protocol",
+    "mean_weighted": "Weighted mean",
+    "val": "Validation",
+}
+ROW_NAMES = {"mean": "Mean", "total": "Total", "paper_total": "Published total"}
+
+# Titles and captions of the page: file in results/tables, results/figures or results -> (title, a sentence). {game} and
+# {label_set} stand for any; a file that is not here has its own name as title.
+TITLES = {
+    "table1_variables_by_category": (
+        "Variables by category",
+        "Annotated state variables of each game by category; a variable can be in several, or in none.",
+    ),
+    "table2_f1_by_game": ("F1 by game", "Probe F1, mean over categories, beside the published values."),
+    "table2_accuracy_by_game": ("Accuracy by game", "Probe accuracy, mean over categories, beside the published values."),
+    "table3_f1_by_category": (
+        "F1 by category",
+        "Probe F1 by category, mean over the games that have the category, beside the published values.",
+    ),
+    "table3_accuracy_by_category": (
+        "Accuracy by category",
+        "Probe accuracy by category, mean over the games that have the category, beside the published values.",
+    ),
+    "table4_f1_by_variable/{game}": (
+        "All variables of {game}",
+        "Every state variable, by method, beside the published values.",
+    ),
+    "reproduction_pong": ("Pong, reproduced", "Ours beside what was published of Pong."),
+    "f1_by_game": ("F1 by game", "Probe F1, mean over categories: a row a game, a column a method."),
+    "f1_by_category": ("F1 by category", "Probe F1 by category and method."),
+    "f1_by_probe": (
+        "F1 by probe",
+        "F1 by probe and by how variables are averaged, mean over games and seeds.",
+    ),
+    "iqm": ("Interquartile means", "Interquartile mean of F1 over all games and seeds, with its 95% interval."),
+    "learning_curves": (
+        "Learning curves",
+        "Loss of training and validation by epoch, a panel a method, lines by game and seed.",
+    ),
+    "learning_curves/{game}": ("Learning curves of {game}", "Loss of training and validation by epoch, by method."),
+    "reconstructions/{game}": (
+        "Reconstructions of {game}",
+        "What decoders make of frames of validation: the target above, the output below.",
+    ),
+    "ablations": ("Ablations", "What each part of ST-DIM is worth in F1."),
+    "frames": ("Frames", "A frame of each game, as encoders see it."),
+    "scaling": ("F1 against frames", "Probe F1 against the frames that the encoder learns from."),
+    "ledger": ("Ledger of quirks", "What each quirk of the 2019 code is worth in F1."),
+    "audit": ("Label audit", "How many annotated variables of each game and label set behave as their names say."),
+    "audit_variables": ("Label audit: variables", "The annotated variables that do not behave as their names say, and why."),
+    "audit/{label_set}/{game}": (
+        "Labels of {game}, {label_set}",
+        "The annotated RAM bytes while the game is played, and whether they behave as their names say.",
+    ),
+    "audit/frames/{game}": ("Frames of {game}", "Frames with their labels beside them."),
+}
+
+
+def title(key: str, **names: str) -> tuple[str, str]:
+    """Title and caption of a file by its key in `TITLES`, with ``names`` in the place of {game} and {label_set}."""
+    shown, caption = TITLES.get(key, (key.rpartition("/")[2].replace("_", " ").capitalize(), ""))
+    for name, value in names.items():
+        shown, caption = (text.replace(f"{{{name}}}", value) for text in (shown, caption))
+    return shown, caption
+
+
 def method_name(method: str) -> str:
     """Write a method's identifier in capitals, as the paper does."""
     return method.upper()
