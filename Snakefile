@@ -15,6 +15,7 @@ include: "rules/splits.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
 include: "rules/report.smk"
+include: "rules/audit.smk"
 
 
 # Every artifact is named: Snakemake does not remake a lost file that only other, present files were made of.
@@ -32,6 +33,10 @@ rule all:
         FIGURES,
         CURVES,
         layout.reconstructions(CONFIG),
+        layout.measured(CONFIG),
+        layout.audits(CONFIG),
+        layout.frames(CONFIG),
+        AUDITS,
 
 
 # A folder's path is a target too: `snakemake results/splits/random_agent/paper/probe`. DVC makes its stages by these.

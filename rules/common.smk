@@ -10,6 +10,7 @@ import grimp
 
 import workflow_src
 from workflow_src import layout
+from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.config import PURPOSES, Config, Training, leaves, read_yaml
 from workflow_src.errors import UserError
 
@@ -54,6 +55,7 @@ POLICIES = {CONFIG.plays(policy, protocol): policy for policy in CONFIG.policies
 
 wildcard_constraints:
     game="|".join(CONFIG.games),
+    label_set="|".join(LABEL_SETS),
     seed=r"\d+",
     policy="|".join(POLICIES),
     protocol="|".join(PROTOCOLS),

@@ -37,7 +37,9 @@ class Effects(NamedTuple):
     pixels_most: np.ndarray  # the same, most over moments and values
     grey: np.ndarray  # mean difference of the pixels that differ, in grey levels; 0 where none does
     overwritten: np.ndarray  # share of writes that the game undid within the frames
-    moves_x: np.ndarray  # Spearman's correlation of value and place, median over the moments at which it moves something, else 0
+    moves_x: (
+        np.ndarray
+    )  # Spearman's correlation of value and place, median over the moments at which it moves something, else 0
     moves_y: np.ndarray
     pictures: np.ndarray  # (B, H / 2, W / 2) uint8: where pixels differ, mean over moments and values, brightest 255
 

@@ -15,6 +15,7 @@ import numpy as np
 from workflow_src import artifacts, seeds
 from workflow_src.ari.labels import GAMES, LABEL_SETS, variables
 from workflow_src.audit import emulator, recorded
+from workflow_src.audit.measured import KIND
 from workflow_src.episodes.environment import Environment
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
@@ -23,7 +24,6 @@ from workflow_src.errors import UserError
 if TYPE_CHECKING:
     from workflow_src.config import Episodes
 
-KIND = "audit"
 # Points of a byte's course over all frames, and as many frames one after the other.
 COURSE = 400
 

@@ -48,7 +48,7 @@ def near(events: np.ndarray, steps: int = NEAR) -> np.ndarray:
 
 
 def share(among: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Of the records with ``among`` (n, B) bool the share that are ``where``, (n,) or (n, B): (B,), NaN where there are none."""
+    """Of the records with ``among`` (n, B) bool the share that are ``where``, (n,) or (n, B): (B,), NaN without any."""
     where = where if where.ndim == 2 else where[:, None]
     total = among.sum(axis=0)
     return np.divide((among & where).sum(axis=0), total, out=np.full(among.shape[1], np.nan), where=total > 0)
@@ -87,7 +87,9 @@ def readable(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
     """
     learned = int(len(seen) * (1 - HELD_OUT))
     truth, held = values[:learned].astype(np.float64), values[learned:].astype(np.float64)
-    some = (np.ptp(truth, axis=0) > 0) & (np.ptp(held, axis=0) > 0) if 0 < learned < len(seen) else np.zeros(values.shape[1], bool)
+    some = (
+        (np.ptp(truth, axis=0) > 0) & (np.ptp(held, axis=0) > 0) if 0 < learned < len(seen) else np.zeros(values.shape[1], bool)
+    )
     found = np.full(values.shape[1], np.nan)
     if not some.any():
         return found

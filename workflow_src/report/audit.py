@@ -14,15 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_src import artifacts
-from workflow_src.ari.labels import GAMES, LABEL_SETS, categories, variables
-from workflow_src.audit.measure import KIND
+from workflow_src.ari.labels import categories, variables
+from workflow_src.audit import measured as measurements
+from workflow_src.audit.measured import of_byte
 from workflow_src.audit.verdict import ALIVE, CONSTANT, SUSPICIOUS, VERDICTS, Byte, verdict
-from workflow_src.errors import DamagedFile, UserError
-from workflow_src.report import latex, style
-from workflow_src.report.scores import read_csv
-from workflow_src.report.tables import write
+from workflow_src.report import style
 
-SUMMARY, VARIABLES = "audit", "audit_variables"
 COLORS = {ALIVE: "#0072B2", SUSPICIOUS: "#D55E00", CONSTANT: "#7F7F7F"}
 DPI = {1: 140, 2: 110}  # by blocks
 
@@ -59,7 +56,7 @@ def write_audit(measured: Path, label_set: str, out: Path) -> None:
 
     `UserError` or `DamagedFile` when ``measured`` is missing, damaged, or of a game that ``label_set`` does not have.
     """
-    arrays, header = artifacts.read_arrays(measured, KIND)
+    arrays, header = measurements.read(measured)
     table = audit(arrays, label_set, header["game"])
     artifacts.write_text(out.with_name(f"{out.name}.csv"), table.round(6).to_csv(index=False, lineterminator="\n"))
     style.save(picture(arrays, table, label_set, header), out, DPI[_blocks(table)])
@@ -68,9 +65,8 @@ def write_audit(measured: Path, label_set: str, out: Path) -> None:
 def audit(arrays: dict[str, np.ndarray], label_set: str, game: str) -> pd.DataFrame:
     """The table of a game: a row for each variable of ``label_set``, in its order; columns as in `docs/audit.md`."""
     rows = []
-    place = {index: row for row, index in enumerate(arrays["indices"].tolist())}
     for name, index in variables(label_set, game).items():
-        one = {column: array[place[index]] for column, array in arrays.items() if len(array) == len(place)}
+        one = of_byte(arrays, index)
         values = np.flatnonzero(one["counts"])
         judged, reason = verdict(name, Byte(**{field: one[field] for field in Byte._fields}))
         rows.append(
@@ -98,7 +94,6 @@ def picture(arrays: dict[str, np.ndarray], table: pd.DataFrame, label_set: str, 
     high = -(-len(table) // blocks)
     wide = sum(_PARTS) + _GAP * (len(_PARTS) + 1)
     size = (wide * blocks, _ROW * high + _ABOVE + _BELOW)
-    place = {index: row for row, index in enumerate(arrays["indices"].tolist())}
     screen = faded(arrays)
     with style.styled():
         figure = Figure(figsize=size)
@@ -114,8 +109,7 @@ def picture(arrays: dict[str, np.ndarray], table: pd.DataFrame, label_set: str, 
                 panels.append(_panel(figure, box, high, head.format(closeup=arrays["closeup"].shape[1])))
                 left += width + _GAP
             for row, one in enumerate(part.itertuples()):
-                found = {name: array[place[one.ram_index]] for name, array in arrays.items() if len(array) == len(place)}
-                _draw_row(panels, row, one, found, screen)
+                _draw_row(panels, row, one, of_byte(arrays, one.ram_index), screen)
             _label_axes(panels, header["frames"], arrays["closeup"].shape[1])
     return figure
 
@@ -162,7 +156,9 @@ def _draw_row(panels: list[Axes], row: int, one: Any, found: dict[str, np.ndarra
     ink = np.array([0.835, 0.369, 0.0])  # the vermilion of COLORS
     image = screen * (1 - strength) + ink * strength
     width = 0.9 * _ROW * image.shape[1] / image.shape[0] / _PARTS[-1]
-    written.imshow(image, extent=(0.5 - width / 2, 0.5 + width / 2, row + 0.95, row + 0.05), aspect="auto", interpolation="nearest")
+    written.imshow(
+        image, extent=(0.5 - width / 2, 0.5 + width / 2, row + 0.95, row + 0.05), aspect="auto", interpolation="nearest"
+    )
 
 
 def _label_axes(panels: list[Axes], frames: int, closeup: int) -> None:
@@ -187,68 +183,3 @@ def faded(arrays: dict[str, np.ndarray]) -> np.ndarray:
     height, width = arrays["pictures"].shape[1:]
     halves = grey.reshape(height, grey.shape[0] // height, width, grey.shape[1] // width).mean(axis=(1, 3))
     return np.repeat(0.78 + 0.2 * (_SHADES * halves / 255).round()[:, :, None] / _SHADES, 3, axis=2)
-
-
-# All games.
-
-
-def write_summary(audits: list[Path], out: Path) -> None:
-    """Write how many variables are alive, constant and suspicious in each game and label set, and which are not alive.
-
-    ``audits`` are tables of games, named after the game and lying in a folder named after the label set; ``out`` is a folder.
-    `UserError` or `DamagedFile` when one is missing or damaged.
-    """
-    if not audits:
-        raise UserError(f"cannot write {out / SUMMARY}: there are no audits; name the table of one game at least")
-    found = {(path.parent.name, path.stem): read_audit(path) for path in audits}
-    table = summary(found)
-    write(table, latex_summary(table), out / SUMMARY)
-    artifacts.write_text(out / f"{VARIABLES}.csv", not_alive(found).to_csv(index=False, lineterminator="\n"))
-
-
-def read_audit(path: Path) -> pd.DataFrame:
-    """Read a game's table; `DamagedFile` when it is none."""
-    table = read_csv(path, text=["variable", "verdict", "reason"])
-    missing = {"variable", "ram_index", "verdict", "reason"} - set(table.columns)
-    if missing or not set(table["verdict"]) <= set(VERDICTS):
-        why = f"it lacks the column {min(missing)}" if missing else "it has an unknown verdict"
-        raise DamagedFile(f"{path} is damaged ({why}): delete it and make it again")
-    return table
-
-
-def summary(found: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
-    """How many variables of each (label set, game) have each verdict, with a row ``total`` after each label set.
-
-    Columns: label_set, game, the verdicts, variables.
-    """
-    counts = [
-        {"label_set": label_set, "game": game, **{name: int((table["verdict"] == name).sum()) for name in VERDICTS}}
-        for (label_set, game), table in found.items()
-    ]
-    table = pd.DataFrame(counts)
-    totals = table.groupby("label_set", sort=False)[list(VERDICTS)].sum().reset_index().assign(game="total")
-    order = {label_set: number for number, label_set in enumerate(totals["label_set"])}
-    table = pd.concat([table, totals]).sort_values("label_set", key=lambda names: names.map(order), kind="stable")
-    return table.assign(variables=table[list(VERDICTS)].sum(axis=1)).reset_index(drop=True)
-
-
-def not_alive(found: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
-    """Every variable that is not alive. Columns: label_set, game, variable, ram_index, verdict, reason."""
-    rows = [
-        table.loc[table["verdict"] != ALIVE, ["variable", "ram_index", "verdict", "reason"]].assign(label_set=label_set, game=game)
-        for (label_set, game), table in found.items()
-    ]
-    return pd.concat(rows)[["label_set", "game", "variable", "ram_index", "verdict", "reason"]]
-
-
-def latex_summary(table: pd.DataFrame) -> str:
-    """The summary as LaTeX."""
-    caption = (
-        "Label audit: variables by verdict. Constant: one value in all frames. Suspicious: what was measured speaks against "
-        "what the name says. Alive: nothing does. The frames are those of the probes, of the first policy and seed."
-    )
-    parts = []
-    for label_set, rows in table.groupby("label_set", sort=False):
-        lines = rows.drop(columns="label_set").astype(str).to_numpy().tolist()
-        parts.append(latex.Part(f"Label set {label_set}", lines[:-1], lines[-1:]))
-    return latex.table(SUMMARY, caption, ["Game", *(name.capitalize() for name in VERDICTS), "Variables"], parts)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from workflow_src import artifacts
 from workflow_src.ari.labels import labels, variables
-from workflow_src.audit.measure import KIND
+from workflow_src.audit import measured as measurements
 
 # A screen's pixel is drawn so many times as high and wide.
 SCALE = 2
@@ -32,7 +32,7 @@ def write_frames(measured: Path, label_set: str, out: Path) -> None:
 
     `UserError` or `DamagedFile` when ``measured`` is missing, damaged, or of a game that ``label_set`` does not have.
     """
-    arrays, header = artifacts.read_arrays(measured, KIND)
+    arrays, header = measurements.read(measured)
     names = list(variables(label_set, header["game"]))
     screens = {part: arrays["palette"][arrays[part]] for part in ("sheet", "film")}
     values = {part: labels(arrays[f"{part}_ram"], label_set, header["game"]) for part in ("sheet", "film")}
@@ -45,13 +45,15 @@ def write_frames(measured: Path, label_set: str, out: Path) -> None:
     with artifacts.atomic(out.with_name(f"{out.name}.png")) as temporary:
         in_palette(sheet(tiles)[None])[0].save(temporary, format="PNG", optimize=True)
     with artifacts.atomic(out.with_name(f"{out.name}.gif")) as temporary:
-        images[0].save(temporary, format="GIF", save_all=True, append_images=images[1:], duration=DURATION, loop=0, optimize=True)
+        images[0].save(
+            temporary, format="GIF", save_all=True, append_images=images[1:], duration=DURATION, loop=0, optimize=True
+        )
 
 
 def tile(screen: np.ndarray, names: list[str], values: np.ndarray, changed: np.ndarray | None = None) -> np.ndarray:
-    """A screen (H, W, 3) uint8, enlarged, and beside it each variable's name and value, which is marked where ``changed`` (V,) bool.
+    """A screen (H, W, 3) uint8, enlarged, and beside it each variable's name and value: (h, w, 3) uint8.
 
-    (h, w, 3) uint8; the same size for the same screen's size and names.
+    Values that ``changed`` (V,) bool are marked.
     """
     large = screen.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
     lines = large.shape[0] // _LINE
