@@ -73,10 +73,10 @@ def known(values: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def coarse(frames: np.ndarray) -> np.ndarray:
     """Means of squares of 10 pixels, of rows and of columns: (n, 210, 160) uint8 -> (n, 336 + 210 + 160) float32."""
     n, height, width = frames.shape
-    # Rows of squares first, as whole vectors of 160 pixels: three times as fast as both axes at once.
-    bands = frames.reshape(n, height // COARSE, COARSE, width).sum(axis=2, dtype=np.uint16)
-    squares = bands.reshape(n, height // COARSE, width // COARSE, COARSE).sum(axis=3, dtype=np.uint16) / np.float32(COARSE**2)
-    return np.hstack([squares.reshape(n, -1), frames.mean(axis=2, dtype=np.float32), bands.mean(axis=1, dtype=np.float32)])
+    # Bands of rows first, as whole vectors of 160 pixels: three times as fast as both axes at once.
+    bands = frames.reshape(n, height // COARSE, COARSE, width).sum(axis=2, dtype=np.uint16) / np.float32(COARSE)
+    squares = bands.reshape(n, height // COARSE, width // COARSE, COARSE).mean(axis=3)
+    return np.hstack([squares.reshape(n, -1), frames.mean(axis=2, dtype=np.float32), bands.mean(axis=1)])
 
 
 def readable(seen: np.ndarray, values: np.ndarray) -> np.ndarray:

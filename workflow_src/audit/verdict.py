@@ -2,18 +2,19 @@
 
 A variable is what its name claims and what its byte was measured to do. No rule knows a game:
 
-| rule | holds for | suspicious when |
+| rule | holds for names | suspicious when |
 |---|---|---|
-| lives | `lives`, `lifes` in the name, where the emulator's lives change | the byte knows less than 0.9 of them |
-| not lives | all other names, where the lives change | byte and lives are functions of each other |
-| score | `score` in the name | fewer than half of its changes come with a reward |
-| direction | the name claims a direction and nothing else | its usual values are not 2, 4, 8, 16, or one more (none) |
-| existence | `existence` in the name | it has more than two usual values |
-| axis | a place on one axis | writing moves things along the other axis, not along its own |
-| unseen | all | writing it changes no pixel, and frames do not show it |
+| lives | with `lives` or `lifes`, where the emulator's lives change | the byte knows less than 0.9 of them |
+| not lives | without, where the lives change | byte and lives are functions of each other |
+| score | with `score` | fewer than half of its changes come with a reward |
+| direction | that claim a direction alone | its values are not 2, 4, 8, 16 or one more (none), or differ in over 4 bits |
+| existence | with `existence` | it has more than two values |
+| axis | with a place on one axis | writing moves things along the other axis, not along its own |
+| unseen | all | writing changes no pixel, and frames do not show it |
 
-The usual values are the fewest that make up 99 % of frames. A byte with a single value is `constant`, whatever it claims. Every
-rule that holds gives a reason; a variable without any is `alive`, which says no more than that nothing speaks against it.
+Rules on values look at the usual ones: the fewest that make up 99 % of frames. A byte with a single value is `constant`,
+whatever its name claims. Every rule that holds gives a reason; a variable without any is `alive`, which says no more than that
+nothing speaks against it.
 """
 
 import math
@@ -27,7 +28,7 @@ ALIVE, CONSTANT, SUSPICIOUS = "alive", "constant", "suspicious"
 VERDICTS = (ALIVE, SUSPICIOUS, CONSTANT)
 
 USUAL = 0.99
-DIRECTIONS = {2, 3, 4, 5, 8, 9, 16, 17}
+DIRECTIONS, DIRECTION_BITS = {2, 3, 4, 5, 8, 9, 16, 17}, 4
 KNOWS, SAME = 0.9, 0.99
 REWARDED = 0.5
 # R² from which on frames show a byte.
@@ -50,9 +51,10 @@ class Byte(NamedTuple):
     readable: float
 
 
-def usual_values(counts: np.ndarray) -> int:
-    """How many values, the most frequent ones, make up 99 % of ``counts`` (256,)."""
-    return int(np.searchsorted(np.cumsum(np.sort(counts)[::-1]), USUAL * counts.sum())) + 1
+def usual_values(counts: np.ndarray) -> np.ndarray:
+    """The fewest values that make up 99 % of ``counts`` (256,), the most frequent first."""
+    order = np.argsort(-counts, kind="stable")
+    return order[: int(np.searchsorted(np.cumsum(counts[order]), USUAL * counts.sum())) + 1]
 
 
 def verdict(variable: str, byte: Byte) -> tuple[str, str]:
@@ -87,16 +89,20 @@ def _direction(variable: str, byte: Byte) -> str | None:
     if "direction" not in variable or len(categories(variable)) > 1:
         return None
     usual = usual_values(byte.counts)
-    if usual in DIRECTIONS or usual == 1:
+    bits = int(np.bitwise_or.reduce(usual ^ usual[0])).bit_count()
+    if len(usual) == 1 or (len(usual) in DIRECTIONS and bits <= DIRECTION_BITS):
         return None
-    return f"takes {np.count_nonzero(byte.counts)} values ({usual} make up {USUAL:.0%}): directions are 2, 4, 8 or 16, and none"
+    return f"takes {_values(byte)} that differ in {bits} bits: directions are 2, 4, 8, 16 or one more, in {DIRECTION_BITS} bits"
 
 
 def _existence(variable: str, byte: Byte) -> str | None:
-    usual = usual_values(byte.counts)
-    if "existence" in variable and usual > 2:
-        return f"takes {np.count_nonzero(byte.counts)} values ({usual} make up {USUAL:.0%}): a thing is there or not"
+    if "existence" in variable and len(usual_values(byte.counts)) > 2:
+        return f"takes {_values(byte)}: a thing is there or not"
     return None
+
+
+def _values(byte: Byte) -> str:
+    return f"{np.count_nonzero(byte.counts)} values ({len(usual_values(byte.counts))} make up {USUAL:.0%})"
 
 
 def _axis(variable: str, byte: Byte) -> str | None:

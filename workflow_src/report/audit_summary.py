@@ -30,12 +30,10 @@ def write_summary(audits: list[Path], out: Path) -> None:
 
 def read_audit(path: Path) -> pd.DataFrame:
     """Read a game's table; `DamagedFile` when it is none."""
-    table = read_csv(path, text=["variable", "verdict", "reason"])
-    missing = {"variable", "ram_index", "verdict", "reason"} - set(table.columns)
-    if missing or not set(table["verdict"]) <= set(VERDICTS):
-        why = f"it lacks the column {min(missing)}" if missing else "it has an unknown verdict"
-        raise DamagedFile(f"{path} is damaged ({why}): delete it and make it again")
-    return table
+    table = read_csv(path, text=["variable", "categories", "verdict", "reason"], numbers=["ram_index"])
+    if not set(table["verdict"]) <= set(VERDICTS):
+        raise DamagedFile(f"{path} is damaged (it has an unknown verdict): delete it and make it again")
+    return table.astype({"ram_index": int})
 
 
 def summary(found: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
