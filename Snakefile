@@ -15,6 +15,7 @@ include: "rules/splits.smk"
 include: "rules/encoders.smk"
 include: "rules/probes.smk"
 include: "rules/report.smk"
+include: "rules/audit.smk"
 include: "rules/paper.smk"
 include: "rules/page.smk"
 
@@ -35,6 +36,10 @@ rule all:
         layout.figures(CONFIG),
         layout.curves(CONFIG),
         layout.reconstructions(CONFIG),
+        layout.measured(CONFIG),
+        layout.audits(CONFIG),
+        layout.frames(CONFIG),
+        layout.AUDITS,
         layout.REPORT,
 
 

@@ -10,6 +10,7 @@ import grimp
 
 import workflow_src
 from workflow_src import layout
+from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.config import PURPOSES, STUDIES, Config, Training, leaves, read_yaml
 from workflow_src.errors import UserError
 from workflow_src.report import pages, typeset
@@ -48,6 +49,7 @@ POLICIES = {CONFIG.plays(policy, protocol): policy for policy in CONFIG.policies
 
 wildcard_constraints:
     game="|".join(CONFIG.games),
+    label_set="|".join(LABEL_SETS),
     seed=r"\d+",
     policy="|".join(POLICIES),
     protocol="|".join(PROTOCOLS),

@@ -1,9 +1,7 @@
 # Exploring: the whole run as one page.
-# Here the label audit's files are filled in: layout.audits(CONFIG), layout.frames(CONFIG) and its tables. None are made yet.
-LABELS_AUDITED = []
 # In the order of the page, which shows tables and pictures and leaves other endings out.
 SHOWN = [*layout.tables(CONFIG), *layout.figures(CONFIG), *layout.variables(CONFIG), *layout.curves(CONFIG)]
-SHOWN += [*LABELS_AUDITED, *layout.reconstructions(CONFIG)]
+SHOWN += [*layout.AUDITS, *layout.frames(CONFIG), *layout.audits(CONFIG), *layout.reconstructions(CONFIG)]
 SHOWN = [file for file in SHOWN if file.endswith((".csv", ".png", ".gif"))]
 
 

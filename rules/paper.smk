@@ -8,7 +8,7 @@ rule paper:
         scores=layout.SCORES,
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_*.csv"))],
         methods=[os.path.relpath(METHODS / page) for page in dict.fromkeys(map(pages.page_of, CONFIG.methods.values()))],
-        tables=[file for file in layout.tables(CONFIG) if file.endswith(".tex")]
+        tables=[file for file in [*layout.tables(CONFIG), *layout.AUDITS] if file.endswith(".tex")]
         + [layout.VARIABLES.format(game="boxing" if "boxing" in CONFIG.games else CONFIG.games[0]) + ".tex"],
         # Of reconstructions, one game stands for all.
         figures=[file for file in [*layout.figures(CONFIG), *layout.reconstructions(CONFIG)[:2]] if file.endswith(".pdf")],

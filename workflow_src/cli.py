@@ -228,6 +228,55 @@ def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
     write_reconstructions(list(examples), out)
 
 
+@cli.command("audit-measure")
+@_options("config", "game", "seed")
+@click.option("--frames", type=_FILE, required=True, help="Recorded frames of the game.")
+@_options("out")
+def audit_measure(config_file: Path, game: str, frames: Path, seed: int, out: Path) -> None:
+    """Measure what the annotated RAM bytes of a game are."""
+    from workflow_src.audit.measure import measure
+    from workflow_src.config import Config
+
+    config = Config.load(config_file)
+    measure(config.game(game), frames, seed, config.episodes, out)
+
+
+_MEASURED = click.option("--measured", type=_FILE, required=True, help="What was measured of the game's RAM.")
+
+
+@cli.command()
+@_MEASURED
+@click.option("--label-set", required=True, help="Label set, such as paper-2019.")
+@click.option("--out", type=_FILE, required=True, help="Files to write, without their endings.")
+def audit(measured: Path, label_set: str, out: Path) -> None:
+    """Judge the variables of a game: a table and a picture."""
+    from workflow_src.report.audit import write_audit
+
+    write_audit(measured, label_set, out)
+
+
+@cli.command("audit-frames")
+@_options("config")
+@_MEASURED
+@click.option("--out", type=_FILE, required=True, help="Files to write, without their endings.")
+def audit_frames(config_file: Path, measured: Path, out: Path) -> None:
+    """Draw frames of a game with their labels beside, as a sheet and as an animation."""
+    from workflow_src.config import Config
+    from workflow_src.report.frames import write_frames
+
+    write_frames(measured, Config.load(config_file).label_set, out)
+
+
+@cli.command("audit-summary")
+@click.argument("audits", type=_FILE, nargs=-1, required=True)
+@click.option("--out", type=_FOLDER, required=True, help="Folder to write to.")
+def audit_summary(audits: tuple[Path, ...], out: Path) -> None:
+    """Count verdicts by game, and list the variables that are not alive."""
+    from workflow_src.report.audit_summary import write_summary
+
+    write_summary(list(audits), out)
+
+
 @cli.command()
 @_options("config")
 @click.argument("shown", type=_FILE, nargs=-1)

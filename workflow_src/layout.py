@@ -1,5 +1,6 @@
 """Where the artifacts of a run lie, relative to its directory: the one place that knows their paths."""
 
+from workflow_src.ari.labels import GAMES, LABEL_SETS
 from workflow_src.config import PURPOSES, Config, Study
 
 EPISODE = "results/episodes/{policy}/{purpose}/{game}-s{seed}.b2nd"
@@ -18,6 +19,7 @@ VARIABLES = "results/tables/table4_f1_by_variable/{game}"
 MEASURED = "results/audit/measured/{game}.safetensors"
 AUDIT = "results/audit/{label_set}/{game}"
 FRAMES = "results/audit/frames/{game}"
+AUDITS = ["results/tables/audit.csv", "results/tables/audit.tex", "results/tables/audit_variables.csv"]
 TABLE = "results/tables/{table}"
 FIGURE = "results/figures/{figure}"
 REPORT = "results/report.html"
@@ -138,12 +140,35 @@ def variables(config: Config) -> list[str]:
     return [VARIABLES.format(game=game) + kind for game in config.games for kind in (".csv", ".tex")]
 
 
+def audited(config: Config, game: str) -> str:
+    """The file of frames that a game's labels are audited on: the first policy, protocol and seed stand for all."""
+    policy = config.plays(next(iter(config.policies)), next(iter(config.protocols)))
+    return EPISODE.format(policy=policy, purpose="probe", game=game, seed=config.seeds[0])
+
+
+def measured(config: Config) -> list[str]:
+    """Files of what was measured of a game's RAM."""
+    return [MEASURED.format(game=game) for game in config.games]
+
+
+def audits(config: Config, *kinds: str) -> list[str]:
+    """Tables and pictures of the label audit, of the ``kinds`` (by default all), for every label set that has the game."""
+    rows = [(label_set, game) for label_set in LABEL_SETS for game in config.games if game in GAMES[label_set]]
+    return [AUDIT.format(label_set=s, game=game) + kind for s, game in rows for kind in kinds or (".csv", ".pdf", ".png")]
+
+
+def frames(config: Config) -> list[str]:
+    """Pictures of frames with their labels beside, and animations of them."""
+    return [FRAMES.format(game=game) + kind for game in config.games for kind in (".gif", ".png")]
+
+
 def folders(config: Config) -> dict[str, list[str]]:
     """{folder: its files}, of every step whose artifacts are grouped by folder, in the order of the data."""
     everything = [*episodes(config), *splits(config), *encoders(config), *encoders(config, HISTORY)]
     everything += [file for game in config.games for file in examples(config, game)] + probes(config)
     everything += _of_studies(config)
     everything += reconstructions(config) + curves(config) + variables(config)
+    everything += measured(config) + audits(config) + frames(config)
     found: dict[str, list[str]] = {}
     for file in everything:
         found.setdefault(file.rpartition("/")[0], []).append(file)

@@ -54,12 +54,15 @@ def series(index: int) -> dict[str, Any]:
     return {"color": SERIES[place], "marker": MARKERS[(place + turn) % len(MARKERS)]}
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write ``figure`` as PDF and PNG, whose endings ``path`` lacks; the same figure gives the same bytes."""
+def save(figure: Figure, path: Path, dpi: int | None = None) -> None:
+    """Write ``figure`` as PDF and PNG, whose endings ``path`` lacks; the same figure gives the same bytes.
+
+    ``dpi`` is the PNG's, by default 300.
+    """
     metadata = {
         "pdf": {"CreationDate": None, "Creator": PROGRAM, "Producer": PROGRAM},
         "png": {"Software": None},
     }
     for kind, about in metadata.items():
         with styled(), artifacts.atomic(path.with_name(f"{path.name}.{kind}")) as temporary:
-            figure.savefig(temporary, format=kind, metadata=about)
+            figure.savefig(temporary, format=kind, metadata=about, dpi=dpi)

@@ -1,0 +1,81 @@
+# Auditing labels: what the annotated RAM bytes are, table and pictures of each game, frames with their labels beside.
+
+rule audit_measured:
+    input:
+        frames=lambda w: layout.audited(CONFIG, w.game),
+        labels=ANNOTATIONS,
+        code=code("audit.measure"),
+    output:
+        layout.MEASURED,
+    log:
+        "logs/audit/measured/{game}.log",
+    params:
+        settings=lambda w: leaves(config, "episodes.repeat", "episodes.noop_max"),
+        seed=CONFIG.seeds[0],
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src audit-measure --game {wildcards.game} --frames {input.frames} --seed {params.seed}"
+        " --out {output} > {log} 2>&1"
+
+
+rule audit:
+    input:
+        measured=layout.MEASURED,
+        labels=ANNOTATIONS,
+        code=code("report.audit"),
+    output:
+        report(
+            multiext(layout.AUDIT, ".csv", ".pdf", ".png"),
+            category="Label audit",
+            subcategory="{label_set}",
+            labels={"game": "{game}"},
+        ),
+    log:
+        "logs/audit/{label_set}/{game}.log",
+    params:
+        out=layout.AUDIT,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src audit --measured {input.measured} --label-set {wildcards.label_set} --out {params.out}"
+        " > {log} 2>&1"
+
+
+rule audit_frames:
+    input:
+        measured=layout.MEASURED,
+        labels=ANNOTATIONS,
+        code=code("report.frames"),
+    output:
+        report(
+            multiext(layout.FRAMES, ".gif", ".png"),
+            category="Label audit",
+            subcategory="Frames",
+            labels={"game": "{game}"},
+        ),
+    log:
+        "logs/audit/frames/{game}.log",
+    params:
+        settings=lambda w: leaves(config, "label_set"),
+        out=layout.FRAMES,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src audit-frames --measured {input.measured} --out {params.out} > {log} 2>&1"
+
+
+rule audit_summary:
+    input:
+        audits=layout.audits(CONFIG, ".csv"),
+        code=code("report.audit_summary"),
+    output:
+        report(layout.AUDITS, category="Label audit", subcategory="All games"),
+    log:
+        "logs/audit/summary.log",
+    params:
+        settings=lambda w: leaves(config, "games"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src audit-summary {input.audits} --out results/tables > {log} 2>&1"
