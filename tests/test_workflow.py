@@ -32,6 +32,10 @@ def test_makes_everything(finished):
         "tables/table2_f1_by_game.tex",
         "tables/table1_variables_by_category.csv",
         "tables/iqm.csv",
+        "tables/table4_f1_by_variable/mspacman.csv",
+        "tables/audit.csv",
+        "audit/revised-2020/mspacman.png",
+        "audit/frames/spaceinvaders.gif",
         "figures/f1_by_game.pdf",
         "figures/learning_curves.png",
         "report.html",
@@ -73,8 +77,10 @@ def changed(source, finished, tmp_path_factory):
         shutil.rmtree(directory)
 
 
-REPORT = {"scores": 1, "tables": 1, "figures": 1, "report": 1}
-CURVES = {"curves": 1}
+PAGE = {"report": 1}
+REPORT = {"scores": 1, "tables": 1, "variables": 2, "figures": 1, **PAGE}
+CURVES = {"curves": 1, "curves_of_game": 2, **PAGE}
+AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1, **PAGE}
 
 
 @pytest.mark.parametrize(
@@ -85,12 +91,15 @@ CURVES = {"curves": 1}
         ({"probe": {"epochs": 4}}, {"probes": 4, **REPORT}),  # the majority learns nothing
         ({"probe": {"hidden": 9}}, {}),  # there is no mlp
         ({"probe": {"kinds": ["linear", "observed"]}}, {"probes": 4, **REPORT}),
-        ({"episodes": {"frames": {"probe": 3100}}}, {"episodes": 2, "splits": 2, "probes": 6, **REPORT}),
+        ({"episodes": {"frames": {"probe": 3100}}}, {"episodes": 2, "splits": 2, "probes": 6, **REPORT, **AUDIT}),
         ({"splits": {"min_entropy": 0.7}}, {"splits": 2, "probes": 6, **REPORT}),
-        ({"games": ["mspacman"]}, REPORT | CURVES),
+        ({"games": ["mspacman"]}, {**REPORT, "variables": 1, "curves": 1, "audit_summary": 1}),
         (
             {"games": ["spaceinvaders", "mspacman", "pong"]},
-            {"episodes": 2, "splits": 2, "encoders": 2, "probes": 3, **REPORT, **CURVES},
+            {
+                **{"episodes": 2, "splits": 2, "encoders": 2, "probes": 3, **REPORT, "variables": 3, "curves": 1},
+                **{"curves_of_game": 1, "audit_measured": 1, "audit": 2, "audit_frames": 1, "audit_summary": 1},
+            },
         ),
         ({"methods": {"untrained": {"kind": "random-cnn"}}}, {"encoders": 2, "probes": 2, **REPORT, **CURVES}),
         ({"device": "cpu"}, {"encoders": 2, "probes": 6, **REPORT, **CURVES}),
@@ -134,12 +143,12 @@ def test_what_does_not_concern_a_method_leaves_it(source, changed):
     "module, rules",
     [
         ("report/figures.py", {"figures", "report"}),
-        ("report/curves.py", {"curves", "report"}),
+        ("report/curves.py", {*CURVES}),
         ("report/templates/report.css", {"report"}),
         ("methods/st_dim.py", {"encoders", "probes", *REPORT, *CURVES}),
         ("methods/vae.py", set()),
         ("splits/duplicates.py", {"splits", "encoders", "probes", *REPORT, *CURVES}),
-        ("ari/annotations.csv", {"splits", "probes", *REPORT}),  # encoders learn without labels
+        ("ari/annotations.csv", {"splits", "probes", *REPORT, *AUDIT}),  # encoders learn without labels
         ("config.py", {"splits", "encoders", "probes", *REPORT, *CURVES}),  # frames are made of settings, not of their model
         ("cli.py", set()),
     ],
