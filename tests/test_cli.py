@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
 REPORTS = ["scores", "tables", "variables", "figures", "curves", "ledger", "scaling", "report"]
 BRIDGE = ["stages", "record", "adopt", "verify"]
-STEPS = ["configure", *JOBS, *REPORTS, "reconstructions", "paper", "show", *BRIDGE]
+AUDIT = ["audit-measure", "audit", "audit-frames", "audit-summary"]
+STEPS = ["configure", *JOBS, *REPORTS, *AUDIT, "reconstructions", "paper", "show", *BRIDGE]
 JOB = {"game": "breakout", "policy": "random_agent", "seed": "0"}
 
 
@@ -594,6 +595,8 @@ def test_a_split_of_the_ledger(step):
         ["curves"],
         ["reconstructions", "--out", "x"],
         ["ledger", "--scores", "x"],
+        ["audit", "--measured", "x", "--out", "x"],
+        ["audit-summary", "--out", "x"],
     ],
 )
 def test_wrong_usage_is_click_s(tmp_path, monkeypatch, arguments):

@@ -55,7 +55,7 @@ def imports(files: list[Path]) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module.split(".")[0])
-    names = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "ale_py": "ale-py", "sklearn": "scikit-learn"}
+    names = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "ale_py": "ale-py", "sklearn": "scikit-learn", "PIL": "pillow"}
     return {normal(names.get(name, name)) for name in found - set(sys.stdlib_module_names) - {"workflow_src"}}
 
 
