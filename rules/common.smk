@@ -163,7 +163,7 @@ def latex(wildcards):
 
 
 def shown(files, category):
-    """Outputs of a rule as Snakemake's own report has them: what they are, in a caption, and how to find them.
+    """Outputs, as Snakemake's own report shows them: with a caption that says what they are, and where to find them.
 
     The caption is captions/{name}.rst, or that of the category where a file has none of its own.
     """
