@@ -177,8 +177,9 @@ def shown(files, category):
         caption = own if own.is_file() else own.with_name(f"{category.lower()}.rst")
         words = name.replace("_", " ")
         kind = "by game" if nested else "of the paper" if name.startswith("table") else "beside the paper's"
+        part = {"subcategory": kind.capitalize()} if category in ("Tables", "Figures") else {}
         labels = {"name": f"{words}, {path.stem}" if nested else words, "format": path.suffix[1:]}
-        found.append(report(file, caption=str(caption), category=category, subcategory=kind.capitalize(), labels=labels))
+        found.append(report(file, caption=str(caption), category=category, labels=labels, **part))
     return found
 
 
