@@ -159,7 +159,7 @@ def latex(wildcards):
 
 
 def shown(files, category):
-    """Outputs of a rule as Snakemake's own report has them: what they are, in a caption, and how to find them.
+    """Outputs, as Snakemake's own report shows them: with a caption that says what they are, and where to find them.
 
     The caption is captions/{name}.rst, or that of the category where a file has none of its own.
     """
@@ -173,8 +173,9 @@ def shown(files, category):
         caption = own if own.is_file() else own.with_name(f"{category.lower()}.rst")
         words = name.replace("_", " ")
         kind = "by game" if nested else "of the paper" if name.startswith("table") else "beside the paper's"
+        part = {"subcategory": kind.capitalize()} if category in ("Tables", "Figures") else {}
         labels = {"name": f"{words}, {path.stem}" if nested else words, "format": path.suffix[1:]}
-        found.append(report(file, caption=str(caption), category=category, subcategory=kind.capitalize(), labels=labels))
+        found.append(report(file, caption=str(caption), category=category, labels=labels, **part))
     return found
 
 

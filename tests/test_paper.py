@@ -358,7 +358,8 @@ def test_what_a_document_says_is_not_executed(tmp_path):
 def played(source, tmp_path_factory):
     """A run as its end leaves it: true scores, tables and figures, of files that nobody reads again and that are empty."""
     directory = source / "runs" / "paper"
-    configure(source, directory, TINY | {"games": ["pong"]})
+    methods = {name: change for name, change in TINY["methods"].items() if name != "vae"}
+    configure(source, directory, TINY | {"games": ["pong"], "methods": methods})
     config = Config.load(directory / "config.yaml")
     made = tmp_path_factory.mktemp("made")
     finished(made, config)
@@ -366,8 +367,9 @@ def played(source, tmp_path_factory):
         copy = shutil.copytree if (made / name).is_dir() else shutil.copy
         (directory / "results").mkdir(exist_ok=True)
         copy(made / name, directory / "results" / name)
-    for kind in ("pdf", "png"):
-        shutil.copy(made / "figures" / f"iqm.{kind}", directory / "results" / "figures" / f"learning_curves.{kind}")
+    (directory / "results" / "figures" / "reconstructions").mkdir()
+    for name, kind in itertools.product(("learning_curves", "reconstructions/pong"), ("pdf", "png")):
+        shutil.copy(made / "figures" / f"iqm.{kind}", directory / "results" / "figures" / f"{name}.{kind}")
     for file in [layout.METRICS, *itertools.chain(*layout.folders(config).values())]:
         (directory / file).parent.mkdir(parents=True, exist_ok=True)
         (directory / file).touch()
@@ -444,10 +446,12 @@ def test_the_report_has_a_caption_and_a_category_for_every_result(source, played
     for path, result in results.items():
         assert len(result["caption"]) > 30 and "{{" not in result["caption"], path
         assert set(result["labels"]) == {"name", "format"}, path
+    assert results["results/figures/reconstructions/pong.png"]["labels"] == {"name": "reconstructions, pong", "format": "png"}
     listed = {path: category for category, parts in categories.items() for paths in parts.values() for path in paths}
     assert set(listed) == set(results)
     assert set(listed.values()) == {"Tables", "Figures"}
     assert set(categories["Tables"]) == {"Of the paper", "Beside the paper's"}
+    assert set(categories["Figures"]) == {"By game", "Beside the paper's"}
 
 
 def test_every_result_of_the_rules_has_a_caption():
