@@ -25,12 +25,7 @@ rule audit:
         labels=ANNOTATIONS,
         code=code("report.audit"),
     output:
-        report(
-            multiext(layout.AUDIT, ".csv", ".pdf", ".png"),
-            category="Label audit",
-            subcategory="{label_set}",
-            labels={"game": "{game}"},
-        ),
+        shown(multiext(layout.AUDIT, ".csv", ".pdf", ".png"), "Label audit"),
     log:
         "logs/audit/{label_set}/{game}.log",
     params:
@@ -48,12 +43,7 @@ rule audit_frames:
         labels=ANNOTATIONS,
         code=code("report.frames"),
     output:
-        report(
-            multiext(layout.FRAMES, ".gif", ".png"),
-            category="Label audit",
-            subcategory="Frames",
-            labels={"game": "{game}"},
-        ),
+        shown(multiext(layout.FRAMES, ".gif", ".png"), "Label audit"),
     log:
         "logs/audit/frames/{game}.log",
     params:
@@ -70,7 +60,7 @@ rule audit_summary:
         audits=layout.audits(CONFIG, ".csv"),
         code=code("report.audit_summary"),
     output:
-        report(layout.AUDITS, category="Label audit", subcategory="All games"),
+        shown(layout.AUDITS, "Label audit"),
     log:
         "logs/audit/summary.log",
     params:

@@ -36,7 +36,7 @@ REASONS = ["its episode", "terminal frame", "short episode", "duplicate in train
 def config():
     """Three games, both protocols, two seeds, three methods."""
     others = [name for name in yaml.safe_load((ROOT / "config.yaml").read_text())["methods"] if name not in METHODS]
-    return defaults({"games": GAMES, "seeds": [0, 1], "methods": dict.fromkeys(others), "ledger": None})
+    return defaults({"games": GAMES, "seeds": [0, 1], "methods": dict.fromkeys(others), "ledger": None, "scaling": None})
 
 
 def scores(config: Config) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ FEW = {
     "protocols": {"corrected": None},
     "methods": {name: None for name in settings().methods if name not in ONLY},
     "ledger": None,
+    "scaling": None,
 }
 SEVERAL = {"games": ["pong", "boxing", "mspacman"], "seeds": [0, 1]}
 
@@ -64,9 +66,9 @@ def test_facts_are_those_of_the_tables(tmp_path):
         tmp_path, config, lambda method, game, _: ours.get(method, 0.1) - (0.4 if (method, game) == ("st-dim", "pong") else 0)
     )
     found = read_scores(scores)
-    by_game = tables.f1_by_game(config, found, read_csv(REFERENCE / tables.REFERENCE2, text=["game"]).set_index("game"))
+    by_game = tables.by_game(config, found, read_csv(REFERENCE / tables.REFERENCE2, text=["game"]).set_index("game"))
     categories = read_csv(REFERENCE / tables.REFERENCE3, text=["category"]).set_index("category")
-    (block,) = paper.facts(config, by_game, tables.f1_by_category(config, found, categories))
+    (block,) = paper.facts(config, by_game, tables.by_category(config, found, categories))
     assert (block.games, len(block.means)) == (3, 12)
     first, second = block.means[:2]
     assert (first.method, second.method) == ("st-dim", "random-cnn")
@@ -370,7 +372,10 @@ def played(source, tmp_path_factory):
     (directory / "results" / "figures" / "reconstructions").mkdir()
     for name, kind in itertools.product(("learning_curves", "reconstructions/pong"), ("pdf", "png")):
         shutil.copy(made / "figures" / f"iqm.{kind}", directory / "results" / "figures" / f"{name}.{kind}")
-    for file in [layout.METRICS, *itertools.chain(*layout.folders(config).values())]:
+    for file in map(Path, layout.AUDITS):  # an empty table is none
+        text = (made / "tables" / f"iqm{file.suffix}").read_text()
+        (directory / file).write_text(text.replace("tab:iqm", "tab:audit"))
+    for file in [layout.METRICS, layout.REPORT, *itertools.chain(*layout.folders(config).values())]:
         (directory / file).parent.mkdir(parents=True, exist_ok=True)
         (directory / file).touch()
     done = snakemake(source, directory, "--touch")
@@ -449,9 +454,10 @@ def test_the_report_has_a_caption_and_a_category_for_every_result(source, played
     assert results["results/figures/reconstructions/pong.png"]["labels"] == {"name": "reconstructions, pong", "format": "png"}
     listed = {path: category for category, parts in categories.items() for paths in parts.values() for path in paths}
     assert set(listed) == set(results)
-    assert set(listed.values()) == {"Tables", "Figures"}
+    assert set(listed.values()) == {"Tables", "Figures", "Label audit"}
     assert set(categories["Tables"]) == {"Of the paper", "Beside the paper's"}
     assert set(categories["Figures"]) == {"By game", "Beside the paper's"}
+    assert results["results/audit/revised-2020/pong.png"]["labels"]["name"] == "revised-2020, pong"
 
 
 def test_every_result_of_the_rules_has_a_caption():
@@ -459,8 +465,8 @@ def test_every_result_of_the_rules_has_a_caption():
     text = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
     assert text.count("report(") - text.count("_report(") == 1, "all outputs go by shown() of common.smk"
     captions = {file.stem for file in (ROOT / "rules" / "captions").glob("*.rst")}
-    categories = set(re.findall(r"shown\(.*\"(\w+)\"\)", text))
-    assert {category.lower() for category in categories} <= captions
+    categories = set(re.findall(r"shown\(.*\"([\w ]+)\"\)", text))
+    assert {category.lower().replace(" ", "_") for category in categories} <= captions
     assert {"table1_variables_by_category", "table2_f1_by_game", "learning_curves", "reconstructions"} <= captions
 
 

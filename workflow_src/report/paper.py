@@ -384,7 +384,7 @@ def render(config: Config, scores: Path, reference: Path, methods: Path, files: 
     games = read_csv(reference / tables.REFERENCE2, text=["game"]).set_index("game")
     categories = read_csv(reference / tables.REFERENCE3, text=["category"]).set_index("category")
     published = read_csv(reference / SETTINGS, text=["setting", "source"], numbers=["published"]).set_index("setting")
-    blocks = facts(config, tables.f1_by_game(config, ours, games), tables.f1_by_category(config, ours, categories))
+    blocks = facts(config, tables.by_game(config, ours, games), tables.by_category(config, ours, categories))
     pages = {method: read_page(methods / page_of(row)) for method, row in config.methods.items()}
     found = switches(config)
     environment = jinja2.Environment(
