@@ -11,7 +11,7 @@ rule report:
         scores=layout.SCORES,
         splits=layout.splits(CONFIG),
         histories=layout.encoders(CONFIG, layout.HISTORY),
-        templates=[os.path.relpath(f) for f in sorted((ROOT / "workflow_src/report/templates").iterdir())],
+        templates=[os.path.relpath(f) for f in sorted((ROOT / "workflow_src/report/templates").glob("report.*"))],
         code=code("report.page", "layout"),
     output:
         layout.REPORT,

@@ -21,7 +21,7 @@ from workflow_src.cli import cli
 from workflow_src.config import Config, defaults
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report import cells, page
-from workflow_src.report.names import CATEGORY_NAMES, DASH
+from workflow_src.report.names import CATEGORY_NAMES, DASH, title
 from workflow_src.report.scores import COLUMNS, TYPES
 from workflow_src.report.tables import write_tables
 
@@ -301,6 +301,12 @@ def test_another_kind_of_file_is_refused(run, tmp_path):
 )
 def test_files_are_placed_by_their_paths(config, path, key, names):
     assert page.subject(Path(path), config) == (key, names)
+
+
+@pytest.mark.parametrize("key, shown", [("odd_one", "Odd one"), ("odd/{game}", "Odd"), ("odd_{game}", "Odd")])
+def test_titles_that_are_not_known_are_names(key, shown):
+    assert title(key, game="pong") == (shown, "")
+    assert title("learning_curves/{game}", game="pong")[0] == "Learning curves of pong"
 
 
 # Tables

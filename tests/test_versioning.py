@@ -371,8 +371,9 @@ def test_a_killed_job_is_not_recorded(copy):
     for file in curves:
         file.write_bytes(b"half")
     assert bridge(copy, "record").stdout.splitlines() == [
-        "dvc.lock: 11 of 12 stages recorded, 0 of them now",
+        "dvc.lock: 10 of 12 stages recorded, 0 of them now",
         "  curves: results/figures/learning_curves.pdf is half-made: run Snakemake, then record again",
+        "  report: results/report.html is to be made again: run Snakemake, then record again",
     ]
     assert (copy / "dvc.lock").read_bytes() == before
 

@@ -39,7 +39,7 @@ COLUMN_NAMES = {
 ROW_NAMES = {"mean": "Mean", "total": "Total", "paper_total": "Published total"}
 
 # Titles and captions of the page: file in results/tables, results/figures or results -> (title, a sentence). {game} and
-# {label_set} stand for any; a file that is not here has its own name as title.
+# {label_set} stand for any; a file that is not here has its own name as title, or its folder's.
 TITLES = {
     "table1_variables_by_category": (
         "Variables by category",
@@ -92,7 +92,8 @@ TITLES = {
 
 def title(key: str, **names: str) -> tuple[str, str]:
     """Title and caption of a file by its key in `TITLES`, with ``names`` in the place of {game} and {label_set}."""
-    shown, caption = TITLES.get(key, (key.rpartition("/")[2].replace("_", " ").capitalize(), ""))
+    name = key.removesuffix("{game}").rstrip("/_").rpartition("/")[2]
+    shown, caption = TITLES.get(key, (name.replace("_", " ").capitalize(), ""))
     for name, value in names.items():
         shown, caption = (text.replace(f"{{{name}}}", value) for text in (shown, caption))
     return shown, caption

@@ -80,7 +80,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 document.getElementById("theme").addEventListener("click", () => {
   const next = document.documentElement.classList.contains("dark") ? "light" : "dark";
-  try { localStorage.setItem("theme", next); } catch { /* see theme.js */ }
+  try { localStorage.setItem("theme", next); } catch { /* see report.theme.js */ }
   chosen = () => next;
   paint();
 });
