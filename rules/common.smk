@@ -171,7 +171,7 @@ def shown(files, category):
         name = path.parent.name if nested else path.stem
         own = ROOT / "rules" / "captions" / f"{name}.rst"
         caption = own if own.is_file() else own.with_name(f"{category.lower().replace(' ', '_')}.rst")
-        words = name.replace("_", " ")
+        words = name if "{" in name else name.replace("_", " ")
         kind = "by game" if nested else "of the paper" if name.startswith("table") else "beside the paper's"
         part = {"subcategory": kind.capitalize()} if category in ("Tables", "Figures") else {}
         labels = {"name": f"{words}, {path.stem}" if nested else words, "format": path.suffix[1:]}
