@@ -291,7 +291,7 @@ def test_a_run_is_recorded_at_its_end(made):
     assert "up to date" in dvc(made, "status").stdout
     done = dvc(made, "repro")
     assert done.returncode == 0 and "Running" not in done.stdout
-    assert bridge(made, "record").stdout == "dvc.lock: 11 of 11 stages recorded, 0 of them now\n"
+    assert bridge(made, "record").stdout == "dvc.lock: 16 of 16 stages recorded, 0 of them now\n"
     assert git(made, "status", "--porcelain") == "", "not a byte of dvc.yaml, dvc.lock and recorded.csv has changed"
 
 
@@ -300,14 +300,14 @@ def test_what_is_recorded_and_not_here_is_said(copy):
     for folder in ("results", ".dvc/cache", ".snakemake"):
         shutil.rmtree(copy / folder)
     head, *lines = bridge(copy, "record").stdout.splitlines()
-    assert head == "dvc.lock: 11 of 11 stages recorded, 0 of them now"
+    assert head == "dvc.lock: 16 of 16 stages recorded, 0 of them now"
     assert (
         len(lines) == 1 and "recorded, but not here" in lines[0] and "episodes (2)" in lines[0] and "not made" not in lines[0]
     )
     assert git(copy, "status", "--porcelain") == ""
     settings(copy, {"methods": {"dim": {"lr": 1.0e-3}}})
     head, first, *_ = bridge(copy, "record").stdout.splitlines()
-    assert head.startswith("dvc.lock: 7 of 11 ")  # curves, figures and tables name their methods
+    assert head.startswith("dvc.lock: 12 of 16 ")  # curves, figures and tables name their methods
     assert first.startswith(f"  {ENCODER}: ") and "is missing" in first
 
 
@@ -321,7 +321,7 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
     done = bridge(copy, "record", "--run", "runs/quick")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        "dvc.lock: 1 of 11 stages recorded, 1 of them now",
+        "dvc.lock: 1 of 16 stages recorded, 1 of them now",
         "  not made yet: episodes (1), splits (2), encoders (1), probes (2), curves (1), scores (1), figures (1), tables (1)",
     ]
     assert locked(quick)["episodes--random_agent--probe"]["outs"] == locked(copy)["episodes--random_agent--probe"]["outs"]
@@ -370,7 +370,7 @@ def test_a_killed_job_is_not_recorded(copy):
     for file in curves:
         file.write_bytes(b"half")
     assert bridge(copy, "record").stdout.splitlines() == [
-        "dvc.lock: 10 of 11 stages recorded, 0 of them now",
+        "dvc.lock: 15 of 16 stages recorded, 0 of them now",
         "  curves: results/figures/learning_curves.pdf is half-made: run Snakemake, then record again",
     ]
     assert (copy / "dvc.lock").read_bytes() == before
@@ -414,7 +414,7 @@ def test_dvc_makes_the_same_bytes_and_the_same_lock(made, repro):
     assert repro.nothing.stages == {*locked(made)}
     assert repro.nothing.lock == (made / "dvc.lock").read_bytes()
     assert repro.nothing.results == contents(made / "results")
-    assert repro.nothing.agreed == (True, "dvc.lock: 11 of 11 stages recorded, 0 of them now\n", "")
+    assert repro.nothing.agreed == (True, "dvc.lock: 16 of 16 stages recorded, 0 of them now\n", "")
 
 
 def test_a_changed_method_makes_its_own_stages_again(repro):
@@ -440,7 +440,7 @@ def test_what_another_wrote_is_not_recorded(repro, tmp_path):
     git(copy, "checkout", "--quiet", "HEAD", "config.yaml")
     assert planned_jobs(copy, copy) == {"curves": 1, "figures": 1, "tables": 1}, "Snakemake does not see it"
     head, *lines = bridge(copy, "record").stdout.splitlines()
-    assert head == "dvc.lock: 7 of 11 stages recorded, 0 of them now"
+    assert head == "dvc.lock: 12 of 16 stages recorded, 0 of them now"
     said = dict(line.strip().split(": ", 1) for line in lines)
     assert said.keys() == {ENCODER, "curves", "figures", "tables"}
     assert "is not as its job left it" in said[ENCODER]
@@ -477,11 +477,11 @@ def test_a_clone_adopts_all_that_is_recorded(made, clone):
     directory = clone()
     done = bridge(directory, "adopt")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "adopted 11 of 11 recorded stages: Snakemake has nothing to do for them\n"
+    assert done.stdout == "adopted 16 of 16 recorded stages: Snakemake has nothing to do for them\n"
     assert contents(directory / "results") == contents(made / "results")
     assert "up to date" in dvc(directory, "status").stdout
     assert nothing_to_do(directory)
-    assert bridge(directory, "record").stdout == "dvc.lock: 11 of 11 stages recorded, 0 of them now\n"
+    assert bridge(directory, "record").stdout == "dvc.lock: 16 of 16 stages recorded, 0 of them now\n"
     assert git(directory, "status", "--porcelain") == ""
     settings(directory, {"methods": {"dim": {"lr": 1.0e-3}}})
     assert planned_jobs(directory, directory)["encoders"] == 1, "Snakemake knows what they were made of"
@@ -556,11 +556,11 @@ def test_a_new_method_costs_only_its_own_jobs(copy):
     settings(copy, {"methods": {"chance": {"kind": "majority"}}})
     done = snakemake(copy, copy, MAJORITY.replace("maj-clf", "chance"))
     head, *lines = done.stdout.splitlines()
-    assert head == "dvc.lock: 8 of 12 stages recorded, 1 of them now"
+    assert head == "dvc.lock: 13 of 17 stages recorded, 1 of them now"
     assert [line.split(": ")[0] for line in lines] == ["  curves", "  scores", "  figures", "  tables"]
     assert [name for name in locked(copy) if "chance" in name] == ["probes--random_agent--paper--chance--majority"]
     git(copy, "checkout", "--quiet", "config.yaml")
-    assert bridge(copy, "record").stdout == "dvc.lock: 11 of 11 stages recorded, 0 of them now\n"
+    assert bridge(copy, "record").stdout == "dvc.lock: 16 of 16 stages recorded, 0 of them now\n"
     assert (copy / "dvc.lock").read_bytes() == before, "a method that is taken out leaves"
     assert (copy / "recorded.csv").read_bytes() == listed
 

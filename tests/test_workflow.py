@@ -74,6 +74,7 @@ def changed(source, finished, tmp_path_factory):
 
 REPORT = {"scores": 1, "tables": 1, "figures": 1}
 CURVES = {"curves": 1}
+AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1}  # two games, two label sets
 
 
 @pytest.mark.parametrize(
@@ -84,12 +85,13 @@ CURVES = {"curves": 1}
         ({"probe": {"epochs": 4}}, {"probes": 4, **REPORT}),  # the majority learns nothing
         ({"probe": {"hidden": 9}}, {}),  # there is no mlp
         ({"probe": {"kinds": ["linear", "observed"]}}, {"probes": 4, **REPORT}),
-        ({"episodes": {"frames": {"probe": 3100}}}, {"episodes": 2, "splits": 2, "probes": 6, **REPORT}),
+        ({"episodes": {"frames": {"probe": 3100}}}, {"episodes": 2, "splits": 2, "probes": 6, **REPORT, **AUDIT}),
         ({"splits": {"min_entropy": 0.7}}, {"splits": 2, "probes": 6, **REPORT}),
-        ({"games": ["mspacman"]}, REPORT | CURVES),
+        ({"games": ["mspacman"]}, REPORT | CURVES | {"audit_summary": 1}),
         (
             {"games": ["spaceinvaders", "mspacman", "pong"]},
-            {"episodes": 2, "splits": 2, "encoders": 2, "probes": 3, **REPORT, **CURVES},
+            {"episodes": 2, "splits": 2, "encoders": 2, "probes": 3, **REPORT, **CURVES}
+            | {"audit_measured": 1, "audit": 2, "audit_frames": 1, "audit_summary": 1},
         ),
         ({"methods": {"untrained": {"kind": "random-cnn"}}}, {"encoders": 2, "probes": 2, **REPORT, **CURVES}),
         ({"device": "cpu"}, {"encoders": 2, "probes": 6, **REPORT, **CURVES}),
@@ -136,8 +138,10 @@ def test_what_does_not_concern_a_method_leaves_it(source, changed):
         ("methods/st_dim.py", {"encoders", "probes", *REPORT, *CURVES}),
         ("methods/vae.py", set()),
         ("splits/duplicates.py", {"splits", "encoders", "probes", *REPORT, *CURVES}),
-        ("ari/annotations.csv", {"splits", "probes", *REPORT}),  # encoders learn without labels
-        ("config.py", {"splits", "encoders", "probes", *REPORT, *CURVES}),  # frames are made of settings, not of their model
+        ("ari/annotations.csv", {"splits", "probes", *REPORT, *AUDIT}),  # encoders learn without labels
+        # Frames and what is measured of them are made of settings, not of their model.
+        ("config.py", {"splits", "encoders", "probes", *REPORT, *CURVES, "audit_summary"}),
+        ("audit/verdict.py", {"audit", "audit_summary"}),
         ("cli.py", set()),
     ],
 )
