@@ -39,6 +39,7 @@ EPISODES, SPLITS = "results/episodes/random_agent", f"results/splits/{OWN}"
 ENCODER, PROBE = f"results/encoders/{OWN}/dim", f"results/probes/{OWN}/dim/linear"
 MAJORITY = f"results/probes/{OWN}/maj-clf/majority"
 OF_DIM = {"encoders--random_agent--paper--dim", "probes--random_agent--paper--dim--linear"}
+VARIABLES, CURVES = "results/tables/table4_f1_by_variable", "results/figures/learning_curves"
 REPORT = {"curves", "scores", "figures", "tables", "report"}
 GIT = ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost", "-c", "commit.gpgsign=false"]
 
@@ -291,7 +292,7 @@ def test_a_run_is_recorded_at_its_end(made):
     assert "up to date" in dvc(made, "status").stdout
     done = dvc(made, "repro")
     assert done.returncode == 0 and "Running" not in done.stdout
-    assert bridge(made, "record").stdout == "dvc.lock: 12 of 12 stages recorded, 0 of them now\n"
+    assert bridge(made, "record").stdout == "dvc.lock: 19 of 19 stages recorded, 0 of them now\n"
     assert git(made, "status", "--porcelain") == "", "not a byte of dvc.yaml, dvc.lock and recorded.csv has changed"
 
 
@@ -300,14 +301,14 @@ def test_what_is_recorded_and_not_here_is_said(copy):
     for folder in ("results", ".dvc/cache", ".snakemake"):
         shutil.rmtree(copy / folder)
     head, *lines = bridge(copy, "record").stdout.splitlines()
-    assert head == "dvc.lock: 12 of 12 stages recorded, 0 of them now"
+    assert head == "dvc.lock: 19 of 19 stages recorded, 0 of them now"
     assert (
         len(lines) == 1 and "recorded, but not here" in lines[0] and "episodes (2)" in lines[0] and "not made" not in lines[0]
     )
     assert git(copy, "status", "--porcelain") == ""
     settings(copy, {"methods": {"dim": {"lr": 1.0e-3}}})
     head, first, *_ = bridge(copy, "record").stdout.splitlines()
-    assert head.startswith("dvc.lock: 7 of 12 ")  # curves, figures, tables and report name their methods
+    assert head.startswith("dvc.lock: 12 of 19 ")  # curves, figures, tables and report name their methods
     assert first.startswith(f"  {ENCODER}: ") and "is missing" in first
 
 
@@ -321,7 +322,7 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
     done = bridge(copy, "record", "--run", "runs/quick")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        "dvc.lock: 1 of 12 stages recorded, 1 of them now",
+        "dvc.lock: 1 of 19 stages recorded, 1 of them now",
         "  not made yet: episodes (1), splits (2), encoders (1), probes (2), curves (1), scores (1), figures (1), tables (1), "
         "report (1)",
     ]
@@ -349,7 +350,7 @@ def test_a_failed_run_records_what_is_whole_and_names_the_rest(copy):
     assert "spaceinvaders-s0.safetensors is missing" in said[f"{SPLITS}/probe"]
     assert "pong-s0.csv is of no rule" in said[ENCODER]
     assert all("is to be made again" in said[target] for target in (MAJORITY, PROBE, "tables"))
-    assert head == "dvc.lock: 5 of 12 stages recorded, 1 of them now"
+    assert head == "dvc.lock: 5 of 19 stages recorded, 1 of them now"
     after = locked(copy)
     assert {name for name in before if before[name] != after[name]} == {stages.CHECK, "episodes--random_agent--probe"}
 
@@ -371,7 +372,7 @@ def test_a_killed_job_is_not_recorded(copy):
     for file in curves:
         file.write_bytes(b"half")
     assert bridge(copy, "record").stdout.splitlines() == [
-        "dvc.lock: 10 of 12 stages recorded, 0 of them now",
+        "dvc.lock: 17 of 19 stages recorded, 0 of them now",
         "  curves: results/figures/learning_curves.pdf is half-made: run Snakemake, then record again",
         "  report: results/report.html is to be made again: run Snakemake, then record again",
     ]
@@ -416,7 +417,7 @@ def test_dvc_makes_the_same_bytes_and_the_same_lock(made, repro):
     assert repro.nothing.stages == {*locked(made)}
     assert repro.nothing.lock == (made / "dvc.lock").read_bytes()
     assert repro.nothing.results == contents(made / "results")
-    assert repro.nothing.agreed == (True, "dvc.lock: 12 of 12 stages recorded, 0 of them now\n", "")
+    assert repro.nothing.agreed == (True, "dvc.lock: 19 of 19 stages recorded, 0 of them now\n", "")
 
 
 def test_a_changed_method_makes_its_own_stages_again(repro):
@@ -440,11 +441,12 @@ def test_what_another_wrote_is_not_recorded(repro, tmp_path):
     shutil.copytree(repro.a, copy := tmp_path / "copy", symlinks=True)
     before = locked(copy)
     git(copy, "checkout", "--quiet", "HEAD", "config.yaml")
-    assert planned_jobs(copy, copy) == {"curves": 1, "figures": 1, "tables": 1, "report": 1}, "Snakemake does not see it"
+    planned = dict.fromkeys(["curves", "curves_of_game", "figures", "tables", "variables", "report"], 1)
+    assert planned_jobs(copy, copy) == planned, "Snakemake does not see it"
     head, *lines = bridge(copy, "record").stdout.splitlines()
-    assert head == "dvc.lock: 7 of 12 stages recorded, 0 of them now"
+    assert head == "dvc.lock: 12 of 19 stages recorded, 0 of them now"
     said = dict(line.strip().split(": ", 1) for line in lines)
-    assert said.keys() == {ENCODER, "curves", "figures", "tables", "report"}
+    assert said.keys() == {ENCODER, CURVES, VARIABLES, "curves", "figures", "tables", "report"}
     assert "is not as its job left it" in said[ENCODER]
     after = locked(copy)
     assert {name for name in before if before[name] != after[name]} == {stages.CHECK}
@@ -479,11 +481,11 @@ def test_a_clone_adopts_all_that_is_recorded(made, clone):
     directory = clone()
     done = bridge(directory, "adopt")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "adopted 12 of 12 recorded stages: Snakemake has nothing to do for them\n"
+    assert done.stdout == "adopted 19 of 19 recorded stages: Snakemake has nothing to do for them\n"
     assert contents(directory / "results") == contents(made / "results")
     assert "up to date" in dvc(directory, "status").stdout
     assert nothing_to_do(directory)
-    assert bridge(directory, "record").stdout == "dvc.lock: 12 of 12 stages recorded, 0 of them now\n"
+    assert bridge(directory, "record").stdout == "dvc.lock: 19 of 19 stages recorded, 0 of them now\n"
     assert git(directory, "status", "--porcelain") == ""
     settings(directory, {"methods": {"dim": {"lr": 1.0e-3}}})
     assert planned_jobs(directory, directory)["encoders"] == 1, "Snakemake knows what they were made of"
@@ -508,7 +510,7 @@ def test_what_is_wrong_is_named_and_not_blessed(made, clone, tmp_path):
     done = bridge(directory, "adopt")
     assert (done.returncode, done.stderr) == (2, "")
     head, *lines = done.stdout.splitlines()
-    assert head == "adopted 3 of 12 recorded stages: Snakemake has nothing to do for them"
+    assert head == "adopted 3 of 19 recorded stages: Snakemake has nothing to do for them"
     said = dict(line.strip().split(": ", 1) for line in lines)
     assert f"{edited} was edited or damaged" in said[PROBE]
     assert stray in said[MAJORITY] and "not of dvc.lock" in said[MAJORITY]
@@ -558,11 +560,11 @@ def test_a_new_method_costs_only_its_own_jobs(copy):
     settings(copy, {"methods": {"chance": {"kind": "majority"}}})
     done = snakemake(copy, copy, MAJORITY.replace("maj-clf", "chance"))
     head, *lines = done.stdout.splitlines()
-    assert head == "dvc.lock: 8 of 13 stages recorded, 1 of them now"
+    assert head == "dvc.lock: 13 of 20 stages recorded, 1 of them now"
     assert [line.split(": ")[0] for line in lines] == ["  curves", "  scores", "  figures", "  tables", "  report"]
     assert [name for name in locked(copy) if "chance" in name] == ["probes--random_agent--paper--chance--majority"]
     git(copy, "checkout", "--quiet", "config.yaml")
-    assert bridge(copy, "record").stdout == "dvc.lock: 12 of 12 stages recorded, 0 of them now\n"
+    assert bridge(copy, "record").stdout == "dvc.lock: 19 of 19 stages recorded, 0 of them now\n"
     assert (copy / "dvc.lock").read_bytes() == before, "a method that is taken out leaves"
     assert (copy / "recorded.csv").read_bytes() == listed
 
@@ -571,7 +573,7 @@ def test_a_new_game_costs_only_its_own_jobs(copy):
     before, old = locked(copy), (copy / EPISODES / "probe/spaceinvaders-s0.b2nd").stat().st_mtime_ns
     settings(copy, {"games": ["spaceinvaders", "pong"]})
     head, *lines = snakemake(copy, copy, f"{EPISODES}/probe").stdout.splitlines()
-    assert head == "dvc.lock: 2 of 12 stages recorded, 1 of them now"
+    assert head == "dvc.lock: 2 of 19 stages recorded, 1 of them now"
     assert sum("pong-s0" in line and "is missing" in line for line in lines) == 6
     after = locked(copy)
     assert {name for name in after if before[name] != after[name]} == {stages.CHECK, "episodes--random_agent--probe"}
