@@ -31,6 +31,7 @@ SMALLEST = {
     "probe": {"epochs": 1, "threads": 1},
     "protocols": {"corrected": None, "paper": {"probes": {"lr": 1.0e-2}}},
     "ledger": None,
+    "scaling": None,
     "device": "cpu",
 }
 METHODS = {"maj-clf": {"kind": "majority"}, "dim": {"kind": "dim", "feature_size": 32, "lr": 5.0e-4}}
@@ -206,7 +207,7 @@ def plan(tmp_path_factory):
     directory = tmp_path_factory.mktemp("plan")
     names = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
     few = dict.fromkeys(name for name in names if name not in ("maj-clf", "random-cnn", "vae", "supervised"))
-    return directory, planned(directory, {"games": ["pong", "spaceinvaders"], "methods": few, "ledger": None})
+    return directory, planned(directory, {"games": ["pong", "spaceinvaders"], "methods": few, "ledger": None, "scaling": None})
 
 
 def test_the_papers_graph_is_the_same_to_both_tools():

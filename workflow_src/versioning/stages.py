@@ -63,7 +63,19 @@ def stages(config: Config, jobs: dict[Job, str]) -> list[Stage]:
         stage.params |= {*job.settings, *(SHAPE if folder in folders else ())}
         stage.stale += [why] if why else []
     order = {target: number for number, target in enumerate(folders)}
-    return sorted(found.values(), key=lambda stage: order.get(stage.target, len(order)))
+    makers = {out: stage for stage in found.values() for out in stage.outs}
+    placed: dict[str, Stage] = {}
+
+    def place(stage: Stage) -> None:
+        for dep in sorted(stage.deps & makers.keys()):
+            if makers[dep].target not in placed:
+                place(makers[dep])
+        placed[stage.target] = stage
+
+    for stage in sorted(found.values(), key=lambda stage: order.get(stage.target, len(order))):
+        if stage.target not in placed:
+            place(stage)
+    return list(placed.values())
 
 
 def _plots(config: Config) -> list[dict]:
