@@ -324,8 +324,8 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         "dvc.lock: 1 of 19 stages recorded, 1 of them now",
-        "  not made yet: episodes (1), splits (2), encoders (1), probes (2), curves (1), scores (1), figures (1), tables (1), "
-        "report (1)",
+        "  not made yet: episodes (1), splits (2), encoders (1), probes (2), figures (2), scores (1), tables (2), "
+        "audit (4), curves (1), audit_summary (1), report (1)",
     ]
     assert locked(quick)["episodes--random_agent--probe"]["outs"] == locked(copy)["episodes--random_agent--probe"]["outs"]
     assert git(copy, "status", "--porcelain") == ""
@@ -347,13 +347,15 @@ def test_a_failed_run_records_what_is_whole_and_names_the_rest(copy):
     assert done.returncode != 0
     head, *lines = done.stdout[done.stdout.index("dvc.lock: ") :].splitlines()
     said = dict(line.strip().split(": ", 1) for line in lines)
-    assert said.keys() == {f"{SPLITS}/probe", ENCODER, MAJORITY, PROBE, "tables", "curves", "report"}, done.stdout
+    report = {CURVES, VARIABLES, "tables", "curves", "report"}
+    assert said.keys() == {f"{SPLITS}/probe", ENCODER, MAJORITY, PROBE, *report}, done.stdout
     assert "spaceinvaders-s0.safetensors is missing" in said[f"{SPLITS}/probe"]
     assert "pong-s0.csv is of no rule" in said[ENCODER]
     assert all("is to be made again" in said[target] for target in (MAJORITY, PROBE, "tables"))
-    assert head == "dvc.lock: 5 of 19 stages recorded, 1 of them now"
+    assert head == "dvc.lock: 10 of 19 stages recorded, 6 of them now"
     after = locked(copy)
-    assert {name for name in before if before[name] != after[name]} == {stages.CHECK, "episodes--random_agent--probe"}
+    audit = {f"audit--{part}" for part in ("measured", "paper-2019", "revised-2020", "frames")} | {"audit_summary"}
+    assert {name for name in before if before[name] != after[name]} == {stages.CHECK, "episodes--random_agent--probe", *audit}
 
 
 def test_a_killed_job_is_not_recorded(copy):
@@ -423,7 +425,8 @@ def test_dvc_makes_the_same_bytes_and_the_same_lock(made, repro):
 
 def test_a_changed_method_makes_its_own_stages_again(repro):
     assert repro.changed.stages == OF_DIM | {"scores"}
-    assert repro.changed.status.keys() == {stages.CHECK} | REPORT - {"scores"}
+    of_games = {"figures--learning_curves", "tables--table4_f1_by_variable"}
+    assert repro.changed.status.keys() == {stages.CHECK} | REPORT - {"scores"} | of_games
     before, after = repro.nothing.results, repro.changed.results
     assert {file for file in after if after[file] != before[file]} >= {
         f"{ENCODER}/spaceinvaders-s0.safetensors".removeprefix("results/"),
@@ -511,17 +514,20 @@ def test_what_is_wrong_is_named_and_not_blessed(made, clone, tmp_path):
     done = bridge(directory, "adopt")
     assert (done.returncode, done.stderr) == (2, "")
     head, *lines = done.stdout.splitlines()
-    assert head == "adopted 3 of 19 recorded stages: Snakemake has nothing to do for them"
+    assert head == "adopted 8 of 19 recorded stages: Snakemake has nothing to do for them"
     said = dict(line.strip().split(": ", 1) for line in lines)
     assert f"{edited} was edited or damaged" in said[PROBE]
     assert stray in said[MAJORITY] and "not of dvc.lock" in said[MAJORITY]
     assert f"{curve} is damaged in the remote" in said["curves"] and damaged[0].exists(), "it is for its owner to put right"
     assert [f"{SPLITS}/pretrain" in why for target, why in said.items() if "missing here" in target] == [True]
-    for target in (ENCODER, "scores", "figures", "tables", "report"):
+    for target in (ENCODER, VARIABLES, CURVES, "scores", "figures", "tables", "report"):
         assert said[target] == "right, but made of what was not adopted"
     assert md5(directory / figure) == md5(made / figure) == md5(damaged[1]), "the cache's comes whole from the remote"
     assert (directory / edited).read_bytes() == (directory / stray).read_bytes() == b"{}", "neither is overwritten"
-    assert planned_jobs(directory, directory) == {"splits": 1, "encoders": 1, "probes": 2, **dict.fromkeys(REPORT, 1)}
+    assert planned_jobs(directory, directory) == {
+        **{"splits": 1, "encoders": 1, "probes": 2, "variables": 1, "curves_of_game": 1},
+        **dict.fromkeys(REPORT, 1),
+    }
 
 
 # The certificate
@@ -562,7 +568,7 @@ def test_a_new_method_costs_only_its_own_jobs(copy):
     done = snakemake(copy, copy, MAJORITY.replace("maj-clf", "chance"))
     head, *lines = done.stdout.splitlines()
     assert head == "dvc.lock: 13 of 20 stages recorded, 1 of them now"
-    assert [line.split(": ")[0] for line in lines] == ["  curves", "  scores", "  figures", "  tables", "  report"]
+    assert {line.split(": ")[0].strip() for line in lines} == {CURVES, VARIABLES, *REPORT}
     assert [name for name in locked(copy) if "chance" in name] == ["probes--random_agent--paper--chance--majority"]
     git(copy, "checkout", "--quiet", "config.yaml")
     assert bridge(copy, "record").stdout == "dvc.lock: 19 of 19 stages recorded, 0 of them now\n"
