@@ -29,6 +29,8 @@ rule all:
         layout.encoders(CONFIG),
         layout.encoders(CONFIG, layout.HISTORY),
         layout.probes(CONFIG),
+        layout.of_studies(CONFIG),
+        expand(layout.STUDY, study=CONFIG.studies),
         layout.SCORES,
         layout.METRICS,
         layout.tables(CONFIG),

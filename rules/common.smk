@@ -54,7 +54,6 @@ wildcard_constraints:
     policy="|".join(POLICIES),
     protocol="|".join(PROTOCOLS),
     purpose="|".join(PURPOSES),
-    study="|".join(STUDIES),
     method="|".join(CONFIG.methods),
     probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.readouts(CONFIG.probe)})),
 

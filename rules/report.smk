@@ -26,6 +26,7 @@ rule tables:
         scores=layout.SCORES,
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))]
         + [os.path.relpath(REFERENCE / "reproduction_report_pong.csv")],
+        labels=ANNOTATIONS,
         code=code("report.tables"),
     output:
         shown([f for f in layout.tables(CONFIG) if Path(f).stem not in STUDIES], "Tables"),
@@ -45,6 +46,7 @@ rule variables:
     input:
         scores=layout.SCORES,
         reference=os.path.relpath(REFERENCE / "paper_table4_boxing_f1_by_variable.csv"),
+        labels=ANNOTATIONS,
         code=code("report.tables"),
     output:
         shown(multiext(layout.VARIABLES, ".csv", ".tex"), "Tables"),
@@ -124,18 +126,25 @@ rule reconstructions:
         "python -m workflow_src reconstructions {input.examples} --out {params.out} > {log} 2>&1"
 
 
-rule study_scores:
-    input:
-        probes=lambda w: layout.study(CONFIG, w.study),
-        code=code("report.scores", "layout"),
-    output:
-        layout.STUDY,
-    log:
-        "logs/{study}_scores.log",
-    conda:
-        ENVIRONMENT
-    shell:
-        "python -m workflow_src scores --study {wildcards.study} --out {output} > {log} 2>&1"
+# A rule each, without a wildcard: DVC calls a stage that owns no folder by its rule.
+for study in STUDIES:
+
+    rule:
+        name:
+            f"{study}_scores"
+        input:
+            probes=layout.study(CONFIG, study),
+            code=code("report.scores", "layout"),
+        output:
+            layout.STUDY.format(study=study),
+        log:
+            f"logs/{study}_scores.log",
+        params:
+            study=study,
+        conda:
+            ENVIRONMENT
+        shell:
+            "python -m workflow_src scores --study {params.study} --out {output} > {log} 2>&1"
 
 
 # Targets of their own, `snakemake ledger` and `snakemake scaling`, unless `studies` names them: both train again.

@@ -285,6 +285,9 @@ MISTAKES = [
         for change in ({"module": "a.py:A"}, {"kwargs": {"depth": 3}}, {"weights": "w.pt"})
     ],
     ("methods.maj-clf", {"kind": "majority", "weights": "w.pt"}, r"methods\.maj-clf: module, kwargs and weights belong to"),
+    # names that the tables need themselves
+    ("methods.games", {"kind": "vae"}, r"methods: games would be mistaken for a column of the tables; call it otherwise$"),
+    ("methods.my_paper", {"kind": "vae"}, r"methods: my_paper would be mistaken for a column"),
     # scaling, and which studies belong to the run
     ("scaling.base", "papr", r"scaling: unknown protocol 'papr' \(did you mean paper\?\); known: corrected, paper$"),
     ("scaling.methods", ["st-din"], r"scaling\.methods: unknown method 'st-din' \(did you mean st-dim\?\); known: cpc, "),

@@ -163,3 +163,24 @@ def test_dvc_knows_the_studies_of_the_run(source, compared):
             value = value[part]
     outs = [out for stage in stages.values() for out in stage.get("outs", [])]
     assert len(set(outs)) == len(outs)
+    # Whatever a stage reads of the run is of another stage, and every stage's command is one that Snakemake takes.
+    read = {dep for stage in stages.values() for dep in stage["deps"] if dep.startswith("results/")}
+    assert read and read <= set(outs)
+    for name in ("ledger_scores", "scaling_scores", "probes--random_agent--paper-p50--dim--linear"):
+        command = stages[name]["cmd"].replace("snakemake ", "snakemake --cores 1 -n ", 1)
+        done = run(source, "bash", "-c", f"cd {compared} && {command}")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_lost_file_of_a_study_is_made_again(source, compared):
+    for lost, rule in (
+        ("encoders/random_agent/paper-p50/dim/spaceinvaders-s0.safetensors", "encoders"),
+        ("probes/random_agent/paper-q7/random-cnn/linear/spaceinvaders-s0.json", "probes"),
+        ("scaling.csv", "scaling_scores"),
+    ):
+        file = compared / "results" / lost
+        file.rename(compared / "kept")
+        try:
+            assert rule in jobs(source, compared), lost
+        finally:
+            (compared / "kept").rename(file)

@@ -171,7 +171,7 @@ def test_sentences_come_with_what_they_are_about(tmp_path):
     order = [text.index(words) for words in (r"\section{Results}", "{What the quirks", "{Label audit}", r"\appendix")]
     assert order == sorted(order)
     audit, appendix = text[order[2] : order[3]], text[order[3] :]
-    assert r"Table~\ref{tab:audit} has what was measured" in audit and r"\input{audit.tex}" in audit
+    assert r"Table~\ref{tab:audit} counts variables by verdict" in audit and r"\input{audit.tex}" in audit
     said = r"Table~\ref{tab:table4_boxing} has every variable of one game, likewise Table~\ref{tab:table4_pong}."
     assert said in appendix
     for words in (r"\input{odd.tex}", r"\input{table4_pong.tex}", r"\onepicture{reconstructions-pong.pdf}"):

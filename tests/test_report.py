@@ -378,7 +378,7 @@ def test_the_best_of_a_row_is_bold_with_ties_and_without_those_that_saw_labels(c
         "ST-DIM",
     ]
     assert bold(shown(**{"maj-clf": 0.2, "st-dim": 0.412, "global_t": 0.39}), "pong") == ["ST-DIM"]
-    assert "Bold: the best of its row, and what is within 0.01 of it, SUPERVISED aside, which learned from" in shown(
+    assert "Bold: the best of its row as shown, and what is within 0.01 of it, SUPERVISED aside, which learned from" in shown(
         supervised=0.5
     )
 
@@ -435,7 +435,7 @@ def test_pong_stands_beside_the_reproduction_report(config, tmp_path):
     table = pd.read_csv(tmp_path / "reproduction_pong.csv")
     assert table.columns.tolist() == [
         *("policy", "protocol", "metric", "category"),
-        *("st-dim", "st-dim_paper", "st-dim_difference"),  # the report has no maj-clf
+        *("st-dim", "st-dim_report", "st-dim_difference"),  # the report has no maj-clf
     ]
     table = table.set_index(["metric", "category"])
     assert table.loc[("f1", "small_object_localization"), "st-dim":].tolist() == pytest.approx([0.5, 0.60, -0.1])
@@ -445,6 +445,15 @@ def test_pong_stands_beside_the_reproduction_report(config, tmp_path):
     shown = (tmp_path / "reproduction_pong.tex").read_text()
     assert "F1: The report" in shown
     assert "accuracy: Difference" in shown
+
+
+def test_other_labels_than_the_published_are_said_not_to_compare(config, tmp_path):
+    config = config.model_copy(update={"label_set": "revised-2020"})
+    path = scored(tmp_path, *(probe(game, label_set="revised-2020") for game in config.games))
+    tables.write_tables(config, path, REFERENCE, tmp_path / "out")
+    for name in (TABLE2, TABLE3, tables.REPRODUCTION):
+        assert "Not comparable: ours are of label set revised-2020" in (tmp_path / "out" / f"{name}.tex").read_text()
+    assert "Not comparable" not in (tmp_path / "out" / "table2_accuracy_by_game.tex").read_text()
 
 
 def test_without_pong_there_is_no_reproduction(config, tmp_path):

@@ -340,6 +340,10 @@ class Scaling(Section):
     methods: Annotated[list[Identifier], Field(min_length=1)]
 
 
+# What columns of the tables are called, and what ends the names of those that stand beside a method's.
+_COLUMNS = ("policy", "protocol", "game", "games", "category", "variable", "metric", "seed", "probe", "method", "overall")
+_BESIDE = ("_std", "_paper", "_report", "_difference", "_f1", "_accuracy")
+
 Study = Literal["ledger", "scaling"]
 STUDIES: tuple[Study, ...] = typing.get_args(Study)
 
@@ -385,6 +389,9 @@ class Config(Section):
         for name, values in once.items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: an entry stands twice; name each once")
+        for name in self.methods:
+            if name in _COLUMNS or name.endswith(_BESIDE):
+                raise ValueError(f"methods: {name} would be mistaken for a column of the tables; call it otherwise")
         for purpose in PURPOSES:
             shares = getattr(self.splits, purpose).model_dump()
             if abs(sum(shares.values()) - 1) > 1e-9:

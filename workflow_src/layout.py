@@ -73,8 +73,8 @@ def study(config: Config, name: Study) -> list[str]:
     ]
 
 
-def _of_studies(config: Config) -> list[str]:
-    """All that the studies of a run are made of and the run has not got without them, in the order of the data."""
+def of_studies(config: Config) -> list[str]:
+    """All that the studies of a run are made of and the run has not got without them, scores last, in the order of the data."""
     frames, tidied, learned, histories, scored = {}, {}, {}, {}, {}
     for name in config.studies:
         for protocol, methods in config.studied(name).items():
@@ -166,7 +166,7 @@ def folders(config: Config) -> dict[str, list[str]]:
     """{folder: its files}, of every step whose artifacts are grouped by folder, in the order of the data."""
     everything = [*episodes(config), *splits(config), *encoders(config), *encoders(config, HISTORY)]
     everything += [file for game in config.games for file in examples(config, game)] + probes(config)
-    everything += _of_studies(config)
+    everything += of_studies(config)
     everything += reconstructions(config) + curves(config) + variables(config)
     everything += measured(config) + audits(config) + frames(config)
     found: dict[str, list[str]] = {}

@@ -76,7 +76,6 @@ def of_frames(store: FrameStore, indices: np.ndarray) -> dict[str, np.ndarray]:
         "with_lives": recorded.share(changed, recorded.near(lives[:, 0])),
         "at_lives": recorded.share(np.repeat(lives, len(indices), axis=1), changed),
         "with_rewards": recorded.share(changed, recorded.near(store.reward != 0)),
-        "near_rewards": np.full(len(indices), recorded.near(store.reward != 0).mean()),
         "readable": recorded.readable(seen, values[::stride]),
         "overview": values[at].T,
         "closeup": values[:COURSE].T,

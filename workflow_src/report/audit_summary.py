@@ -31,6 +31,8 @@ def write_summary(audits: list[Path], out: Path) -> None:
 def read_audit(path: Path) -> pd.DataFrame:
     """Read a game's table; `DamagedFile` when it is none."""
     table = read_csv(path, text=["variable", "categories", "verdict", "reason"], numbers=["ram_index"])
+    if table["ram_index"].isna().any():
+        raise DamagedFile(f"{path} is damaged (a row lacks its ram_index): delete it and make it again")
     if not set(table["verdict"]) <= set(VERDICTS):
         raise DamagedFile(f"{path} is damaged (it has an unknown verdict): delete it and make it again")
     return table.astype({"ram_index": int})

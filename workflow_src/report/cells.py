@@ -16,7 +16,7 @@ from workflow_src.report.names import CATEGORY_NAMES, COLUMN_NAMES, DASH, PROBE_
 
 LARGEST_DOWNLOAD = 100_000  # bytes of a CSV that the page still carries
 # What stands beside a column under its name: ``st-dim_paper`` is the paper's value of ``st-dim``.
-BESIDE = {"std": "± std", "paper": "paper", "difference": "difference", "f1": "F1", "accuracy": "accuracy"}
+BESIDE = {"std": "± std", "paper": "paper", "report": "report", "difference": "difference", "f1": "F1", "accuracy": "accuracy"}
 BADGES = {"alive": "good", "kept": "good", "suspicious": "warn", "constant": "bad", "dropped": "warn"}
 
 _UNGROUPED = {"seed", "ram_index", "quirk", "epochs"}  # names, not quantities: no thousands separators
@@ -99,6 +99,7 @@ def table(
     """
     frame = frame.reset_index(drop=True)
     same = {name: frame[name].iloc[0] for name in BLOCK if name in frame and len(frame) and frame[name].nunique() == 1}
+    same = same if len(same) < len(frame.columns) else {}
     said = ", ".join(f"{COLUMN_NAMES[name].lower()} {value}" for name, value in same.items())
     # Nothing stands beside: one seed has no spread, and the paper did not measure every method.
     vain = [name for name in frame if _split(str(name), frame.columns)[1] and frame[name].isna().all()]
@@ -129,7 +130,7 @@ def _named(config: Config, frame: pd.DataFrame) -> Iterable[tuple[str, tuple[str
     several = pd.Series([base for base, _ in parts.values()]).value_counts()
     for name, (base, end) in parts.items():
         alone = several[base] == 1
-        leaf = BESIDE.get(end) or ("ours" if f"{base}_paper" in frame.columns else "mean")
+        leaf = BESIDE.get(end) or ("ours" if {f"{base}_paper", f"{base}_report"} & {*frame.columns} else "mean")
         yield name, ("", column_name(config, str(name))) if alone else (column_name(config, base), leaf)
 
 

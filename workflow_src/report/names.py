@@ -56,27 +56,33 @@ TITLES = {
         "Annotated state variables of each game by category; a variable can be in several, or in none.",
     ),
     "table2_f1_by_game": ("F1 by game", "Probe F1, mean over categories, beside the published values."),
-    "table2_accuracy_by_game": ("Accuracy by game", "Probe accuracy, mean over categories, beside the published values."),
+    "table2_accuracy_by_game": ("Accuracy by game", "Probe accuracy, mean over categories."),
     "table3_f1_by_category": (
         "F1 by category",
         "Probe F1 by category, mean over the games that have the category, beside the published values.",
     ),
     "table3_accuracy_by_category": (
         "Accuracy by category",
-        "Probe accuracy by category, mean over the games that have the category, beside the published values.",
+        "Probe accuracy by category, mean over the games that have the category.",
     ),
     "table4_f1_by_variable/{game}": (
         "All variables of {game}",
-        "Every state variable, by method, beside the published values.",
+        "Every annotated state variable, by method; nothing where the entropy filter dropped it.",
     ),
-    "reproduction_pong": ("Pong, reproduced", "Ours beside what was published of Pong."),
+    "reproduction_pong": (
+        "Pong, reproduced",
+        "Ours beside the report of an independent reproduction (NeurIPS 2019 Reproducibility Challenge).",
+    ),
     "f1_by_game": ("F1 by game", "Probe F1, mean over categories: a row a game, a column a method."),
     "f1_by_category": ("F1 by category", "Probe F1 by category and method."),
     "f1_by_probe": (
         "F1 by probe",
         "F1 by probe and by how variables are averaged, mean over games and seeds.",
     ),
-    "iqm": ("Interquartile means", "Interquartile mean of F1 over all games and seeds, with its 95% interval."),
+    "iqm": (
+        "Interquartile means",
+        "Interquartile mean of F1 over all games and seeds, with an interval where there are several seeds.",
+    ),
     "learning_curves": (
         "Learning curves",
         "Loss of training and validation by epoch, a panel a method, lines by game and seed.",
@@ -87,14 +93,13 @@ TITLES = {
         "What decoders make of frames of validation: the target above, the output below.",
     ),
     "ablations": ("Ablations", "What each part of ST-DIM is worth in F1."),
-    "frames": ("Frames", "A frame of each game, as encoders see it."),
-    "scaling": ("F1 against frames", "Probe F1 against the frames that the encoder learns from."),
+    "scaling": ("F1 against frames", "Probe F1 against the frames collected for the encoder."),
     "ledger": ("Ledger of quirks", "What each quirk of the 2019 code is worth in F1."),
-    "audit": ("Label audit", "How many annotated variables of each game and label set behave as their names say."),
-    "audit_variables": ("Label audit: variables", "The annotated variables that do not behave as their names say, and why."),
+    "audit": ("Label audit", "How many annotated variables of each game and label set are alive, suspicious or constant."),
+    "audit_variables": ("Label audit: variables", "The annotated variables that are constant or suspicious, and why."),
     "audit/{label_set}/{game}": (
         "Labels of {game}, {label_set}",
-        "The annotated RAM bytes while the game is played, and whether they behave as their names say.",
+        "What the annotated RAM bytes are while the game is played, and what happens when they are written.",
     ),
     "audit/frames/{game}": ("Frames of {game}", "Frames with their labels beside them."),
 }

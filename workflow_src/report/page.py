@@ -35,7 +35,7 @@ from workflow_src.report.cells import Table, download, read_table, table
 from workflow_src.report.curves import read_history
 from workflow_src.report.names import TITLES, title
 from workflow_src.report.scores import read_csv, read_scores
-from workflow_src.report.tables import PAPER, TABLE2
+from workflow_src.report.tables import PAPER, TABLE2, other_labels
 
 PACKAGES = ("workflow_src", "ale-py", "torch", "numpy", "pandas", "scikit-learn", "snakemake")
 PICTURES = {"PNG": "image/png", "GIF": "image/gif"}
@@ -303,7 +303,10 @@ def read_out(config: Config, scores: pd.DataFrame, level: str) -> pd.DataFrame:
 
 def headlines(config: Config, table2: pd.DataFrame) -> Table:
     """The last rows of Table 2, a row a method: its mean F1 in each protocol and how far it is from what was published."""
-    means = table2[table2["game"] == "mean"].set_index(BLOCK).reindex(aggregate.blocks(config))
+    means = table2[table2["game"] == "mean"].set_index(BLOCK)
+    if means.index.has_duplicates:
+        raise DamagedFile("the table of F1 by game is damaged (a block has two means): delete it and make it again")
+    means = means.reindex(aggregate.blocks(config))
     rows = []
     for policy, method in itertools.product(config.policies, config.methods):
         row = {"method": method, "policy": policy}
@@ -314,6 +317,7 @@ def headlines(config: Config, table2: pd.DataFrame) -> Table:
             row |= {f"protocol {protocol}_{name}": value for name, value in own.items()} | {"published": published}
         rows.append(row)
     caption = f"Mean over categories and over the games of this run; published ({PAPER}): the mean of the same games."
+    caption = " ".join(filter(None, [caption, other_labels(config)]))
     frame = pd.DataFrame(rows)
     frame.insert(2, "published", frame.pop("published"))
     return table(config, frame, "headline", "Mean F1 by method", caption, tinted=True)

@@ -47,7 +47,6 @@ class Place(NamedTuple):
 # the appendix.
 PLACES = {
     "table1_*.tex": Place("benchmark", "counts the state variables of each game by category"),
-    "frames.pdf": Place("benchmark", "shows frames of the games", "Frames of the games, as the encoders see them."),
     "table2_f1_by_game.tex": Place("results", "has F1 by game and method, beside the published"),
     "f1_by_game.pdf": Place(
         "results", "shows the same as colours", "Probe F1 (mean over categories and seeds); a dash on grey: none."
@@ -58,18 +57,17 @@ PLACES = {
     "f1_by_category.pdf": Place("results", "shows F1 by category", "Probe F1 by category of variables and method."),
     "f1_by_probe.tex": Place("results", "says what the kind of probe and of mean is worth"),
     "ablations.pdf": Place("results", "compares the ablations", "Probe F1 of the method and its ablations."),
-    "scaling.tex": Place("results", "has F1 against the frames that the encoder learns from"),
-    "scaling.pdf": Place("results", "draws it", "Probe F1 against the frames that the encoder learns from."),
-    "reproduction_*.tex": Place("published", "sets an earlier reproduction beside both"),
+    "scaling.tex": Place("results", "has F1 against the frames collected for the encoder"),
+    "scaling.pdf": Place("results", "draws it", "Probe F1 against the frames collected for the encoder."),
+    "reproduction_*.tex": Place("published", "sets an earlier reproduction beside ours"),
     "ledger.tex": Place("ledger", "has the differences"),
     "ledger.pdf": Place("ledger", "draws them", "What each quirk of the published code is worth in F1, by method."),
-    "audit*.tex": Place("audit", "has what was measured of each variable"),
-    "audit*.pdf": Place("audit", "shows examples", "Frames with the values that their labels say."),
+    "audit*.tex": Place("audit", "counts variables by verdict, in each game and label set"),
     "table2_accuracy_by_game.tex": Place(APPENDIX, "has accuracy by game and method"),
     "table3_accuracy_by_category.tex": Place(APPENDIX, "has accuracy by category"),
     "table4_*.tex": Place(APPENDIX, "has every variable of one game"),
     "learning_curves.pdf": Place(
-        APPENDIX, "has the losses of the trainings", "Losses of training and validation by epoch, a line a game."
+        APPENDIX, "has the losses of the trainings", "Losses of training and validation by epoch, a line a game and seed."
     ),
     "reconstructions-*.pdf": Place(
         APPENDIX, "shows what decoders make of frames", "Frames of validation, and what the decoders make of them."
@@ -93,7 +91,6 @@ _SETTINGS = {
 }
 # Those of which less is a smaller run.
 _SCALE = ("games", "episodes.frames.pretrain", "episodes.frames.probe", "training.epochs", "probe.epochs")
-_PUBLISHED_LABELS = "paper-2019"
 _VERSIONS = ("ale-py", "torch", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "snakemake")
 # Points: what a page is wide, a letter of the table of protocols, its columns' gaps, and the least column of sentences.
 _WIDTH, _LETTER, _GAP, _LEAST = 480, 4.2, 10, 120
@@ -365,10 +362,10 @@ def changes(row: Method) -> str:
     return ", ".join(f"{name} {value}" for name, value in (row.settled_options | own).items())
 
 
-def artifacts_of(config: Config) -> dict[str, int]:
-    """How many files each step makes."""
+def artifacts_of(config: Config) -> dict[str, list[str]]:
+    """The files that each step makes."""
     made = {"episodes": layout.episodes, "splits": layout.splits, "encoders": layout.encoders, "probes": layout.probes}
-    return {step: len(files(config)) for step, files in made.items()}
+    return {step: files(config) for step, files in made.items()}
 
 
 # What is written.
@@ -429,10 +426,10 @@ def render(config: Config, scores: Path, reference: Path, methods: Path, files: 
         categories=len(CATEGORIES),
         probes=[PROBE_NAMES[kind] for kind in config.probe.kinds],
         shown=_SHOWN,
-        published_labels=_PUBLISHED_LABELS,
+        published_labels=tables.PUBLISHED_LABELS,
         compared=[block for block in blocks if block.cells],
-        artifacts=artifacts_of(config),
-        folders=len(layout.folders(config)),
+        artifacts={step: len(made) for step, made in artifacts_of(config).items()},
+        folders=len({Path(file).parent for made in artifacts_of(config).values() for file in made}),
         inputs=len(files),
         sha256=hashlib.sha256(scores.read_bytes()).hexdigest(),
         versions={name: importlib.metadata.version(name).partition("+")[0] for name in _VERSIONS},

@@ -36,7 +36,8 @@ def write_scaling(config: Config, scores: Path, out_tables: Path, out_figures: P
 def by_frames(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
     """F1 (mean over categories and seeds) by frames. One row per (policy, method, game, frames), game ``mean`` last.
 
-    Columns: policy, method, game, percent, frames (the encoder's, train and validation), f1, f1_std (over seeds, empty of a
+    Columns: policy, method, game, percent, frames (collected for the encoder, before
+    some of them are dropped), f1, f1_std (over seeds, empty of a
     single one).
     """
     run = _run(config)
@@ -80,8 +81,8 @@ def latex_by_frames(config: Config, table: pd.DataFrame) -> str:
     """The study as LaTeX: a column for each number of frames."""
     base = config.scaling.base
     caption = (
-        "Probe F1 (mean over categories) against the frames that the encoder learns from, those of train and validation "
-        f"together: the first so many percent of those of protocol {base}. "
+        f"Probe F1 (mean over categories) of protocol {base} against the frames collected for the encoder, as if collecting "
+        "had stopped there; as ever, not all of them are of train or validation. "
         + tables.setting(_run(config).model_copy(update={"protocols": {base: config.protocols[base]}}))
     )
     sizes = table[["percent", "frames"]].drop_duplicates()
@@ -125,6 +126,6 @@ def growth(config: Config, table: pd.DataFrame) -> Figure:
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
         games = f"mean of {len(config.games)} games; thin: each game" if len(config.games) > 1 else config.games[0]
-        figure.supxlabel(f"Frames that the encoder learns from\n({games})", fontsize=7)
+        figure.supxlabel(f"Frames collected for the encoder\n({games})", fontsize=7)
         figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
     return figure

@@ -31,6 +31,8 @@ REFERENCE_PONG = "reproduction_report_pong.csv"
 METRICS = ("f1", "accuracy")
 # What else a method's columns hold, beside its mean over seeds.
 STD, PUBLISHED, DIFFERENCE = "std", "paper", "difference"
+OF_REPORT = "report"  # in the place of PUBLISHED, where it is the reproduction's
+PUBLISHED_LABELS = "paper-2019"
 # As close to the best of its row as this, a value is bold too: the paper does so.
 TIE = 0.01
 
@@ -140,8 +142,8 @@ def by_variable(config: Config, scores: pd.DataFrame, game: str, published: pd.D
 def reproduction(config: Config, scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Pong beside the reproduction report: one row per (policy, protocol, metric, category), of its methods and categories.
 
-    Columns as in `by_game`, with the report's value in the place of the paper's. The report's mean is over these categories,
-    which are all that Pong has.
+    Columns as in `by_game`, with ``{method}_report`` in the place of ``{method}_paper``. The report's mean is over these
+    categories, which are all that Pong has.
     """
     parts = []
     for metric, theirs in published.groupby("metric", sort=False):
@@ -158,7 +160,8 @@ def reproduction(config: Config, scores: pd.DataFrame, published: pd.DataFrame) 
     table = pd.concat(parts, ignore_index=True)
     of_theirs = [c for c in table.columns if c.removesuffix(f"_{STD}") in published.columns]
     of_theirs += [f"{method}_{what}" for method in config.methods if method in published for what in (PUBLISHED, DIFFERENCE)]
-    return table[[c for c in table.columns if c in {*BLOCK, "metric", "category", *of_theirs}]]
+    table = table[[c for c in table.columns if c in {*BLOCK, "metric", "category", *of_theirs}]]
+    return table.rename(columns={f"{method}_{PUBLISHED}": f"{method}_{OF_REPORT}" for method in config.methods})
 
 
 def interquartile_means(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
@@ -276,6 +279,7 @@ def latex_by_variable(config: Config, table: pd.DataFrame, game: str) -> str:
 
 def latex_reproduction(config: Config, table: pd.DataFrame) -> str:
     """Pong beside the reproduction report as LaTeX."""
+    table = table.rename(columns={f"{method}_{OF_REPORT}": f"{method}_{PUBLISHED}" for method in config.methods})
     caption = (
         f"Pong, read out here and in the report of an independent reproduction ({REPORT}; one run, random agents). "
         f"{_note(config, table, 'the report')}"
@@ -320,7 +324,7 @@ def latex_f1_by_probe(config: Config, table: pd.DataFrame) -> str:
     """The scores by probe as LaTeX."""
     caption = (
         "F1 by probe and by how variables are averaged: over categories, over variables, and over categories weighted by "
-        f"their number of variables; mean over games and seeds. {setting(config)}"
+        f"their number of variables; mean over games and seeds. {setting(config, probe=False)}"
     )
     # A method is named in its first row alone.
     repeated = table.duplicated([*BLOCK, "method"])
@@ -334,13 +338,14 @@ def latex_f1_by_probe(config: Config, table: pd.DataFrame) -> str:
     return latex.table(BY_PROBE, caption, header, blocks(table, shown), left=2)
 
 
-def setting(config: Config) -> str:
-    """How the scores were made: the end of a caption."""
+def setting(config: Config, probe: bool = True) -> str:
+    """How the scores were made: the end of a caption; of a table with several kinds of probes, without one."""
     frames, epochs = config.episodes.frames, config.training.epochs
     others = [f"{method} {row.epochs}" for method, row in config.methods.items() if row.epochs not in (None, epochs)]
+    read_out = f"Probe: {PROBE_NAMES[config.probe.kinds[0]]}. " if probe else ""
     return (
         f"Policy: {', '.join(config.policies)}. Protocol: {', '.join(config.protocols)}. Label set: {config.label_set}. "
-        f"Probe: {PROBE_NAMES[config.probe.kinds[0]]}. Frames: {frames.pretrain} for encoders, {frames.probe} for probes. "
+        f"{read_out}Frames: {frames.pretrain} for encoders, {frames.probe} for probes. "
         f"Epochs at most: {epochs} for encoders{''.join(f', {other}' for other in others)}; {config.probe.epochs} for probes. "
         f"Seeds: {', '.join(map(str, config.seeds))}. {versions()}"
     )
@@ -358,10 +363,18 @@ def _note(
     """What the values are, beside the published if any are in ``table``, and how they were made."""
     spread = "Ours are means and standard deviations over seeds. " if len(config.seeds) > 1 else ""
     published = f"Published values are of {source}. " if _has_published(table) else "No values were published. "
+    published += f"{other_labels(config)} " if _has_published(table) and other_labels(config) else ""
     with_labels = [method_name(method) for method in _methods(table) if _has_labels(config, method)]
     but = f", {' and '.join(with_labels)} aside, which learned from the labels" if with_labels else ""
-    bold = f"Bold: the best of its row, and what is within {TIE:g} of it{but}. "
+    bold = f"Bold: the best of its row as shown, and what is within {TIE:g} of it{but}. "
     return f"{spread}{published}{bold}{setting(config)}"
+
+
+def other_labels(config: Config) -> str:
+    """Say so where ours are of another label set than the published; else nothing."""
+    if config.label_set == PUBLISHED_LABELS:
+        return ""
+    return f"Not comparable: ours are of label set {config.label_set}, the published of {PUBLISHED_LABELS}."
 
 
 def _has_labels(config: Config, method: str) -> bool:

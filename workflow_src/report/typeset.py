@@ -36,6 +36,7 @@ def compile(source: Path, keep: Path) -> str:
     command = program()
     # Nothing of the user's own is read, so that the bytes depend on the sources alone.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TEX", "BIBINPUTS"))} | {
+        **{name: str(source.parent / "texmf") for name in ("TEXMFHOME", "TEXMFCONFIG", "TEXMFVAR")},
         "SOURCE_DATE_EPOCH": "0",
         "FORCE_SOURCE_DATE": "1",
         "TZ": "UTC",

@@ -45,7 +45,12 @@ async function prepare(view) {
 }
 
 function route() {
-  const wanted = decodeURIComponent(location.hash.slice(1));
+  let wanted = location.hash.slice(1);
+  try {
+    wanted = decodeURIComponent(wanted);
+  } catch {
+    // A hash that is no text, such as "#100%", names nothing here.
+  }
   const target = document.getElementById(wanted) ?? document.getElementById(`game=${wanted}`);
   const view = target?.closest(".view") ?? views.find((one) => one.classList.contains("shown")) ?? views[0];
   const changed = !view.classList.contains("shown");
