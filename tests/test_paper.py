@@ -181,8 +181,8 @@ def test_sentences_come_with_what_they_are_about(tmp_path):
     references = set(re.findall(r"\\ref\{([^}]*)\}", text))
     labels = set(re.findall(r"\\label\{([^}]*)\}", "".join(f.read_text() for f in (tmp_path / "sources").glob("*.tex"))))
     assert references <= labels
-    if shutil.which("latexmk"):
-        assert "There were undefined references" not in typeset.compile(source, tmp_path / "log")
+    needs("latexmk", "pdflatex")
+    assert "There were undefined references" not in typeset.compile(source, tmp_path / "log")
 
 
 def test_files_that_are_neither_table_nor_figure_are_refused(tmp_path):
