@@ -337,11 +337,12 @@ def paper(config_file: Path, scores: Path, reference: Path, methods: Path, files
 @click.argument("run", type=_FOLDER, default=".")
 def show(run: Path) -> None:
     """Print the table of F1 by game of a finished run, and where it lies."""
+    from workflow_src import layout
     from workflow_src.report.tables import render_table2
 
     table = run / "results" / "tables" / "table2_f1_by_game.csv"
     click.echo(render_table2(table))
-    click.echo(f"Written to {table} (also .tex; figures in {run / 'results' / 'figures'}).")
+    click.echo(f"Written to {table} (also .tex). All of the run, to explore: {run / layout.REPORT}")
 
 
 _RUN = click.option("--run", type=_FOLDER, default=".", show_default=True, help="The run's directory.")
