@@ -444,7 +444,7 @@ def test_pong_stands_beside_the_reproduction_report(config, tmp_path):
     assert math.isnan(table.loc[("f1", "agent_localization"), "st-dim"])
     shown = (tmp_path / "reproduction_pong.tex").read_text()
     assert "F1: The report" in shown
-    assert "accuracy: Difference" in shown
+    assert "Accuracy: Difference" in shown
 
 
 def test_other_labels_than_the_published_are_said_not_to_compare(config, tmp_path):

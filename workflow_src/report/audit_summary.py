@@ -69,7 +69,7 @@ def latex_summary(table: pd.DataFrame) -> str:
     """The summary as LaTeX."""
     caption = (
         "Label audit: variables by verdict. Constant: one value in all frames. Suspicious: what was measured speaks against "
-        "what the name says. Alive: nothing does. The frames are those of the probes, of the first policy and seed."
+        "what the name says. Alive: nothing does. The frames are those of the probes, of the first policy, protocol and seed."
     )
     parts = []
     for label_set, rows in table.groupby("label_set", sort=False):

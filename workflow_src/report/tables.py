@@ -286,7 +286,7 @@ def latex_reproduction(config: Config, table: pd.DataFrame) -> str:
     )
     names = CATEGORY_NAMES | {"mean": "Mean"}
     parts = [
-        part._replace(title=f"{METRIC_NAMES[metric]}: {part.title}")
+        part._replace(title=f"{METRIC_NAMES[metric].capitalize()}: {part.title}")
         for metric, rows in table.groupby("metric", sort=False)
         for part in _parts(config, rows.drop(columns="metric"), "category", names, 1, "The report")
     ]
