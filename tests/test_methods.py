@@ -602,7 +602,7 @@ def test_a_step_of_other_settings_starts_from_the_beginning(collected, tmp_path,
 
 def configured(collected, **methods):
     """The collection's configuration with these rows as its methods."""
-    return Config.check(collected.config.model_dump(exclude={"methods", "ledger"}) | {"methods": methods}, "x")
+    return Config.check(collected.config.model_dump(exclude={"methods", "ledger", "scaling"}) | {"methods": methods}, "x")
 
 
 def test_another_row_of_the_configuration_starts_from_the_beginning(collected, tmp_path, monkeypatch):
@@ -706,7 +706,7 @@ def by_rows(write_store, tmp_path, parts, episode, kind, **row):
     """What examples are made of, with an untrained model: 12 frames of noise, of which ``parts`` names those of each part."""
     config = Config.check(
         yaml.safe_load((ROOT / "config.yaml").read_text())
-        | {"methods": {"it": {"kind": kind, "feature_size": 8} | row}, "ledger": None},
+        | {"methods": {"it": {"kind": kind, "feature_size": 8} | row}, "ledger": None, "scaling": None},
         "x",
     )
     frames = noise(12).numpy()

@@ -156,3 +156,12 @@ def test_the_changelog_keeps_its_format():
         re.fullmatch(r"\[(Unreleased|\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d)\]?", one)
         for one in re.findall(r"^## (.+)$", text, re.M)
     )
+
+
+@pytest.mark.parametrize("document", ["README.md", *(str(f.relative_to(ROOT)) for f in sorted((ROOT / "docs").rglob("*.md")))])
+def test_what_documents_point_to_is_there(document):
+    text = (ROOT / document).read_text()
+    found = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) + re.findall(r'(?:src|href)="([^"#]+)', text)
+    local = [target for target in found if "://" not in target]
+    assert document != "README.md" or len(local) > 10
+    assert [target for target in local if not (ROOT / document).parent.joinpath(target).exists()] == []
