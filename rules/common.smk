@@ -13,7 +13,7 @@ from workflow_src import layout
 from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.config import PURPOSES, STUDIES, Config, Training, leaves, read_yaml
 from workflow_src.errors import UserError
-from workflow_src.report import pages, typeset
+from workflow_src.report import method_pages, typeset
 
 
 def refuse(error):

@@ -7,7 +7,7 @@ rule paper:
         latex=latex,
         scores=layout.SCORES,
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_*.csv"))],
-        methods=[os.path.relpath(METHODS / page) for page in dict.fromkeys(map(pages.page_of, CONFIG.methods.values()))],
+        methods=[os.path.relpath(METHODS / page) for page in dict.fromkeys(map(method_pages.page_of, CONFIG.methods.values()))],
         tables=[file for file in [*layout.tables(CONFIG), *layout.AUDITS] if file.endswith(".tex")]
         + [layout.VARIABLES.format(game="boxing" if "boxing" in CONFIG.games else CONFIG.games[0]) + ".tex"],
         # Of reconstructions, one game stands for all.

@@ -19,7 +19,7 @@ from workflow_src import layout
 from workflow_src.cli import main
 from workflow_src.config import Config, Method
 from workflow_src.errors import UserError
-from workflow_src.report import figures, latex, pages, paper, tables, typeset
+from workflow_src.report import figures, latex, method_pages, paper, tables, typeset
 from workflow_src.report.scores import read_csv, read_scores
 
 REFERENCE, METHODS = ROOT / "reference", ROOT / "docs" / "methods"
@@ -114,7 +114,7 @@ def test_no_number_is_typed_by_hand():
     assert macros and not any(re.search(r"\d", re.sub(r"<<.*?>>|<%.*?%>", "", macro)) for macro in macros)
     texts = re.findall(r'"([^"]*)"', "".join(re.findall(r"<<.*?>>|<%.*?%>", text)))
     assert not [one for one in texts if re.search(r"\d", one) and not re.fullmatch(r"\d{4}\.\d{4,5}", one)]
-    sentences = [pages.read_page(page).sentence for page in METHODS.glob("*.md")]
+    sentences = [method_pages.read_page(page).sentence for page in METHODS.glob("*.md")]
     about = [text for place in paper.PLACES.values() for text in (place.about, place.caption)]
     assert not [text for text in [*sentences, *about] if re.search(r"\d", text.replace("F1", ""))]
 
@@ -228,21 +228,21 @@ def test_pages_have_the_same_sections(page):
 
 
 def test_every_page_is_of_a_method():
-    kinds = {pages.page_of(Method(kind=kind)) for kind in ("majority", *settings().methods) if kind != "maj-clf"}
+    kinds = {method_pages.page_of(Method(kind=kind)) for kind in ("majority", *settings().methods) if kind != "maj-clf"}
     assert {page.name for page in METHODS.glob("*.md")} == kinds | {"custom.md"}
 
 
 def test_every_arxiv_number_that_a_page_names_is_in_the_references():
     known = set(re.findall(r"\\bibitem\{(\d{4}\.\d{4,5})\}", paper.TEMPLATE.read_text()))
-    assert {source for page in METHODS.glob("*.md") for source in pages.read_page(page).sources} <= known
+    assert {source for page in METHODS.glob("*.md") for source in method_pages.read_page(page).sources} <= known
 
 
 def test_a_page_without_a_sentence_is_refused(tmp_path):
     (tmp_path / "odd.md").write_text("no title\n")
     with pytest.raises(UserError, match=r"odd\.md does not begin with a title"):
-        pages.read_page(tmp_path / "odd.md")
+        method_pages.read_page(tmp_path / "odd.md")
     with pytest.raises(UserError, match="there is no such file"):
-        pages.read_page(tmp_path / "none.md")
+        method_pages.read_page(tmp_path / "none.md")
 
 
 # LaTeX

@@ -16,6 +16,7 @@ from workflow_src.seeds import generator
 
 # What one table can hold several of: each (policy, protocol) is a block of rows, or a panel.
 BLOCK = ["policy", "protocol"]
+MEAN = "mean"  # of games, where a game could stand
 MEANS = ("mean_over_categories", "mean_over_variables", "mean_weighted")
 TRIM = 0.25  # of each side, for the interquartile mean
 RESAMPLES, CONFIDENCE = 2000, 0.95
@@ -65,6 +66,25 @@ def by_game(
 def over_games(games: pd.DataFrame) -> pd.DataFrame:
     """Average `by_game` over the games that any method has: rows (policy, protocol)."""
     return games.dropna(how="all").groupby(BLOCK).agg(lambda column: column.mean(skipna=False))
+
+
+def with_mean(games: pd.DataFrame) -> pd.DataFrame:
+    """`by_game`, and after it each block's mean over games as one more game, `MEAN`."""
+    means = pd.concat({MEAN: over_games(games)}, names=["game"]).reorder_levels(games.index.names)
+    return pd.concat([games, means])
+
+
+def of_study(run: Config, scores: pd.DataFrame, study: str) -> pd.DataFrame:
+    """`with_mean` of a study, seen as a run; `UserError` when any game or seed lacks, as its parts would not compare."""
+    games = by_game(run, scores)
+    missing = [
+        f"{protocol}/{method}/{game}/seed {seed} ({policy})"
+        for (policy, protocol, game), row in games.iterrows()
+        for method, seed in row.index[row.isna()]
+    ]
+    if missing:
+        raise UserError(f"{study} needs every game and seed of its base and of what is derived; missing are {listed(missing)}")
+    return with_mean(games)
 
 
 def by_category(config: Config, scores: pd.DataFrame, metric: str = "f1") -> pd.DataFrame:

@@ -13,11 +13,10 @@ from matplotlib.image import AxesImage
 from workflow_src import layout
 from workflow_src.config import Config
 from workflow_src.report import aggregate, style
-from workflow_src.report.aggregate import BLOCK
+from workflow_src.report.aggregate import BLOCK, MEAN
 from workflow_src.report.names import CATEGORY_NAMES, DASH, method_name
 from workflow_src.report.scores import read_scores
 
-MEAN = "mean"
 HEAT_MAP, CATEGORIES, IQM, ABLATIONS = "f1_by_game", "f1_by_category", "iqm", "ablations"
 
 # Inches: the least cell, which holds "0.58", and what stands around the cells.

@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 from workflow_src.config import QUIRKS, Config
 from workflow_src.errors import UserError
 from workflow_src.report import aggregate, figures, latex, style, tables
-from workflow_src.report.aggregate import BLOCK
-from workflow_src.report.names import listed, method_name
+from workflow_src.report.aggregate import BLOCK, MEAN
+from workflow_src.report.names import method_name, setting_text
 from workflow_src.report.scores import read_scores
 
 LEDGER = "ledger"
-MEAN = "mean"
 
 
 def write_ledger(config: Config, scores: Path, out_tables: Path, out_figures: Path) -> None:
@@ -41,16 +40,7 @@ def quirks(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
     """
     base = config.ledger.base
     run = _run(config)
-    games = aggregate.by_game(run, scores)
-    missing = [
-        f"{protocol}/{method}/{game}/seed {seed} ({policy})"
-        for (policy, protocol, game), row in games.iterrows()
-        for method, seed in row.index[row.isna()]
-    ]
-    if missing:
-        raise UserError(f"the ledger needs every game and seed of its base and variants; missing are {listed(missing)}")
-    means = pd.concat({MEAN: aggregate.over_games(games)}, names=["game"]).reorder_levels(games.index.names)
-    every = pd.concat([games, means]).reindex(aggregate.blocks(run, game=[*run.games, MEAN]))
+    every = aggregate.of_study(run, scores, "the ledger").reindex(aggregate.blocks(run, game=[*run.games, MEAN]))
     parts = {block: part.droplevel(BLOCK) for block, part in every.groupby(BLOCK)}
     rows = []
     for policy in config.policies:
@@ -124,13 +114,9 @@ def _untested(config: Config) -> str:
     tested = {variant.quirk for variant in config.variants}
     same = []
     for quirk, switches in QUIRKS.items():
-        settings = dict.fromkeys(f"{name} {_shown(row[section][name])}" for section, name in switches)
+        settings = dict.fromkeys(f"{name} {setting_text(row[section][name])}" for section, name in switches)
         same += [] if quirk in tested else [f"{quirk} ({', '.join(settings)})"]
     return f"Not tested, because both protocols have the same setting: {', '.join(same)}. " if same else ""
-
-
-def _shown(setting: bool | int | float | str) -> str:
-    return str(setting).lower() if isinstance(setting, bool) else str(setting)
 
 
 def differences(config: Config, table: pd.DataFrame) -> Figure:

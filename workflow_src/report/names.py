@@ -1,5 +1,7 @@
 """How identifiers, and what is missing, read in tables and figures: the only place that knows display names."""
 
+from workflow_src.config import QUIRKS, Config, Protocol
+
 DASH = "–"
 
 CATEGORY_NAMES = {
@@ -112,6 +114,27 @@ def title(key: str, **names: str) -> tuple[str, str]:
     for name, value in names.items():
         shown, caption = (text.replace(f"{{{name}}}", value) for text in (shown, caption))
     return shown, caption
+
+
+def switches(config: Config) -> list[tuple[str, str, str, str, dict[str, str]]]:
+    """Every switch of the protocols, by quirk: (quirk, section, name, what it decides, {protocol: what it is set to})."""
+    rows = {protocol: row.model_dump() for protocol, row in config.protocols.items()}
+    return [
+        (
+            quirk,
+            section,
+            name,
+            Protocol.model_fields[section].annotation.model_fields[name].description.partition(": ")[2],
+            {protocol: setting_text(row[section][name]) for protocol, row in rows.items()},
+        )
+        for quirk, named in QUIRKS.items()
+        for section, name in named
+    ]
+
+
+def setting_text(value: bool | int | float | str) -> str:
+    """A setting as config.yaml has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def method_name(method: str) -> str:

@@ -26,14 +26,14 @@ from PIL import Image
 
 from workflow_src import artifacts
 from workflow_src.ari.labels import LABEL_SETS, categories
-from workflow_src.config import QUIRKS, Config, Protocol
+from workflow_src.config import Config
 from workflow_src.episodes.dataset import KIND as SPLIT_KIND
 from workflow_src.errors import DamagedFile, UserError, explained
 from workflow_src.report import aggregate
 from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.cells import Table, download, read_table, table
 from workflow_src.report.curves import read_history
-from workflow_src.report.names import TITLES, title
+from workflow_src.report.names import TITLES, switches, title
 from workflow_src.report.scores import read_csv, read_scores
 from workflow_src.report.tables import PAPER, TABLE2, other_labels
 
@@ -121,7 +121,7 @@ def write_report(config: Config, scores: Path, shown: list[Path], splits: list[P
             paper=PAPER,
             setting=setting(config),
             methods=methods(config),
-            protocols=switches(config),
+            protocols=protocols(config),
             versions=versions(),
             hardware=hardware(),
             tables=[item for game, _, item in placed if game is None and isinstance(item, Table)],
@@ -352,19 +352,13 @@ def methods(config: Config) -> Table:
     return table(config, pd.DataFrame(rows), "methods", "Methods", "Columns of the tables, and what each is made of.")
 
 
-def switches(config: Config) -> Table:
+def protocols(config: Config) -> Table:
     """The protocols side by side, a row a switch."""
-    rows = []
-    for quirk, names in QUIRKS.items():
-        for section, name in names:
-            said = Protocol.model_fields[section].annotation.model_fields[name].description.partition(": ")[2]
-            values = {protocol: _shown(getattr(getattr(row, section), name)) for protocol, row in config.protocols.items()}
-            rows.append({"quirk": quirk, "step": section, "switch": name, **values, "meaning": said})
+    rows = [
+        {"quirk": quirk, "step": section, "switch": name, **values, "meaning": meaning}
+        for quirk, section, name, meaning, values in switches(config)
+    ]
     return table(config, pd.DataFrame(rows), "protocols", "Protocols", "Switches for the quirks of the 2019 code.")
-
-
-def _shown(value: bool | int | float | str) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def versions() -> dict[str, str]:

@@ -22,12 +22,12 @@ import pandas as pd
 
 from workflow_src import __version__, artifacts, layout
 from workflow_src.ari.labels import CATEGORIES
-from workflow_src.config import QUIRKS, Config, Method, Protocol
+from workflow_src.config import Config, Method
 from workflow_src.errors import UserError, explained
 from workflow_src.report import latex, tables, typeset
 from workflow_src.report.aggregate import BLOCK
-from workflow_src.report.names import CATEGORY_NAMES, DASH, PROBE_NAMES, method_name
-from workflow_src.report.pages import page_of, read_page
+from workflow_src.report.method_pages import page_of, read_page
+from workflow_src.report.names import CATEGORY_NAMES, DASH, PROBE_NAMES, method_name, switches
 from workflow_src.report.scores import read_csv, read_scores
 
 TEMPLATE = Path(__file__).parent / "templates" / "paper.tex.jinja"
@@ -334,19 +334,6 @@ class Switch(NamedTuple):
     set_to: list[str]
 
 
-def switches(config: Config) -> list[Switch]:
-    """Every switch of the protocols, by quirk."""
-    rows = [row.model_dump() for row in config.protocols.values()]
-    found = []
-    for quirk, names in QUIRKS.items():
-        for section, name in names:
-            about = Protocol.model_fields[section].annotation.model_fields[name].description.partition(": ")[2]
-            values = [row[section][name] for row in rows]
-            shown = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
-            found.append(Switch(quirk, f"{section}.{name}", about, shown))
-    return found
-
-
 def about_width(config: Config, found: list[Switch]) -> int | None:
     """Points for the column that says what a switch decides, or None where the protocols leave no room for it."""
     columns = [len("quirk"), max(len(switch.name) for switch in found)]
@@ -383,7 +370,10 @@ def render(config: Config, scores: Path, reference: Path, methods: Path, files: 
     published = read_csv(reference / SETTINGS, text=["setting", "source"], numbers=["published"]).set_index("setting")
     blocks = facts(config, tables.by_game(config, ours, games), tables.by_category(config, ours, categories))
     pages = {method: read_page(methods / page_of(row)) for method, row in config.methods.items()}
-    found = switches(config)
+    found = [
+        Switch(quirk, f"{section}.{name}", about, list(values.values()))
+        for quirk, section, name, about, values in switches(config)
+    ]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE.parent),
         block_start_string="<%",

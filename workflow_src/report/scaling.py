@@ -14,11 +14,11 @@ from matplotlib.ticker import NullLocator
 from workflow_src.config import Config
 from workflow_src.errors import UserError
 from workflow_src.report import aggregate, latex, style, tables
-from workflow_src.report.names import listed, method_name
+from workflow_src.report.aggregate import MEAN
+from workflow_src.report.names import method_name
 from workflow_src.report.scores import read_scores
 
 SCALING = "scaling"
-MEAN = "mean"
 
 
 def write_scaling(config: Config, scores: Path, out_tables: Path, out_figures: Path) -> None:
@@ -36,21 +36,10 @@ def write_scaling(config: Config, scores: Path, out_tables: Path, out_figures: P
 def by_frames(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
     """F1 (mean over categories and seeds) by frames. One row per (policy, method, game, frames), game ``mean`` last.
 
-    Columns: policy, method, game, percent, frames (collected for the encoder, before
-    some of them are dropped), f1, f1_std (over seeds, empty of a
-    single one).
+    Columns: policy, method, game, percent, frames (collected for the encoder, before some of them are dropped), f1, f1_std
+    (over seeds, empty of a single one).
     """
-    run = _run(config)
-    games = aggregate.by_game(run, scores)
-    missing = [
-        f"{protocol}/{method}/{game}/seed {seed} ({policy})"
-        for (policy, protocol, game), row in games.iterrows()
-        for method, seed in row.index[row.isna()]
-    ]
-    if missing:
-        raise UserError(f"scaling needs every game and seed of its base and parts; missing are {listed(missing)}")
-    means = pd.concat({MEAN: aggregate.over_games(games)}, names=["game"]).reorder_levels(games.index.names)
-    found, spread = aggregate.over_seeds(pd.concat([games, means]))
+    found, spread = aggregate.over_seeds(aggregate.of_study(_run(config), scores, "scaling"))
     sizes = dict(sorted((config.sizes | {config.scaling.base: 100}).items(), key=lambda size: size[1]))
     rows = [
         {

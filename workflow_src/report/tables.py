@@ -110,8 +110,7 @@ def by_game(config: Config, scores: pd.DataFrame, published: pd.DataFrame, metri
     has.
     """
     games = aggregate.by_game(config, scores, metric)
-    means = pd.concat({"mean": aggregate.over_games(games)}, names=["game"]).reorder_levels(games.index.names)
-    rows = aggregate.blocks(config, game=[*config.games, "mean"])
+    rows = aggregate.blocks(config, game=[*config.games, aggregate.MEAN])
     paper = _published(config, published, rows)
     for (policy, protocol), part in games.groupby(BLOCK):
         there = part.dropna(how="all").index.get_level_values("game")
@@ -119,7 +118,7 @@ def by_game(config: Config, scores: pd.DataFrame, published: pd.DataFrame, metri
         if _is_published(config, policy) and set(there) != set(published.index) - {"mean"}:
             same = published.reindex(index=there, columns=paper.columns)
             paper.loc[(policy, protocol, "mean"), :] = same.mean(skipna=False)
-    return _beside(config, pd.concat([games, means]).reindex(rows), paper)
+    return _beside(config, aggregate.with_mean(games).reindex(rows), paper)
 
 
 def by_category(config: Config, scores: pd.DataFrame, published: pd.DataFrame, metric: str = "f1") -> pd.DataFrame:
