@@ -1,5 +1,6 @@
 """Devices, on any machine: the locks of GPUs are files, so two made-up names do."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -13,6 +14,21 @@ from workflow_src import devices
 from workflow_src.errors import UserError
 
 NAMES = ["fake-a", "GPU-fake-b"]
+# How often memory was asked of the operating system while four tensors of 24 MB were made and freed, time after time.
+FAULTS = """
+import resource, sys, torch
+from workflow_src import devices
+
+def make():
+    for _ in range(20):
+        [torch.ones(6_000_000) for _ in range(4)]
+
+with devices.acquire("cpu", 1) if sys.argv[1] == "acquired" else torch.no_grad():
+    make()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    make()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
 # Takes a GPU, says which, and holds it until its input ends.
 HOLDER = """
 import sys
@@ -194,3 +210,12 @@ def test_a_gpu_is_held_while_in_use(monkeypatch, tmp_path, name):
         assert not torch.backends.cudnn.benchmark
         assert torch.are_deterministic_algorithms_enabled()
     assert not taken(tmp_path, NAMES[1])
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
+def test_freed_memory_is_kept():
+    faults = {
+        how: int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("plain", "acquired")
+    }
+    assert faults["acquired"] < 100 < faults["plain"]

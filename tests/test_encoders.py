@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 from torch import nn
 from torch.func import functional_call, vmap
+from torch.testing import assert_close
 
 from workflow_src import artifacts, encoders
 from workflow_src.config import Method
@@ -139,6 +140,47 @@ def test_a_decoder_gives_frames(name, channels):
     assert encoders.DECODERS.keys() == encoders.ENCODERS.keys()
 
 
+@pytest.mark.parametrize(
+    ("channels", "kernel", "options"),
+    [
+        *((channels, kernel, {"stride": 4}) for channels, kernel in ((1, 8), (3, 8), (2, (4, 12)), (2, 5))),
+        *((2, 8, {"stride": stride}) for stride in (2, (4, 2))),
+        *((2, kernel, {"stride": stride, "padding": padding}) for kernel, stride, padding in ((3, 1, 1), (8, 4, 2))),
+    ],
+)
+def test_stored_frames_are_convolved_as_floats_are(channels, kernel, options):
+    images = torch.from_numpy(np.random.default_rng(0).integers(256, size=(2, channels, 26, 32), dtype=np.uint8))
+    layer = base.uniform(base.FrameConv2d, channels, 3, kernel, generator=generator(), **options).double()
+    plain = nn.Conv2d(channels, 3, kernel, **options).double()
+    plain.load_state_dict(layer.state_dict())
+    for given in (images, images.transpose(0, 1).contiguous().transpose(0, 1), images.double() / 255):
+        found, expected = layer(given), plain(images.double() / 255)
+        assert_close(found, expected)
+        grads = [torch.autograd.grad(y.square().sum(), m.parameters()) for y, m in ((found, layer), (expected, plain))]
+        assert_close(*grads)
+    assert layer(images[:0]).shape == (0, *found.shape[1:])
+
+
+def test_autocast_convolves_stored_frames_in_bfloat16():
+    images = torch.from_numpy(frames(2))[:, None]
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = build().local(images)
+    assert maps.dtype == torch.bfloat16 and maps.is_contiguous(memory_format=torch.channels_last)
+    assert_close(maps.float(), build().local(images / 255), rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("kind", [base.PaddedConvTranspose2d, base.FrameConvTranspose2d])
+@pytest.mark.parametrize(("kernel", "stride", "padded"), [(8, 4, (2, 0)), (4, 2, 1), (6, 3, (1, 2)), (3, 1, 0)])
+def test_transposed_convolutions_are_torch_s(kind, kernel, stride, padded):
+    layer = base.uniform(kind, 5, 2, kernel, stride=stride, output_padding=padded, generator=generator()).double()
+    plain = nn.ConvTranspose2d(5, 2, kernel, stride, output_padding=padded).double()
+    plain.load_state_dict(layer.state_dict())
+    maps = torch.randn(2, 5, 6, 7, generator=generator(1), dtype=torch.float64)
+    found, expected = layer(maps), plain(maps)
+    assert_close(found, expected)
+    assert_close(*(torch.autograd.grad(y.square().sum(), m.parameters()) for y, m in ((found, layer), (expected, plain))))
+
+
 @pytest.mark.parametrize(("name", "rows", "columns"), [("nature", 204, 156), ("impala", 210, 160)])
 def test_what_a_decoder_can_draw(name, rows, columns):
     """Every pixel follows from the representation, but for what nature's output padding makes, in 2019 as here."""
@@ -223,7 +265,7 @@ def test_layers_are_those_of_the_paper():
     convolutions = [module for module in build().modules() if isinstance(module, nn.Conv2d)]
     assert [(c.kernel_size[0], c.stride[0], c.padding[0]) for c in convolutions] == [(8, 4, 0), (4, 2, 0), (4, 2, 0), (3, 1, 0)]
     kinds = [type(module).__name__ for module in build().modules() if not list(module.children())]
-    assert kinds == ["Conv2d", "ReLU"] * 4 + ["Flatten", "Linear"]
+    assert kinds == ["FrameConv2d", "ReLU"] + ["Conv2d", "ReLU"] * 3 + ["Flatten", "Linear"]
 
 
 def test_local_features_are_after_a_relu_and_the_representation_is_not():
@@ -502,7 +544,7 @@ class Told(nn.Module):
     """Scores that follow from a frame's first pixel."""
 
     def forward(self, frames):
-        value = (frames[:, 0, 0, 0] * 255).round().long()
+        value = frames[:, 0, 0, 0].long()
         return nn.functional.one_hot(torch.stack([value, 9 - value], 1), 10).float() - 100
 
 

@@ -5,6 +5,7 @@ for as long as it runs; the operating system frees it when the process ends, how
 """
 
 import contextlib
+import ctypes
 import os
 import tempfile
 import time
@@ -17,6 +18,7 @@ import torch
 from workflow_src.errors import UserError
 
 _POLL_SECONDS = 0.5
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 @contextlib.contextmanager
@@ -35,6 +37,7 @@ def acquire(name: str, threads: int | None = None) -> Iterator[torch.device]:
     torch.set_flush_denormal(True)
     # cuBLAS picks its workspace, and with it the order of sums, at run time unless told.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    _keep_memory()
     # float32 means float32: cuDNN's convolutions would take TF32, of 10 bits, by themselves.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if threads is not None:
@@ -55,6 +58,17 @@ def acquire(name: str, threads: int | None = None) -> Iterator[torch.device]:
         torch.utils.deterministic.fill_uninitialized_memory = filled
         torch.set_flush_denormal(False)
         torch.set_num_threads(before)
+
+
+def _keep_memory() -> None:
+    """Have glibc keep freed tensors of up to 32 MB for the next ones, where this is glibc.
+
+    It gives them back to the operating system at once, which then clears their pages again: 12,000 page faults a training
+    step, a seventh of its time, and half of the time of encoding in batches of 256.
+    """
+    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most it takes
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def physical_gpus(count: int) -> list[str]:

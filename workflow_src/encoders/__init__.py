@@ -1,7 +1,8 @@
 """Network architectures: frames -> representation. One file each; ``build`` knows them by name.
 
-An encoder is a module that maps float frames in [0, 1], (N, channels, 210, 160), to (N, feature_size) float; the channels are
-the frame and those before it (``frame_stack``), the newest last. See `base` for what methods ask of one.
+An encoder is a module that maps frames (N, channels, 210, 160), float in [0, 1], to (N, feature_size) float; the channels are
+the frame and those before it (``frame_stack``), the newest last. Ours take them as stored too, in uint8. See `base` for what
+methods ask of one.
 """
 
 import os
@@ -86,8 +87,12 @@ def _build(path: str | os.PathLike, header: Mapping[str, Any]) -> nn.Module:
 
 def scale(frames: torch.Tensor) -> torch.Tensor:
     """uint8 frames (N, 210, 160) or (N, C, 210, 160) -> float32 (N, C, 210, 160) in [0, 1]."""
-    frames = frames if frames.ndim == 4 else frames.unsqueeze(1)
-    return frames.float().div_(255)
+    return _with_channels(frames).float().div_(255)
+
+
+def _with_channels(frames: torch.Tensor) -> torch.Tensor:
+    """Frames (N, 210, 160) or (N, C, 210, 160) -> (N, C, 210, 160)."""
+    return frames if frames.ndim == 4 else frames.unsqueeze(1)
 
 
 def channels_last(module: nn.Module) -> nn.Module:
@@ -109,7 +114,8 @@ def encode(encoder: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.
     if isinstance(encoder, Encoder):  # somebody else's may rely on the order of its weights
         channels_last(encoder)
     batches = torch.as_tensor(frames).split(_BATCH)
-    return torch.cat([encoder(scale(batch.to(device))).float() for batch in batches]).cpu().numpy()
+    prepare = _with_channels if isinstance(encoder, Encoder) else scale
+    return torch.cat([encoder(prepare(batch.to(device))).float() for batch in batches]).cpu().numpy()
 
 
 @torch.no_grad()
@@ -117,4 +123,4 @@ def classify(classifier: nn.Module, frames: np.ndarray | torch.Tensor, device: t
     """The likeliest value of each variable, (n, V) int64, of uint8 frames as for `encode`, by a `Classifier`."""
     classifier = classifier.to(device).eval()
     batches = torch.as_tensor(frames).split(_BATCH)
-    return torch.cat([classifier(scale(batch.to(device))).argmax(-1) for batch in batches]).cpu().numpy()
+    return torch.cat([classifier(_with_channels(batch.to(device))).argmax(-1) for batch in batches]).cpu().numpy()

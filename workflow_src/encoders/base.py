@@ -7,14 +7,15 @@ that is an argument.
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
 class Encoder(nn.Module):
-    """Float frames in [0, 1], (N, channels, 210, 160) -> representation (N, feature_size) float.
+    """Frames (N, channels, 210, 160), uint8 or float in [0, 1] -> representation (N, feature_size) float.
 
-    ``local`` gives the maps (N, local_channels, H, W) that spatial losses use; ``head`` goes on from them, and ends with
-    the linear map that gives the representation.
+    ``local``, whose first layer is a `FrameConv2d`, gives the maps (N, local_channels, H, W) that spatial losses use;
+    ``head`` goes on from them, and ends with the linear map that gives the representation.
     """
 
     def __init__(self, local: nn.Sequential, head: nn.Sequential, local_channels: int):
@@ -56,6 +57,68 @@ def uniform(layer: type[nn.Module], *shape: int, generator: torch.Generator, **o
     nn.init.uniform_(made.weight, -bound, bound, generator=generator)
     nn.init.uniform_(made.bias, -bound, bound, generator=generator)
     return made
+
+
+class FrameConv2d(nn.Conv2d):
+    """A convolution of frames as they are stored: uint8 (N, channels, H, W), which count as value / 255.
+
+    A convolution of one channel is slow on every kind of device. Where stride and kernel allow it, the pixels of a stride are
+    made the channels of a map of patches, on which the same weights are a smaller convolution of stride 1: the same sums, in
+    channels-last order from the start (forward and backward 1.9 and 2.9 ms instead of 3.9 and 5.6 for 128 frames; the second
+    convolution's backward, which got maps in another order, 15 instead of 42). Frames that are floats are convolved plainly.
+    """
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Maps of the frames, in bfloat16 where autocast says so."""
+        if frames.dtype != torch.uint8:
+            return super().forward(frames)
+        device = frames.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
+        weight = self.weight / 255
+        by_patches = self.stride == (_WORD, _WORD) and not any(k % _WORD for k in self.kernel_size) and not any(self.padding)
+        if not by_patches or not len(frames):
+            return F.conv2d(frames.to(dtype), weight, self.bias, self.stride, self.padding)
+        # As many patches as kernels reach; what the plain convolution leaves over is cut off.
+        height, width = ((n - k) // _WORD + k // _WORD for n, k in zip(frames.shape[2:], self.kernel_size, strict=True))
+        weight = F.pixel_unshuffle(weight, _WORD).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(_patches(frames, height, width).to(dtype), weight, self.bias)
+
+
+class PaddedConvTranspose2d(nn.ConvTranspose2d):
+    """A transposed convolution with output padding, whose bias is added afterwards.
+
+    On a processor in bfloat16 the two together take another kernel, of ten times the time.
+    """
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Maps (N, channels, H, W); what is padded is the bias."""
+        maps = self._transposed(maps)
+        return maps.add_(self.bias.to(maps.dtype).view(-1, 1, 1))
+
+    def _transposed(self, maps: torch.Tensor) -> torch.Tensor:
+        return F.conv_transpose2d(maps, self.weight, None, self.stride, self.padding, self.output_padding)
+
+
+class FrameConvTranspose2d(PaddedConvTranspose2d):
+    """The mirror of a strided `FrameConv2d`: by way of the frames' patches as channels, 3 ms instead of 49 for 64 frames."""
+
+    def _transposed(self, maps: torch.Tensor) -> torch.Tensor:
+        size, (rows, columns) = self.stride[0], self.output_padding
+        weight = F.pixel_unshuffle(self.weight, size).contiguous(memory_format=torch.channels_last)
+        return F.pad(F.pixel_shuffle(F.conv_transpose2d(maps, weight), size), (0, columns, 0, rows))
+
+
+_WORD = 4
+
+
+def _patches(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """uint8 (N, C, H, W) -> its patches of 4 x 4 pixels as channels: (N, 16 C, height, width), channels last.
+
+    In the order of `torch.pixel_unshuffle`. Four neighbours move as one word, 8 times as fast as byte by byte.
+    """
+    words = frames.contiguous().view(torch.int32)[:, :, : height * _WORD, :width]
+    rows = words.unflatten(2, (height, _WORD)).permute(0, 2, 4, 1, 3)  # (N, height, width, C, row in the patch)
+    return rows.contiguous().view(torch.uint8).flatten(3).permute(0, 3, 1, 2)
 
 
 class Float32Linear(nn.Linear):

@@ -35,7 +35,7 @@ class Classifier(nn.Module):
         return nn.Sequential(encoder, uniform(Float32Linear, encoder.head[-1].out_features, classes, generator=generator))
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Scores (N, V, classes) of float frames (N, channels, 210, 160)."""
+        """Scores (N, V, classes) of frames (N, channels, 210, 160), uint8 or float in [0, 1]."""
         parameters = dict(self.one.named_parameters())
 
         def scores(which: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -57,5 +57,5 @@ class SharedClassifier(nn.Module):
         self.classes = classes
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Scores (N, V, classes) of float frames (N, channels, 210, 160)."""
+        """Scores (N, V, classes) of frames (N, channels, 210, 160), uint8 or float in [0, 1]."""
         return self.heads(self.encoder(frames)).unflatten(1, (-1, self.classes))

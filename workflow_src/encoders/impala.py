@@ -9,11 +9,12 @@ The decoder mirrors it section by section, with nearest-neighbour enlarging to t
 """
 
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import nn
 
-from workflow_src.encoders.base import Encoder, uniform
+from workflow_src.encoders.base import Encoder, FrameConv2d, uniform
 
 DEPTHS = (16, 32, 32, 32)
 SIZES = ((210, 160), (104, 79), (51, 39), (25, 19), (12, 9))  # of the maps before the first section and after each
@@ -25,7 +26,7 @@ class Residual(nn.Module):
     def __init__(self, depth: int, generator: torch.Generator):
         super().__init__()
         conv = partial(uniform, nn.Conv2d, depth, depth, 3, padding=1, generator=generator)
-        self.layers = nn.Sequential(conv(), nn.ReLU(), conv())
+        self.layers = nn.Sequential(conv(), nn.ReLU(inplace=True), conv())
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Maps of the same shape."""
@@ -33,14 +34,16 @@ class Residual(nn.Module):
 
 
 class ImpalaCNN(Encoder):
-    """Float frames in [0, 1], (N, channels, 210, 160) -> representation (N, feature_size)."""
+    """Frames (N, channels, 210, 160), uint8 or float in [0, 1] -> representation (N, feature_size)."""
 
     def __init__(self, feature_size: int, generator: torch.Generator, channels: int = 1):
-        def section(before: int, after: int) -> nn.Sequential:
-            conv = uniform(nn.Conv2d, before, after, 3, padding=1, generator=generator)
-            return nn.Sequential(conv, nn.MaxPool2d(3, 2), nn.ReLU(), Residual(after, generator), Residual(after, generator))
+        def section(before: int, after: int, kind: type[nn.Conv2d] = nn.Conv2d) -> nn.Sequential:
+            conv = uniform(kind, before, after, 3, padding=1, generator=generator)
+            return nn.Sequential(
+                conv, nn.MaxPool2d(3, 2), nn.ReLU(inplace=True), Residual(after, generator), Residual(after, generator)
+            )
 
-        sections = [section(*depths) for depths in zip((channels, *DEPTHS), DEPTHS, strict=False)]
+        sections = [section(channels, DEPTHS[0], FrameConv2d), *(section(*depths) for depths in pairwise(DEPTHS))]
         hidden = DEPTHS[-1] * SIZES[-1][0] * SIZES[-1][1]
         last = uniform(nn.Linear, hidden, feature_size, generator=generator)
         super().__init__(
@@ -56,10 +59,10 @@ class ImpalaDecoder(nn.Module):
     def __init__(self, feature_size: int, generator: torch.Generator, channels: int = 1):
         super().__init__()
         hidden = DEPTHS[-1] * SIZES[-1][0] * SIZES[-1][1]
-        layers = [uniform(nn.Linear, feature_size, hidden, generator=generator), nn.ReLU()]
+        layers = [uniform(nn.Linear, feature_size, hidden, generator=generator), nn.ReLU(inplace=True)]
         layers.append(nn.Unflatten(1, (DEPTHS[-1], *SIZES[-1])))
         for before, after, size in zip(DEPTHS[::-1], (*DEPTHS[-2::-1], channels), SIZES[-2::-1], strict=True):
-            layers += [Residual(before, generator), Residual(before, generator), nn.Upsample(size), nn.ReLU()]
+            layers += [Residual(before, generator), Residual(before, generator), nn.Upsample(size), nn.ReLU(inplace=True)]
             layers += [uniform(nn.Conv2d, before, after, 3, padding=1, generator=generator)]
         self.layers = nn.Sequential(*layers)
 

@@ -15,25 +15,25 @@ from functools import partial
 import torch
 from torch import nn
 
-from workflow_src.encoders.base import Encoder, orthogonal, uniform
+from workflow_src.encoders.base import Encoder, FrameConv2d, FrameConvTranspose2d, PaddedConvTranspose2d, orthogonal, uniform
 
 
 class NatureCNN(Encoder):
-    """Float frames in [0, 1], (N, channels, 210, 160) -> representation (N, feature_size)."""
+    """Frames (N, channels, 210, 160), uint8 or float in [0, 1] -> representation (N, feature_size)."""
 
     def __init__(self, feature_size: int, generator: torch.Generator, channels: int = 1):
         conv = partial(orthogonal, nn.Conv2d, generator=generator)
         local = nn.Sequential(
-            conv(channels, 32, 8, stride=4),
-            nn.ReLU(),
+            orthogonal(FrameConv2d, channels, 32, 8, stride=4, generator=generator),
+            nn.ReLU(inplace=True),
             conv(32, 64, 4, stride=2),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             conv(64, 128, 4, stride=2),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         head = nn.Sequential(
             conv(128, 64, 3),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Flatten(),
             orthogonal(nn.Linear, 64 * 9 * 6, feature_size, generator=generator),
         )
@@ -48,15 +48,15 @@ class NatureDecoder(nn.Module):
         conv = partial(orthogonal, nn.ConvTranspose2d, generator=generator)
         self.layers = nn.Sequential(
             uniform(nn.Linear, feature_size, 64 * 9 * 6, generator=generator),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Unflatten(1, (64, 9, 6)),
             conv(64, 128, 3),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             conv(128, 64, 4, stride=2),
-            nn.ReLU(),
-            conv(64, 32, 4, stride=2, output_padding=1),
-            nn.ReLU(),
-            conv(32, channels, 8, stride=4, output_padding=(2, 0)),
+            nn.ReLU(inplace=True),
+            orthogonal(PaddedConvTranspose2d, 64, 32, 4, stride=2, output_padding=1, generator=generator),
+            nn.ReLU(inplace=True),
+            orthogonal(FrameConvTranspose2d, 32, channels, 8, stride=4, output_padding=(2, 0), generator=generator),
         )
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:

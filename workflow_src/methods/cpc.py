@@ -6,20 +6,17 @@ horizons 1, 5, 9, ... As in the 2019 code: sequences of 100, a GRU of 2 layers o
 epoch as there are episodes long enough, times the sequence's length (or as there are places to begin, without replacement).
 
 All horizons are one batched product with the same targets. Its scores are many (341 million for 64 sequences of 100), so
-rows are taken in chunks of at most `_SCORES` scores, 128 MB in float32, which are made again for the gradient: memory beside
-the encoder's is about three chunks, and the predictions and their gradient (a paper's batch: 164 MB each, and half as much
-again for those rows that have a target).
+rows are taken in chunks of at most `_SCORES` scores, whose gradient is made at once: memory beside the encoder's is about two
+chunks, and the predictions and their gradient (a paper's batch: 164 MB each, and half as much again for those rows that have
+a target).
 """
 
 import functools
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
-from workflow_src import encoders
 from workflow_src.config import Method, MethodProtocol
 from workflow_src.errors import UserError
 from workflow_src.methods.objective import EpisodeIndex, Objective, linear, method
@@ -72,7 +69,7 @@ class CPC(Objective):
     def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
         """The loss of a batch of sequences, uint8 (B, length, C, 210, 160)."""
         # Time first, so that the targets of a horizon are one block.
-        z = self.encoder(encoders.scale(frames.transpose(0, 1).flatten(0, 1)))
+        z = self.encoder(frames.transpose(0, 1).flatten(0, 1))
         with torch.autocast(frames.device.type, enabled=False):
             z = z.float().unflatten(0, (self.length, -1))
             predictions = self.predict(self.gru(z)[0]).unflatten(-1, (len(self.horizons), -1))
@@ -87,39 +84,57 @@ def info_nce(predictions: torch.Tensor, z: torch.Tensor, horizons: tuple[int, ..
     length, batch = z.shape[:2]
     which, times, chunks = _plan(horizons, length, batch, max(1, _SCORES // (batch * batch * length)), z.device)
     rows = predictions.permute(2, 0, 1, 3)[which, times]  # (rows, B, d), ordered by horizon
-    pieces = rows.split([len(weight) for *_, weight in chunks])
-    losses = [
-        checkpoint(_chunk, piece, z[first:], *constants, use_reentrant=False, preserve_rng_state=False)
-        for piece, (first, *constants) in zip(pieces, chunks, strict=True)
-    ]
-    return torch.stack(losses).sum()
+    return _InfoNCE.apply(rows, z, chunks)
 
 
 @functools.lru_cache(maxsize=2)
 def _plan(horizons: tuple[int, ...], length: int, batch: int, size: int, device: torch.device) -> tuple:
     """What does not change from batch to batch, on the device so that no step waits for it.
 
-    The horizon and time of each row, and of each chunk of ``size`` rows: the least horizon (no earlier z is a target), the
-    positives' times from there on, the targets that are too early for a row, and each row's weight.
+    The horizon and time of each row, and of each chunk of ``size`` rows: its rows and the least horizon (no earlier z is a
+    target), the positives' places among the targets from there on, the targets that are too early for a row, and each row's
+    weight.
     """
     horizon, now = torch.tensor(horizons)[:, None], torch.arange(length)
     ahead = now + horizon < length  # (K, L): a prediction whose target is in the sequence
     which, times = ahead.nonzero(as_tuple=True)
     k = horizon.squeeze(1)[which]
-    chunks = []
+    chunks, stop = [], 0
     for k_c, t_c in zip(k.split(size), times.split(size), strict=True):
-        first = int(k_c[0])
-        constants = t_c + k_c - first, now[first:] < k_c[:, None], 1 / (batch * (length - k_c))
-        chunks.append((first, *(constant.to(device) for constant in constants)))
+        first, start, stop = int(k_c[0]), stop, stop + len(k_c)
+        positive = ((t_c + k_c - first)[:, None] * batch + torch.arange(batch)).flatten()[:, None]
+        constants = positive, now[first:] < k_c[:, None], (1 / (batch * (length - k_c))).repeat_interleave(batch)[:, None]
+        chunks.append((slice(start, stop), first, *(constant.to(device) for constant in constants)))
     return which.to(device), times.to(device), chunks
 
 
-def _chunk(
-    rows: torch.Tensor, z: torch.Tensor, positive: torch.Tensor, early: torch.Tensor, weight: torch.Tensor
-) -> torch.Tensor:
-    """Weighted cross entropy of rows (m, B, d) with targets z (T, B, d); positive (m,) times, early (m, T), weight (m,)."""
-    batch = z.shape[1]
-    scores = (rows.flatten(0, 1) @ z.flatten(0, 1).T).view(len(rows), batch, len(z), batch)
-    scores = scores.masked_fill(early[:, None, :, None], -torch.inf).flatten(0, 1).flatten(1)
-    target = (positive[:, None] * batch + torch.arange(batch, device=z.device)).flatten()
-    return (F.cross_entropy(scores, target, reduction="none").view(len(rows), batch).sum(1) * weight).sum()
+class _InfoNCE(torch.autograd.Function):
+    """Weighted cross entropy of rows (R, B, d) with targets z (L, B, d), and its gradients in the same pass.
+
+    The gradient of the scores is softmax - one-hot, so that a chunk's scores are made once, turned into it where they are,
+    and forgotten: three products instead of the four of a checkpoint, and half of the passes over the scores.
+    """
+
+    @staticmethod
+    def forward(ctx, rows: torch.Tensor, z: torch.Tensor, chunks: list[tuple]) -> torch.Tensor:
+        learn = any(ctx.needs_input_grad)
+        losses, slopes, slope_z = [], torch.empty_like(rows), torch.zeros_like(z)
+        for which, first, positive, early, weight in chunks:
+            x, targets = rows[which].flatten(0, 1), z[first:].flatten(0, 1)
+            scores = (x @ targets.T).view(len(early), z.shape[1], -1, z.shape[1])
+            scores = scores.masked_fill_(early[:, None, :, None], -torch.inf).view(len(x), -1)
+            normaliser = scores.logsumexp(1, keepdim=True)
+            losses.append(((normaliser - scores.gather(1, positive)) * weight).sum())
+            if learn:
+                slope = scores.sub_(normaliser).exp_()
+                slope = slope.scatter_(1, positive, slope.gather(1, positive) - 1).mul_(weight)
+                torch.mm(slope, targets, out=slopes[which].view(x.shape))
+                slope_z[first:].view(targets.shape).addmm_(slope.T, x)
+        if learn:
+            ctx.save_for_backward(slopes, slope_z)
+        return torch.stack(losses).sum()
+
+    @staticmethod
+    def backward(ctx, slope: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+        slopes, slope_z = ctx.saved_tensors
+        return slope * slopes, slope * slope_z, None

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 
-from workflow_src import encoders
 from workflow_src.config import Method, MethodProtocol
 from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs, linear, method
 from workflow_src.methods.st_dim import info_nce
@@ -23,7 +22,7 @@ class GlobalTDIM(Objective):
 
     def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
         """The loss of a batch of pairs, uint8 (B, 2, C, 210, 160), x_tm1 first."""
-        z = self.encoder(encoders.scale(frames.transpose(0, 1).flatten(0, 1))).float()
+        z = self.encoder(frames.transpose(0, 1).flatten(0, 1)).float()
         with torch.autocast(frames.device.type, enabled=False):
             z_tm1, z_t = z.unsqueeze(0).chunk(2, dim=1)
             return {"global_global": info_nce(self.global_global(z_t), z_tm1)}

@@ -34,4 +34,4 @@ class PixelPred(Objective):
 
     def reconstruct(self, frames: torch.Tensor) -> torch.Tensor:
         """The frames that follow."""
-        return self.decoder(self.step(self.encoder(encoders.scale(frames))))
+        return self.decoder(self.step(self.encoder(frames)))

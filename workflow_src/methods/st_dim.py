@@ -15,7 +15,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from workflow_src import encoders
 from workflow_src.config import Method, MethodProtocol
 from workflow_src.encoders.base import Encoder
 from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs, linear, method
@@ -52,7 +51,7 @@ def features(encoder: Encoder, frames: torch.Tensor) -> tuple[torch.Tensor, torc
     ``frames``: uint8 (B, k, C, 210, 160). One pass for all of them, time first, so that each frame's are one block.
     """
     k = frames.shape[1]
-    local, z = encoder.maps(encoders.scale(frames.transpose(0, 1).flatten(0, 1)))
+    local, z = encoder.maps(frames.transpose(0, 1).flatten(0, 1))
     local = local.float().flatten(2).unflatten(0, (k, -1)).permute(0, 3, 1, 2).contiguous()
     return local, z.float().unflatten(0, (k, -1))
 

@@ -45,6 +45,6 @@ class Supervised(Objective):
 
     def forward(self, frames: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Cross entropy of each variable; frames uint8 (B, 1, C, 210, 160), labels int64 (B, 1, V)."""
-        scores = self.encoder(encoders.scale(frames.squeeze(1))).float()
+        scores = self.encoder(frames.squeeze(1)).float()
         losses = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="none")
         return dict(zip(self.variables, losses.view(len(frames), -1).mean(0), strict=True))

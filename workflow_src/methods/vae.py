@@ -8,6 +8,7 @@ factor that Adam does not see.
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from workflow_src import encoders
 from workflow_src.config import Method, MethodProtocol
@@ -35,15 +36,16 @@ class VAE(Objective):
 
     def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
         """The two terms of a batch of frames, uint8 (B, 1, C, 210, 160)."""
-        images = encoders.scale(frames.squeeze(1))
-        hidden, mean = self.encoder.hidden(images)
+        frames = frames.squeeze(1)
+        images = encoders.scale(frames)
+        hidden, mean = self.encoder.hidden(frames)
         with torch.autocast(frames.device.type, enabled=False):
             mean, log_variance = mean.float(), self.log_variance(hidden.float())
             z = mean + self.draw_noise(mean) * (0.5 * log_variance).exp() if self.training else mean
         decoded = self.decoder(z)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
         return {
-            "squared_error": (decoded - images).square().sum() / len(images),
+            "squared_error": F.mse_loss(decoded, images, reduction="sum") / len(images),
             "kl": self.beta * kl.sum() / len(images),
         }
 
@@ -55,4 +57,4 @@ class VAE(Objective):
 
     def reconstruct(self, frames: torch.Tensor) -> torch.Tensor:
         """The same frames, by way of the posterior's mean."""
-        return self.decoder(self.encoder(encoders.scale(frames)))
+        return self.decoder(self.encoder(frames))
