@@ -563,7 +563,17 @@ def test_cpc_s_horizons(length, step, horizons):
 
 
 TRAIN, VAL = index(30, 30), index(12, 12, start=60)
-SETTINGS = Training(epochs=2, patience=15, batch_size=8, lr=1e-3, eps=1e-5, precision="float32", channels_last=True, threads=1)
+SETTINGS = Training(
+    epochs=2,
+    patience=15,
+    batch_size=8,
+    lr=1e-3,
+    eps=1e-5,
+    precision="float32",
+    channels_last=True,
+    cuda_graphs=False,
+    threads=1,
+)
 
 
 @pytest.fixture(scope="module")

@@ -167,6 +167,7 @@ class Training(Section):
         description="of learning encoders and decoders; linear heads and scores: float32"
     )
     channels_last: bool
+    cuda_graphs: bool = Field(description="on CUDA, record a step's kernels and launch them together; elsewhere of no effect")
     threads: Positive = Field(description="of the processor; another number gives other last bits")
 
 
@@ -268,7 +269,7 @@ class Method(Section):
 WEIGHTS = (".safetensors", ".pt")  # what is read without running code from the file
 # A file in methods/ is a kind, so that a new method is one file and one row; what the files share is none.
 _METHODS = Path(__file__).parent / "methods"
-_SHARED = {"__init__", "examples", "objective", "train", "training"}
+_SHARED = {"__init__", "examples", "objective", "step", "train", "training"}
 _DECLARED = ("OPTIONS", "LEARNS_FROM", "DECODES")
 METHOD_KINDS = (
     "majority",

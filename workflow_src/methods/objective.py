@@ -48,6 +48,10 @@ class Objective(nn.Module):
         """Positions of the frames of one epoch's examples: int64 (examples, frames an example)."""
         raise TypeError(f"{type(self).__name__} learns nothing")
 
+    def generators(self) -> tuple[torch.Generator, ...]:
+        """What `forward` draws from while it learns."""
+        return ()
+
     def forward(self, frames: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """The loss of a batch as named terms, whose sum is minimised.
 

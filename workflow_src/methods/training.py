@@ -23,6 +23,7 @@ from workflow_src.config import MethodProtocol, Training
 from workflow_src.episodes.dataset import stack_rows
 from workflow_src.errors import UserError
 from workflow_src.methods.objective import EpisodeIndex, Objective
+from workflow_src.methods.step import Step
 
 # A training loss of more than this multiple of the untrained model's loss is no learning: InfoNCE in bfloat16 went from
 # 8.3 to 17.9, while no healthy run was ever above its start by more than a few per cent.
@@ -70,35 +71,32 @@ def fit(
     objective.to(device)
     if settings.channels_last:
         encoders.channels_last(objective)
-    optimizer = torch.optim.Adam(objective.parameters(), lr=settings.lr, eps=settings.eps, fused=True)
+    optimizer = torch.optim.Adam(
+        objective.parameters(), lr=settings.lr, eps=settings.eps, fused=True, capturable=device.type == "cuda"
+    )
+    learn, judge = (
+        Step(objective, moves, frames, labels, precision=settings.precision, cuda_graphs=settings.cuda_graphs)
+        for moves in (optimizer, None)
+    )
     state = _resume(checkpoint, fingerprint, objective, optimizer) or Progress()
     written = time.monotonic()
 
-    def run(part: EpisodeIndex, name: str, learn: bool) -> dict[str, float]:
+    def run(part: EpisodeIndex, name: str, step: Step) -> dict[str, float]:
         # Validation is the same batches every epoch, unless the protocol draws them anew (Q7).
-        fixed = not learn and name == "val" and switches.sampling == "permutation"
+        fixed = step is judge and name == "val" and switches.sampling == "permutation"
         which = (name,) if fixed else ("epoch", state.epoch, name)
         index = _batches(objective.draw(part, switches, rng(*which)), settings.batch_size, what, name)
         first = part.first[np.searchsorted(part.first, index, side="right") - 1]
         stacks = stack_rows(index.ravel(), first.ravel(), stack).reshape(*index.shape, stack)
-        # Time first: most methods' encoders take the frames of an example in that order, and then need no copy.
         rows = torch.from_numpy(stacks).transpose(1, 2).to(device)
         bar = tqdm(
             rows, desc=f"{what} epoch {state.epoch} {name}", unit="batch", leave=False, disable=None if progress else True
         )
-        objective.train(learn)
-        sums = None
-        with torch.set_grad_enabled(learn):
-            for batch in bar:
-                with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-                    terms = objective(frames[batch].transpose(0, 1), None if labels is None else labels[batch[..., -1].T])
-                loss = torch.stack(list(terms.values()))
-                if learn:
-                    optimizer.zero_grad(set_to_none=True)
-                    loss.sum().backward()
-                    optimizer.step()
-                sums = loss.detach() if sums is None else sums + loss.detach()
-        means = dict(zip(terms, (sums / len(rows)).tolist(), strict=True))
+        objective.train(step is learn)
+        step.start()
+        for batch in bar:
+            step(batch)
+        means = step.means(len(rows))
         row = {f"{name}_loss": sum(means.values())} | {f"{name}_{term}": value for term, value in means.items()}
         if not math.isfinite(row[f"{name}_loss"]):
             raise UserError(_diverged(what, state.epoch, name, row))
@@ -106,7 +104,8 @@ def fit(
 
     while state.epoch <= settings.epochs and state.stale < settings.patience:
         # Epoch 0 does not learn: the untrained model's loss is what divergence is measured by.
-        row: dict[str, Any] = {"epoch": state.epoch} | run(train, "train", state.epoch > 0) | run(val, "val", False)
+        row: dict[str, Any] = {"epoch": state.epoch}
+        row |= run(train, "train", learn if state.epoch > 0 else judge) | run(val, "val", judge)
         state.history.append(row)
         if row["train_loss"] > DIVERGED * state.history[0]["train_loss"]:
             raise UserError(_diverged(what, state.epoch, "train", row))

@@ -24,6 +24,7 @@ class VAE(Objective):
 
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__(settings, generator)
+        self.noise: torch.Generator | None = None
         self.beta = settings.settled_options["beta"]
         self.log_variance = linear(self.encoder.hidden_size, settings.feature_size, generator=generator)
         self.decoder = encoders.DECODERS[settings.encoder](settings.feature_size, generator, settings.frame_stack)
@@ -31,8 +32,13 @@ class VAE(Objective):
     def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
         """Single frames; the noise of the epoch is seeded here too, so that a killed training goes on with the same."""
         self.noise_seed = int(rng.integers(2**63))
-        self.noise: torch.Generator | None = None
+        if self.noise is not None:  # always the same one, since steps may be recorded
+            self.noise.manual_seed(self.noise_seed)
         return draw_frames(episodes, switches, rng)
+
+    def generators(self) -> tuple[torch.Generator, ...]:
+        """That of the noise."""
+        return (self.noise,)
 
     def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
         """The two terms of a batch of frames, uint8 (B, 1, C, 210, 160)."""

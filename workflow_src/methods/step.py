@@ -1,0 +1,99 @@
+"""One step of training: a batch's loss and, where it learns, its gradient and the optimizer's move.
+
+A step is some two hundred small kernels, which a GPU ends sooner than Python can launch them one by one. With
+``cuda_graphs`` its kernels are recorded once and launched together from then on: the same kernels in the same order.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import torch
+
+from workflow_src.methods.objective import Objective
+
+# Steps that run before the recording: what libraries set up at their first calls cannot be recorded.
+_WARM_UP = 3
+
+
+class Step:
+    """Applied to batch after batch of rows, it adds up the losses on the device; nothing waits for the device but `means`.
+
+    ``frames``: uint8 (n, 210, 160), ``labels``: int64 (n, V) or None. Without ``optimizer`` nothing is learned.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer | None,
+        frames: torch.Tensor,
+        labels: torch.Tensor | None,
+        *,
+        precision: str,
+        cuda_graphs: bool,
+    ):
+        self.objective, self.optimizer, self.frames, self.labels = objective, optimizer, frames, labels
+        self.half, self.recorded = precision == "bfloat16", cuda_graphs and frames.is_cuda
+        self._steps = 0
+        self._sums: torch.Tensor | None = None
+        self._batch: torch.Tensor | None = None
+        self._replay: Callable[[], None] | None = None
+
+    def __call__(self, batch: torch.Tensor) -> None:
+        """Take in a batch of examples: int64 (frames an example, B, frame_stack) rows of ``frames``."""
+        if not self.recorded:
+            self._run(batch)
+        elif self._steps < _WARM_UP:
+            with _aside():
+                self._run(batch)
+        else:
+            if self._replay is None:
+                self._batch = batch.clone()
+                self._replay = _record(lambda: self._run(self._batch), self.objective.generators)
+            self._batch.copy_(batch)
+            self._replay()
+        self._steps += 1
+
+    def start(self) -> None:
+        """Begin another sum."""
+        if self._sums is not None:
+            self._sums.zero_()
+
+    def means(self, steps: int) -> dict[str, float]:
+        """Each term's mean over the ``steps`` since the start."""
+        return dict(zip(self._terms, (self._sums / steps).tolist(), strict=True))
+
+    def _run(self, batch: torch.Tensor) -> None:
+        with torch.set_grad_enabled(self.optimizer is not None):
+            # Time first in memory: most methods' encoders take the frames of an example in that order, and then need no copy.
+            frames = self.frames[batch].transpose(0, 1)
+            labels = None if self.labels is None else self.labels[batch[..., -1].T]
+            with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.half):
+                terms = self.objective(frames, labels)
+            loss = torch.stack(list(terms.values()))
+        if self.optimizer is not None:
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.sum().backward()
+            self.optimizer.step()
+        if self._sums is None:
+            self._terms, self._sums = tuple(terms), torch.zeros_like(loss)
+        self._sums += loss.detach()
+
+
+@contextlib.contextmanager
+def _aside() -> Iterator[None]:
+    """Run on another stream, as CUDA wants it of what is recorded later."""
+    stream, main = torch.cuda.Stream(), torch.cuda.current_stream()
+    stream.wait_stream(main)
+    with torch.cuda.stream(stream):
+        yield
+    main.wait_stream(stream)
+
+
+def _record(run: Callable[[], None], generators: Callable[[], tuple[torch.Generator, ...]]) -> Callable[[], None]:
+    """Record the kernels of ``run`` without running them; returns what launches them."""
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators():
+        graph.register_generator_state(generator)
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
