@@ -142,6 +142,60 @@ def test_steps_are_those_of_a_plain_emulator(game, repeat, monkeypatch):
     assert gain > 0 or game in ("breakout", TALLER)
 
 
+class Grays(Tape):
+    """Notes the emulator's own gray of each screen that is taken."""
+
+    def __init__(self, ale):
+        super().__init__(ale)
+        self.shown = []
+
+    def getScreen(self, out):
+        self.ale.getScreen(out)
+        self.shown.append(self.ale.getScreenGrayscale())
+
+
+@pytest.mark.parametrize("game", GAMES["paper-2019"])
+def test_grays_are_the_emulators(game):
+    env, frame = environment(game), blank()
+    env.ale, end = Grays(env.ale), GAME_OVER
+    for action in some_actions(env, 400):
+        if end != GOES_ON:
+            env.reset(frame)
+        _, end = env.step(action, frame)
+        assert np.array_equal(frame, np.maximum(*env.ale.shown[-2:]))
+
+
+def test_grays_of_nearly_all_colours():
+    env, seen = environment("yarsrevenge"), set()
+    grays = np.frombuffer(playing._GRAY, np.uint8)
+    for action in some_actions(env, 2000):
+        env.ale.act(env.actions[action])
+        colours = env.ale.getScreen()
+        assert np.array_equal(grays[colours], env.ale.getScreenGrayscale())
+        seen.update(np.flatnonzero(np.bincount(colours.ravel())).tolist())
+    assert len(seen) > 120
+    assert not any(colour % 2 for colour in seen)
+
+
+def test_other_grays_than_the_emulators_are_an_error(monkeypatch):
+    env = environment("pong")
+    monkeypatch.setattr(playing, "_GRAY", playing._GRAY[:-1] + b"\0")
+    env.reset(blank())  # that colour is not shown
+    monkeypatch.setattr(playing, "_GRAY", bytes(256))
+    with pytest.raises(UserError, match=r"^ale-py .* makes other grays of pong's colours .*: install what "):
+        env.reset(blank())
+
+
+@pytest.mark.parametrize("game", GAMES["paper-2019"])
+def test_an_environment_that_played_restarts_as_a_new_one(game):
+    env = environment(game, seed=5)
+    steps(env, some_actions(env, 900, seed=2))
+    env.restart(np.random.default_rng(0))
+    new, actions = environment(game), some_actions(env, 300)
+    for once, again in zip(steps(new, actions), steps(env, actions), strict=True):
+        assert np.array_equal(once, again)
+
+
 def test_no_game_has_a_taller_screen():
     with_other_size = {game for game in GAMES["revised-2020"] if environment(game).ale.getScreenDims() != (210, 160)}
     assert with_other_size == set()

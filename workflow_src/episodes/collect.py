@@ -13,10 +13,10 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,13 +114,12 @@ def _play_all(streams: list[Stream], prefixes: list[Path], workers: int, bar: tq
     with bar, ProcessPoolExecutor(workers, mp_context=context, initializer=_watch, initargs=(stop, os.getpid())) as pool:
         try:
             futures = [pool.submit(_play, stream, prefix) for stream, prefix in zip(streams, prefixes, strict=True)]
-            while not all(future.done() for future in futures):
-                time.sleep(0.05)
+            waiting = set(futures)
+            while waiting:
+                done, waiting = wait(waiting, timeout=0.05, return_when=FIRST_EXCEPTION)
                 _show(bar, prefixes)
-                for future in futures:
-                    if future.done():
-                        future.result()  # one that failed ends the waiting
-            _show(bar, prefixes)
+                for future in done:
+                    future.result()  # one that failed ends the waiting
             return futures[0].result()
         except BaseException:
             stop.set()
@@ -145,11 +144,16 @@ def _show(bar: tqdm, prefixes: list[Path]) -> None:
     bar.update(min(chunks * store.CHUNK, bar.total) - bar.n)
 
 
+@cache
+def _loaded(game: str, repeat: int, noop_max: int) -> Environment:
+    """A worker's only emulator, for its streams one after the other."""
+    return Environment(game, np.random.default_rng(0), repeat=repeat, noop_max=noop_max)
+
+
 def _play(stream: Stream, prefix: Path) -> list[str]:
     """Play one stream in a worker: chunks to ``prefix``.chunks, their sizes to .sizes, the other columns to .npz."""
-    environment = Environment(
-        stream.game, stream.rng("environment"), repeat=stream.settings.repeat, noop_max=stream.settings.noop_max
-    )
+    environment = _loaded(stream.game, stream.settings.repeat, stream.settings.noop_max)
+    environment.restart(stream.rng("environment"))
     policy = POLICIES[stream.policy_settings.kind](stream.policy_settings, len(environment.actions), stream.rng("policy"))
     columns = store.empty_columns(stream.frames)
     with (
