@@ -43,13 +43,14 @@ def copy(megabytes: int = 256, seconds: float = SECONDS) -> float:
     return _repeat(lambda: np.copyto(target, source), source.nbytes / 1e9, seconds)
 
 
-def product(precision: str, threads: int, size: int = 4096, seconds: float = SECONDS) -> float:
-    """GFLOP/s of a product of two square matrices, on CUDA where there is one."""
+def product(precision: str, threads: int, size: int | None = None, seconds: float = SECONDS, device: str = "auto") -> float:
+    """GFLOP/s of a product of two square matrices, large ones unless a ``size`` is given."""
     import torch
 
     from workflow_src import devices
 
-    with devices.acquire("auto", threads) as device:
+    with devices.acquire(device, threads) as device:
+        size = size or (8192 if device.type == "cuda" else 4096)
         left, right = torch.rand(2, size, size, device=device).to(getattr(torch, precision))
         wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
 

@@ -2,8 +2,8 @@
 
 Frames lie in memory as bytes, are gathered one by one for each batch, and divided by 255. The maps are scored place by
 place, with a cross entropy for each; plain Adam. No deterministic kernels, no channels last, and the loss is read every
-step, as training scripts do. Denormal numbers are flushed to zero here as in ours, without which this loop is several times slower on
-Pong. The names of the parameters are those of `workflow_src`'s, so that both can be given the same weights.
+step, as training scripts do. The names of the parameters are those of `workflow_src`'s, so that both can be given the same
+weights.
 """
 
 import time
