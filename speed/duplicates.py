@@ -38,8 +38,8 @@ def theirs(file: Path) -> float:
 
 
 def rows(at: Bench) -> Iterator[Row]:
-    """GB of frames a second of 50,000 frames of Pong; memory beside the mapped file."""
-    file = frames.played(at, at.size(50_000, 600))
+    """GB of frames a second of 50,000 frames of Ms Pac-Man; memory beside the mapped file."""
+    file = frames.played(at, at.size(50_000, 600), "mspacman")
     sides = {
         "ours": partial(ours, file),
         "baseline": partial(theirs, file),

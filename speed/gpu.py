@@ -119,8 +119,8 @@ def measure(config: Config, name: str, played: Played, steps: int, graphs: bool 
     train, val = slice_of(row, played.train, steps * size + 2), slice_of(row, played.val, (steps // 4 + 1) * size + 2)
     hashes = []
     for _ in range(2):
-        gc.collect()
         if on_cuda:
+            gc.collect()
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         model = objective.find(row.kind)(row, torch.Generator().manual_seed(0), **told)

@@ -4,13 +4,14 @@ Both in a run's directory of their own with the paper's configuration: all games
 everything; for DVC every file has a stand-in that holds its own name, recorded with `dvc commit`.
 """
 
+import io
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import chdir
+from contextlib import chdir, redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def recorded(directory: Path) -> None:
             file = directory / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"{name}\n")
-    with chdir(directory):
+    with chdir(directory), redirect_stdout(io.StringIO()):
         Repo.init(no_scm=True).close()
     command(directory, "dvc", "commit", "--force", "--quiet")
 
