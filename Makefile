@@ -4,11 +4,12 @@ GAMES ?=
 INTO ?= runs/$(PRESET)
 RUN ?= .
 STEPS ?=
+ROUNDS ?= 3
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: quick run paper test record adopt verify lock
+.PHONY: quick run paper test bench bench-gpu record adopt verify lock
 
 # The main job at quick scale, and its table.
 quick:
@@ -29,6 +30,14 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --dist loadfile
+
+# How fast each step is, beside baselines and the machine's limits: one table, and speed/latest.json.
+bench: .venv/installed
+	@$(BIN)/python -m speed.bench --rounds $(ROUNDS)
+
+# The trainings on a GPU, in under ten minutes, from nothing.
+bench-gpu: .venv/installed
+	@$(BIN)/python -m speed.gpu
 
 # What is made, in dvc.lock (docs/versioning.md); of another run: make record RUN=runs/quick
 record adopt: .venv/installed
