@@ -212,6 +212,24 @@ def test_a_gpu_is_held_while_in_use(monkeypatch, tmp_path, name):
     assert not taken(tmp_path, NAMES[1])
 
 
+def test_a_gpu_is_shared_by_as_many_as_asked_for(monkeypatch, tmp_path):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(NAMES))
+    with ExitStack() as stack:
+        for _ in range(4):  # one on each before a second on any
+            stack.enter_context(devices.acquire("cuda", per_gpu=2))
+        monkeypatch.setattr(devices.time, "sleep", lambda _: pytest.fail("is full"))
+        assert chosen == [0, 1, 0, 1]
+        with pytest.raises(pytest.fail.Exception, match="is full"), devices.acquire("cuda", per_gpu=2):
+            pass
+    with devices.acquire("cuda") as device:
+        assert device == torch.device("cuda", 0)
+
+
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
 def test_freed_memory_is_kept():
     faults = {

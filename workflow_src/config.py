@@ -356,6 +356,7 @@ class Config(Section):
     games: Annotated[list[str], Field(min_length=1)]
     label_set: str
     device: Literal["auto", "cpu", "cuda"]
+    trainings_per_gpu: Positive = Field(1, description="side by side, each a process of its own; probes count as trainings")
     policies: Annotated[dict[Identifier, Policy], Field(min_length=1)]
     protocols: Annotated[dict[Identifier, Protocol], Field(min_length=1)]
     episodes: Episodes

@@ -1,4 +1,4 @@
-"""Where tensors live: choosing a device, never sharing a GPU between two trainings, deterministic kernels.
+"""Where tensors live: choosing a device, sharing a GPU between no more trainings than asked for, deterministic kernels.
 
 Snakemake counts GPUs but does not say which one a job got. A job therefore takes a lock file of its GPU, machine-wide,
 for as long as it runs; the operating system frees it when the process ends, however it ends.
@@ -22,11 +22,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 @contextlib.contextmanager
-def acquire(name: str, threads: int | None = None) -> Iterator[torch.device]:
+def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator[torch.device]:
     """Yield the device called ``name`` (auto, cpu, cuda), with deterministic kernels and ``threads`` CPU threads.
 
-    On CUDA the first GPU that no other job of this machine holds; waits while all are held. ``auto`` is CUDA where there
-    is one, else the processor. `UserError` for ``cuda`` where there is none.
+    On CUDA the first GPU that fewer than ``per_gpu`` other jobs of this machine hold; waits while there is none. ``auto`` is
+    CUDA where there is one, else the processor. `UserError` for ``cuda`` where there is none.
     """
     deterministic, before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     filled = torch.utils.deterministic.fill_uninitialized_memory
@@ -50,9 +50,11 @@ def acquire(name: str, threads: int | None = None) -> Iterator[torch.device]:
             yield torch.device("cpu")
         else:
             torch.backends.cudnn.benchmark = False
-            with free_gpu(physical_gpus(gpus)) as index:
-                torch.cuda.set_device(index)
-                yield torch.device("cuda", index)
+            names = physical_gpus(gpus)
+            places = [*names, *(f"{gpu}-{place}" for place in range(2, per_gpu + 1) for gpu in names)]
+            with free_gpu(places) as index:
+                torch.cuda.set_device(index % gpus)
+                yield torch.device("cuda", index % gpus)
     finally:  # the process may be somebody's notebook
         torch.use_deterministic_algorithms(deterministic)
         torch.utils.deterministic.fill_uninitialized_memory = filled

@@ -5,10 +5,10 @@ each horizon, the negatives being the targets of that horizon at all times of al
 horizons 1, 5, 9, ... As in the 2019 code: sequences of 100, a GRU of 2 layers of 256, Adam's eps 1e-8, as many sequences an
 epoch as there are episodes long enough, times the sequence's length (or as there are places to begin, without replacement).
 
-All horizons are one batched product with the same targets. Its scores are many (341 million for 64 sequences of 100), so
-rows are taken in chunks of at most `_SCORES` scores, whose gradient is made at once: memory beside the encoder's is about two
-chunks, and the predictions and their gradient (a paper's batch: 164 MB each, and half as much again for those rows that have
-a target).
+A paper's batch is large, 6,400 frames and 341 million scores. So the encoder takes its frames piece by piece, and makes their
+maps again for the gradient (else 1.8 GB). All horizons are one batched product with the same targets; its rows are taken in
+chunks of at most `_SCORES` scores, whose gradient is made at once. That leaves predictions and their gradient, 164 MB each,
+and half as much again for those rows that have a target.
 """
 
 import functools
@@ -16,13 +16,14 @@ import functools
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from workflow_src.config import Method, MethodProtocol
 from workflow_src.errors import UserError
 from workflow_src.methods.objective import EpisodeIndex, Objective, linear, method
 
 OPTIONS = {"sequence_length": 100, "horizon_step": 4, "gru_size": 256, "gru_layers": 2}
-_SCORES = 2**25
+_SCORES, _FRAMES = 2**23, 512
 
 
 @method("cpc")
@@ -69,7 +70,8 @@ class CPC(Objective):
     def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
         """The loss of a batch of sequences, uint8 (B, length, C, 210, 160)."""
         # Time first, so that the targets of a horizon are one block.
-        z = self.encoder(frames.transpose(0, 1).flatten(0, 1))
+        pieces = frames.transpose(0, 1).flatten(0, 1).split(_FRAMES)
+        z = torch.cat([checkpoint(self.encoder, piece, use_reentrant=False, preserve_rng_state=False) for piece in pieces])
         with torch.autocast(frames.device.type, enabled=False):
             z = z.float().unflatten(0, (self.length, -1))
             predictions = self.predict(self.gru(z)[0]).unflatten(-1, (len(self.horizons), -1))

@@ -46,7 +46,7 @@ def train(
     names = (game, "encoders", policy, config.seeded_as(protocol), method)
     generator = torch.Generator().manual_seed(seeds.derive(seed, *names, "weights"))
     rows: list[dict[str, float]] = []
-    with devices.acquire(config.device if row.learns_from else "cpu", settings.threads) as device:
+    with devices.acquire(config.device if row.learns_from else "cpu", settings.threads, config.trainings_per_gpu) as device:
         if row.learns_from is None:
             model = objective.find(row.kind)(row, generator)
         else:

@@ -67,7 +67,9 @@ def probe(
         if weights is None:
             raise UserError(f"{method} reads features out of frames: name the file of its encoder's weights")
         # Logistic regression is long and not for the device: encoding is not worth keeping others waiting.
-        with devices.acquire("cpu" if readout == "logistic" else config.device, settings.threads) as device:
+        with devices.acquire(
+            "cpu" if readout == "logistic" else config.device, settings.threads, config.trainings_per_gpu
+        ) as device:
             model, header = encoders.load(weights)
             for what, asked in {"game": game, "method": method}.items():
                 _same(weights, what, header.get(what), asked)
