@@ -416,7 +416,7 @@ def test_channels_last_of_stacks():
 @pytest.mark.parametrize("batch", [1, 2, 3, 256])
 @pytest.mark.parametrize("form", ["numpy", "torch", "channel"])
 def test_features_are_those_of_the_scaled_frames_in_order(monkeypatch, batch, form):
-    monkeypatch.setattr(encoders, "_BATCH", batch)
+    monkeypatch.setattr(encoders, "_BATCH", {"cpu": batch})
     images, encoder = frames(5), build()
     expected = features(encoder, images)
     given = {"numpy": images, "torch": torch.from_numpy(images), "channel": images[:, None]}[form]
@@ -550,7 +550,7 @@ class Told(nn.Module):
 
 @pytest.mark.parametrize("batch", [1, 3, 256])
 def test_classes_are_the_likeliest_in_order(monkeypatch, batch):
-    monkeypatch.setattr(encoders, "_BATCH", batch)
+    monkeypatch.setattr(encoders, "_BATCH", {"cpu": batch})
     images = np.zeros((7, 210, 160), np.uint8)
     images[:, 0, 0] = [3, 1, 4, 1, 5, 9, 2]
     for given in (images, images[:, None], torch.from_numpy(images)):

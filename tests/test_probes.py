@@ -593,7 +593,7 @@ def test_step_scores_what_a_classifier_says(world, monkeypatch):
     classifier = BallOnly(len(kept), kept.index("ball_x"))
     monkeypatch.setattr(encoders, "load", lambda path: (classifier, header))
     found = run(world, method="supervised", readout="supervised")
-    assert classifier.sizes == [100, 20], "only test frames are read"
+    assert classifier.sizes == [64, 36, 20], "only test frames are read"
     assert found["probe"] == "supervised" and found["variables"]["ball_x"]["f1"] == 1.0
     columns, test = variables("paper-2019", "pong"), world.store.ram[world.split.parts["test"].rows]
     assert all(

@@ -27,7 +27,8 @@ DECODERS: dict[str, type[nn.Module]] = {"nature": NatureDecoder, "impala": Impal
 CUSTOM = "custom"
 KIND = "weights"
 _HEADS = "heads/"
-_BATCH = 256
+# Frames encoded at once. On a processor, larger tensors than these go back to the operating system after every layer.
+_BATCH = {"cpu": 64, "cuda": 1024}
 
 
 def build(name: str, feature_size: int, generator: torch.Generator, channels: int = 1) -> Encoder:
@@ -113,7 +114,7 @@ def encode(encoder: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.
     encoder = encoder.to(device).eval()
     if isinstance(encoder, Encoder):  # somebody else's may rely on the order of its weights
         channels_last(encoder)
-    batches = torch.as_tensor(frames).split(_BATCH)
+    batches = torch.as_tensor(frames).split(_BATCH[device.type])
     prepare = _with_channels if isinstance(encoder, Encoder) else scale
     return torch.cat([encoder(prepare(batch.to(device))).float() for batch in batches]).cpu().numpy()
 
@@ -122,5 +123,5 @@ def encode(encoder: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.
 def classify(classifier: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.device) -> np.ndarray:
     """The likeliest value of each variable, (n, V) int64, of uint8 frames as for `encode`, by a `Classifier`."""
     classifier = classifier.to(device).eval()
-    batches = torch.as_tensor(frames).split(_BATCH)
+    batches = torch.as_tensor(frames).split(_BATCH[device.type])
     return torch.cat([classifier(_with_channels(batch.to(device))).argmax(-1) for batch in batches]).cpu().numpy()
