@@ -44,7 +44,7 @@ def trunk(file: Path, change: dict, seconds: float) -> float:
         def step(index: torch.Tensor) -> None:
             encoder.zero_grad(set_to_none=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
-                encoded = encoder(encoders.scale(played[index]))
+                encoded = encoder(played[index].unsqueeze(1))
             encoded.float().sum().backward()
 
         wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None

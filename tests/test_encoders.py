@@ -478,9 +478,11 @@ def test_a_classifier_is_its_parts_run_alone(name):
 
 
 @pytest.mark.parametrize("name", encoders.ENCODERS)
-def test_a_classifier_as_one_stack_is_the_same(name):
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_classifier_as_one_stack_is_the_same(name, stored):
     """What CUDA runs, here on the processor: values and gradients."""
-    model, images = classifier(name=name), torch.rand(2, 1, 210, 160)
+    model, images = classifier(name=name), torch.from_numpy(frames(2)).unsqueeze(1)
+    images = images if stored else images / 255
     labels = torch.tensor([[0, 1, 2], [3, 4, 0]])
 
     def stacked():

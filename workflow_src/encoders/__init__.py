@@ -16,7 +16,7 @@ from torch import nn
 
 from workflow_src import artifacts
 from workflow_src.encoders import custom
-from workflow_src.encoders.base import Encoder
+from workflow_src.encoders.base import Encoder, as_channels_last
 from workflow_src.encoders.classifier import Classifier, SharedClassifier
 from workflow_src.encoders.impala import ImpalaCNN, ImpalaDecoder
 from workflow_src.encoders.nature import NatureCNN, NatureDecoder
@@ -100,7 +100,7 @@ def channels_last(module: nn.Module) -> nn.Module:
     """``module`` with its convolutions' weights in the order that is fast for channels-last maps, stacks of them too."""
     for parameter in module.parameters():
         if parameter.ndim in (4, 5):
-            parameter.data = parameter.data.movedim(-3, -1).contiguous().movedim(-1, -3)
+            parameter.data = as_channels_last(parameter.data)
     return module
 
 

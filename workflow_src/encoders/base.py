@@ -80,7 +80,7 @@ class FrameConv2d(nn.Conv2d):
             return F.conv2d(frames.to(dtype), weight, self.bias, self.stride, self.padding)
         # As many patches as kernels reach; what the plain convolution leaves over is cut off.
         height, width = ((n - k) // _WORD + k // _WORD for n, k in zip(frames.shape[2:], self.kernel_size, strict=True))
-        weight = F.pixel_unshuffle(weight, _WORD).contiguous(memory_format=torch.channels_last)
+        weight = as_channels_last(F.pixel_unshuffle(weight, _WORD))
         return F.conv2d(_patches(frames, height, width).to(dtype), weight, self.bias)
 
 
@@ -104,11 +104,16 @@ class FrameConvTranspose2d(PaddedConvTranspose2d):
 
     def _transposed(self, maps: torch.Tensor) -> torch.Tensor:
         size, (rows, columns) = self.stride[0], self.output_padding
-        weight = F.pixel_unshuffle(self.weight, size).contiguous(memory_format=torch.channels_last)
+        weight = as_channels_last(F.pixel_unshuffle(self.weight, size))
         return F.pad(F.pixel_shuffle(F.conv_transpose2d(maps, weight), size), (0, columns, 0, rows))
 
 
 _WORD = 4
+
+
+def as_channels_last(kernels: torch.Tensor) -> torch.Tensor:
+    """(..., C, H, W) in that order of memory, stacks of kernels too, also inside vmap."""
+    return kernels.movedim(-3, -1).contiguous().movedim(-1, -3)
 
 
 def _patches(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
