@@ -2,6 +2,7 @@
 
 import importlib
 import platform
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -45,8 +46,9 @@ def main(only: tuple[str, ...], rounds: int, tiny: bool, out: Path) -> None:
     rows = []
     with bench(rounds, tiny) as at:
         for step in only or STEPS:
-            click.echo(f"measuring {step}", err=True)
+            start = time.monotonic()
             rows += importlib.import_module(f"speed.{step}").rows(at)
+            click.echo(f"measured {step} in {time.monotonic() - start:.0f} s", err=True)
     click.echo(alone(hardware).value)
     click.echo(table(rows))
     artifacts.write_json(out, content(rows))

@@ -152,6 +152,8 @@ def table(rows: Iterable[Row]) -> str:
     """Rows as a person reads them."""
     columns = {"baseline_ratio": "x baseline", "limit_ratio": "x limit", "peak_mb": "peak MB"}
     frame = pd.DataFrame(content(rows)).set_index(["step", "unit"]).astype(float).reset_index().rename(columns=columns)
+    for name in ("step", "unit"):
+        frame[name] = frame[name].str.ljust(frame[name].str.len().max())
     return frame.to_string(index=False, na_rep="-", float_format=_number, justify="left")
 
 

@@ -1,4 +1,4 @@
-"""Training every method, beside what its trunk alone would do: the encoder, forward and backward, in the same precision.
+"""Training all others but ST-DIM (`train`), beside their trunk alone: the encoder, forward and backward, same precision.
 
 All are counted in float operations (`flops`), so that the limit of a method is the trunk's rate over the operations of one
 of its examples: its decoder, GRU or heads count for it. At the paper's batch, CPC's 64 sequences of 100 frames included; of the
@@ -23,7 +23,7 @@ from workflow_src.episodes.store import FrameStore
 
 BATCH = 128
 # Frames of the timed epoch, so that each takes seconds; CPC makes one batch of 64 sequences of them.
-EPOCH = {"vae": 1024, "pixel-pred": 1024, "cpc": 256, "supervised": 512, "jsd-st-dim": 2048}
+EPOCH = {"vae": 768, "pixel-pred": 768, "cpc": 256, "supervised": 512, "jsd-st-dim": 1024}
 EXAMPLE = {"cpc": "sequence", "jsd-st-dim": "triple"} | dict.fromkeys(
     ("vae", "supervised", "supervised-shared", "dim"), "frame"
 )
@@ -72,14 +72,14 @@ def change(at: Bench) -> dict:
 
 
 def rows(at: Bench) -> Iterator[Row]:
-    """Examples a second of every method that learns, ST-DIM too; limit: the trunk's rate."""
+    """Examples a second of every method that learns but ST-DIM; limit: the trunk's rate."""
     changed = change(at)
     config = defaults(changed)
     file = frames.played(at, at.size(4096, 300))
     number = len(ari_labels.variables(config.label_set, "pong"))
-    learning = {name: method for name, method in config.methods.items() if method.learns_from}
+    learning = {name: method for name, method in config.methods.items() if method.learns_from and name != "st-dim"}
     sides = {
-        name: partial(learn, name, file, at.size(EPOCH.get(name, 3072), 16), changed, at.size(256, 12)) for name in learning
+        name: partial(learn, name, file, at.size(EPOCH.get(name, 2048), 16), changed, at.size(256, 12)) for name in learning
     }
     found = interleaved(at.rounds, {"": partial(trunk, file, changed, at.size(3, 0))} | sides)
     for name, method in learning.items():

@@ -180,9 +180,9 @@ def test_operations_by_hand():
     assert flops.per_example(rows["cpc"], 64, {}) == pytest.approx(cpc)
 
 
-def test_every_method_that_learns(at, here):
+def test_every_other_method_that_learns(at, here):
     rows = numbers(methods.rows(at))
-    learning = [name for name, row in defaults({}).methods.items() if row.learns_from]
+    learning = [name for name, row in defaults({}).methods.items() if row.learns_from and name != "st-dim"]
     assert [step.split()[1] for step in rows] == learning
     assert all(row.limit > 0 and row.baseline is None for row in rows.values())
 
