@@ -230,6 +230,17 @@ def test_a_gpu_is_shared_by_as_many_as_asked_for(monkeypatch, tmp_path):
         assert device == torch.device("cuda", 0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_products(dtype, transposed):
+    x, weight, bias = (torch.randn(*shape, dtype=dtype) for shape in ((5, 7), (3, 7), (3,)))
+    given = (x.T.contiguous().T, weight.T.contiguous().T) if transposed else (x, weight)
+    torch.testing.assert_close(devices.product(*given, bias), x @ weight.T + bias)
+    torch.testing.assert_close(devices.product(*given), x @ weight.T)
+    bias[1] = -torch.inf
+    assert (devices.product(*given, bias)[:, 1] == -torch.inf).all()
+
+
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
 def test_freed_memory_is_kept():
     faults = {

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import filelock
 import torch
+import torch.nn.functional as F
 
 from workflow_src.errors import UserError
 
@@ -71,6 +72,17 @@ def _keep_memory() -> None:
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most it takes
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """``x @ weight.T + bias`` without autograd: (n, d), (m, d), (m,) -> (n, m).
+
+    By oneDNN on a processor, as PyTorch's convolutions are: MKL, which it takes for products, has no good kernels for AMD's
+    processors (175 GFLOP/s where oneDNN has 350; a step of a probe of 6 variables 0.72 ms, so 0.46).
+    """
+    if x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        return torch.ops.mkldnn._linear_pointwise(x.contiguous(), weight.contiguous(), bias, "none", [], "")
+    return F.linear(x, weight, bias)
 
 
 def physical_gpus(count: int) -> list[str]:

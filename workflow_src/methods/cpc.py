@@ -19,11 +19,12 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from workflow_src.config import Method, MethodProtocol
+from workflow_src.devices import product
 from workflow_src.errors import UserError
 from workflow_src.methods.objective import EpisodeIndex, Objective, linear, method
 
 OPTIONS = {"sequence_length": 100, "horizon_step": 4, "gru_size": 256, "gru_layers": 2}
-_SCORES, _FRAMES = 2**23, 512
+_SCORES, _FRAMES = 2**23, 256
 
 
 @method("cpc")
@@ -123,15 +124,14 @@ class _InfoNCE(torch.autograd.Function):
         losses, slopes, slope_z = [], torch.empty_like(rows), torch.zeros_like(z)
         for which, first, positive, early, weight in chunks:
             x, targets = rows[which].flatten(0, 1), z[first:].flatten(0, 1)
-            scores = (x @ targets.T).view(len(early), z.shape[1], -1, z.shape[1])
-            scores = scores.masked_fill_(early[:, None, :, None], -torch.inf).view(len(x), -1)
-            normaliser = scores.logsumexp(1, keepdim=True)
-            losses.append(((normaliser - scores.gather(1, positive)) * weight).sum())
+            scores = product(x, targets).view(len(early), z.shape[1], -1, z.shape[1])
+            log_p = scores.masked_fill_(early[:, None, :, None], -torch.inf).view(len(x), -1).log_softmax(1)
+            losses.append(-(log_p.gather(1, positive) * weight).sum())
             if learn:
-                slope = scores.sub_(normaliser).exp_()
+                slope = log_p.exp_()
                 slope = slope.scatter_(1, positive, slope.gather(1, positive) - 1).mul_(weight)
-                torch.mm(slope, targets, out=slopes[which].view(x.shape))
-                slope_z[first:].view(targets.shape).addmm_(slope.T, x)
+                slopes[which] = product(slope, targets.T).view_as(slopes[which])
+                slope_z[first:] += product(slope.T, x.T).view_as(slope_z[first:])
         if learn:
             ctx.save_for_backward(slopes, slope_z)
         return torch.stack(losses).sum()

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from tqdm import tqdm
 
 from workflow_src.config import Probe, ProbeProtocol
+from workflow_src.devices import product
 from workflow_src.episodes.dataset import draw
 from workflow_src.errors import UserError
 
@@ -130,25 +130,14 @@ def initial(variables: int, units: int, d: int, rng: np.random.Generator) -> tup
 
 def affine(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
     """All variables' layers on inputs that they share, as one product: (n, d), (A, units, d), (A, units) -> (n, A, units)."""
-    return _linear(x, weight.view(-1, x.shape[1]), bias.flatten()).view(-1, *bias.shape)
+    return product(x, weight.view(-1, x.shape[1]), bias.flatten()).view(-1, *bias.shape)
 
 
 def affine_gradients(x: torch.Tensor, slope: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> None:
     """Write the gradients of `affine`, where ``slope`` (n, A, units) is that of its result."""
     slope = slope.flatten(1)
-    weight.grad = _linear(slope.T, x.T, None).view_as(weight)
+    weight.grad = product(slope.T, x.T).view_as(weight)
     torch.sum(slope, dim=0, out=bias.grad.view(-1))
-
-
-def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """``x @ weight.T + bias``: (n, d), (m, d), (m,) -> (n, m).
-
-    By oneDNN on a processor, as PyTorch's convolutions are: its usual library for products, MKL, has no good kernels for
-    AMD's processors (175 GFLOP/s where oneDNN has 350; a step of 6 variables 0.72 ms and 0.46).
-    """
-    if x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available():
-        return torch.ops.mkldnn._linear_pointwise(x.contiguous(), weight.contiguous(), bias, "none", [], "")
-    return F.linear(x, weight, bias)
 
 
 def likeliest(scores: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
