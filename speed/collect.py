@@ -8,6 +8,7 @@ from pathlib import Path
 from speed import frames, limits
 from speed.baselines import collect as baseline
 from speed.measure import Bench, Row, interleaved, rate, row, script
+from workflow_src.config import defaults
 
 GAMES = {"pong": "Pong", "mspacman": "Ms Pac-Man"}
 
@@ -24,12 +25,13 @@ def theirs(game: str, steps: int, workers: int) -> float:
 
 
 def rows(at: Bench) -> Iterator[Row]:
-    """Steps a second of Pong and Ms Pac-Man, on all cores."""
+    """Steps a second of Pong and Ms Pac-Man, on all cores that a collection uses."""
+    workers = min(at.cores, defaults({}).episodes.streams)
     for game, name in GAMES.items():
         sides = {
-            "ours": partial(ours, game, at.size(50_000, 600), at.cores),
-            "baseline": partial(theirs, game, at.size(8_000, 100), at.cores),
-            "limit": partial(limits.emulator, game, at.size(40_000, 200), at.cores),
+            "ours": partial(ours, game, at.size(50_000, 600), workers),
+            "baseline": partial(theirs, game, at.size(20_000, 100), workers),
+            "limit": partial(limits.emulator, game, at.size(40_000, 200), workers),
         }
         yield row(f"collect {name}", "steps/s", interleaved(at.rounds, sides))
 

@@ -2,7 +2,7 @@
 
 Counted by PyTorch as it would run the plain modules, on tensors without data; a multiplication with its addition is two.
 Backward is twice forward, but no gradient of the frames is needed. What is done only to save memory, such as making CPC's
-scores twice, is not counted: it is no use to anyone.
+maps twice, is not counted: it is no use to anyone.
 """
 
 import torch

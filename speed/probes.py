@@ -81,8 +81,8 @@ def theirs(file: Path, batches: int, threads: int) -> float:
     learned, judged = 7 * batches * size, batches * size
     read, known = store.read(np.arange(learned + judged)), labels(config, store)[: learned + judged, :2]
     weight, bias = fitting.initial(2, config.probe.classes, 256, seeds.generator(0, "fit"))
-    model = encoder(config)
-    model(torch.zeros(size, 1, 210, 160))
+    model = encoder(config).to(device := "cuda" if torch.cuda.is_available() else "cpu")
+    model(torch.zeros(size, 1, 210, 160, device=device))
     start = time.perf_counter()
     train, val = (read[:learned], known[:learned]), (read[learned:], known[learned:])
     baseline.fit(model, train, val, [np.arange(learned)], weight, bias, 3e-4, config.probe)

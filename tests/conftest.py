@@ -1,3 +1,4 @@
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -32,6 +33,48 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@dataclass
+class Recordings:
+    """What became of steps that are recorded."""
+
+    aside: int  # ran before the recording, on another stream
+    replayed: list[int]  # how often each recording was
+    generators: list[tuple]  # what each draws from
+
+
+@pytest.fixture
+def recordings(monkeypatch):
+    """What CUDA graphs do, in so far as a processor can show it: a recording runs nothing, and reads fixed tensors."""
+    from workflow_src.methods import step
+
+    seen, made = Recordings(0, [], []), step.Step.__init__
+
+    def record(run, generators):
+        which = len(seen.replayed)
+        seen.replayed.append(0)
+        seen.generators.append(generators())
+
+        def replay():
+            seen.replayed[which] += 1
+            run()
+
+        return replay
+
+    @contextlib.contextmanager
+    def aside():
+        seen.aside += 1
+        yield
+
+    def as_on_cuda(self, *arguments, **named):
+        made(self, *arguments, **named)
+        self.recorded = named["cuda_graphs"]
+
+    monkeypatch.setattr(step, "_record", record)
+    monkeypatch.setattr(step, "_aside", aside)
+    monkeypatch.setattr(step.Step, "__init__", as_on_cuda)
+    return seen
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Methods: pairs and losses against plain loops, and the training loop against scripts of what it should do."""
 
-import contextlib
 import copy
 import csv
 import hashlib
@@ -32,7 +31,7 @@ from workflow_src.encoders import Classifier, NatureCNN, SharedClassifier
 from workflow_src.episodes.dataset import read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
-from workflow_src.methods import objective, st_dim, step, training
+from workflow_src.methods import objective, st_dim, training
 from workflow_src.methods.examples import examples
 from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs
 from workflow_src.methods.train import train
@@ -341,36 +340,14 @@ def images(seed=0):
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_recorded_steps_are_the_same_steps(monkeypatch, epochs):
-    """What a graph does on CUDA, in so far as a processor can show it: a recording runs nothing, and reads fixed tensors."""
-    recordings = []
-
-    def record(run, generators):
-        assert generators() == ()
-        which = len(recordings)
-        recordings.append(0)
-
-        def replay():
-            recordings[which] += 1
-            run()
-
-        return replay
-
-    aside, made = [], step.Step.__init__
-
-    def as_on_cuda(self, *arguments, **named):
-        made(self, *arguments, **named)
-        self.recorded = named["cuda_graphs"]
-
-    monkeypatch.setattr(step, "_record", record)
-    monkeypatch.setattr(step, "_aside", lambda: aside.append(1) or contextlib.nullcontext())
-    monkeypatch.setattr(step.Step, "__init__", as_on_cuda)
+def test_recorded_steps_are_the_same_steps(recordings, epochs):
     plain, recorded = Mean(), Mean()
     expected = result(plain, fit(plain, frames=images(), epochs=epochs))
-    assert not recordings
+    assert not recordings.replayed
     assert result(recorded, fit(recorded, frames=images(), epochs=epochs, cuda_graphs=True)) == expected
     # Batches of 8: 12 of train and 6 of validation an epoch, and as many of the untrained model. Each kind is warmed up once.
-    assert len(aside) == 6 and recordings == [12 + 6 * (epochs + 1) - 3, 12 * epochs - 3]
+    assert recordings.aside == 6 and recordings.replayed == [12 + 6 * (epochs + 1) - 3, 12 * epochs - 3]
+    assert recordings.generators == [(), ()]
 
 
 def learnable():

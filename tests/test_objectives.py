@@ -252,10 +252,13 @@ def cpc_loops(model, frames):
 )
 def test_cpc_is_its_formula_in_chunks_too(doubled, monkeypatch, encoder, stack, scores):
     monkeypatch.setattr(cpc, "_SCORES", scores)
+    sizes, product = [], cpc.product
+    monkeypatch.setattr(cpc, "product", lambda x, weight: sizes.append(len(x)) or product(x, weight))
     check(build("cpc", encoder=encoder, frame_stack=stack), cpc_loops, *batch("cpc", 3, stack), to=1e-7)  # weights: float32
     # 6 + 4 + 2 rows. Chunks may cross from one horizon to the next.
-    *_, chunks = cpc._plan((1, 3, 5), 7, 3, max(1, scores // 63), torch.device("cpu"))
-    assert [len(early) for _, _, _, early, _ in chunks] == {2**23: [12], 1: [1] * 12, 126: [2] * 6, 315: [5, 5, 2]}[scores]
+    # Of each chunk's three products, the first two have its rows, of three sequences each.
+    rows = [size // 3 for size in sizes[::3]]
+    assert rows == [size // 3 for size in sizes[1::3]] == {2**23: [12], 1: [1] * 12, 126: [2] * 6, 315: [5, 5, 2]}[scores]
 
 
 @settings(max_examples=50, deadline=None)
@@ -626,6 +629,20 @@ def test_every_kind_learns_and_goes_on_where_it_was_interrupted(kind, square, tm
     again = fit(second, frames, labels, switches, stack, checkpoint=path, checkpoint_seconds=0, **longer)
     assert next(draws) == 5 and again == rows
     assert contents(second) == contents(model)
+
+
+@pytest.mark.parametrize("kind", LEARNING)
+def test_steps_of_every_kind_can_be_recorded(kind, square, recordings):
+    frames, labels = square
+    labels = labels if kind.startswith("supervised") else None
+    plain, recorded = (build(kind, feature_size=16) for _ in range(2))
+    few = {"batch_size": 4, "epochs": 2}
+    expected = fit(plain, frames, labels, **few)
+    assert fit(recorded, frames, labels, cuda_graphs=True, **few) == expected
+    assert contents(recorded) == contents(plain) and sum(recordings.replayed) > 0
+    drawn_from = [generator for of_one in recordings.generators for generator in of_one]
+    assert all(isinstance(generator, torch.Generator) for generator in drawn_from)
+    assert len(drawn_from) == (kind == "vae")  # its noise, while it learns
 
 
 @pytest.mark.parametrize("kind", ["vae", "st-dim"])

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from workflow_src.errors import UserError
 
 _POLL_SECONDS = 0.5
+_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # PyTorch's own, not public
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
@@ -26,8 +27,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator[torch.device]:
     """Yield the device called ``name`` (auto, cpu, cuda), with deterministic kernels and ``threads`` CPU threads.
 
-    On CUDA the first GPU that fewer than ``per_gpu`` other jobs of this machine hold; waits while there is none. ``auto`` is
-    CUDA where there is one, else the processor. `UserError` for ``cuda`` where there is none.
+    On CUDA the first GPU that fewer than ``per_gpu`` other jobs of this machine hold, if all ask for the same number; waits
+    while there is none. ``auto`` is CUDA where there is one, else the processor. `UserError` for ``cuda`` where there is none.
     """
     deterministic, before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     filled = torch.utils.deterministic.fill_uninitialized_memory
@@ -80,7 +81,7 @@ def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = N
     By oneDNN on a processor, as PyTorch's convolutions are: MKL, which it takes for products, has no good kernels for AMD's
     processors (175 GFLOP/s where oneDNN has 350; a step of a probe of 6 variables 0.72 ms, so 0.46).
     """
-    if x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+    if x.device.type == "cpu" and x.dtype == torch.float32 and _ONEDNN:
         return torch.ops.mkldnn._linear_pointwise(x.contiguous(), weight.contiguous(), bias, "none", [], "")
     return F.linear(x, weight, bias)
 

@@ -20,8 +20,8 @@ class VariableProbe:
     """The probe of one variable."""
 
     def __init__(self, encoder: nn.Module, weight: torch.Tensor, bias: torch.Tensor, lr: float, settings: Probe):
-        self.encoder = encoder
-        self.linear = nn.Linear(weight.shape[1], len(weight))
+        self.encoder, self.device = encoder, next(encoder.parameters()).device
+        self.linear = nn.Linear(weight.shape[1], len(weight)).to(self.device)
         self.linear.load_state_dict({"weight": weight, "bias": bias})
         self.optimizer = torch.optim.Adam(self.linear.parameters(), lr=lr, eps=settings.eps)
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -36,11 +36,12 @@ class VariableProbe:
     def encode(self, frames: np.ndarray, index: np.ndarray) -> torch.Tensor:
         """Features of a batch."""
         with torch.no_grad():
-            return self.encoder(gather(frames, index, "cpu"))
+            return self.encoder(gather(frames, index, self.device))
 
     def learn(self, frames: np.ndarray, labels: np.ndarray, index: np.ndarray) -> None:
         """One step."""
-        loss = F.cross_entropy(self.linear(self.encode(frames, index)), torch.as_tensor(labels[index], dtype=torch.int64))
+        wanted = torch.as_tensor(labels[index], dtype=torch.int64).to(self.device)
+        loss = F.cross_entropy(self.linear(self.encode(frames, index)), wanted)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -49,7 +50,7 @@ class VariableProbe:
     def predict(self, frames: np.ndarray, batch_size: int) -> np.ndarray:
         """The likeliest values, (n,) int64."""
         batches = np.split(np.arange(len(frames)), range(batch_size, len(frames), batch_size))
-        return torch.cat([self.linear(self.encode(frames, index)).argmax(1) for index in batches]).numpy()
+        return torch.cat([self.linear(self.encode(frames, index)).argmax(1) for index in batches]).cpu().numpy()
 
     def validate(self, frames: np.ndarray, labels: np.ndarray, batch_size: int) -> None:
         """Take in the accuracy of an epoch."""

@@ -90,7 +90,7 @@ def info_nce(predictions: torch.Tensor, z: torch.Tensor, horizons: tuple[int, ..
     return _InfoNCE.apply(rows, z, chunks)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.cache  # not emptied: recorded steps read what is on the device where it is
 def _plan(horizons: tuple[int, ...], length: int, batch: int, size: int, device: torch.device) -> tuple:
     """What does not change from batch to batch, on the device so that no step waits for it.
 

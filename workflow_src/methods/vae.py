@@ -37,8 +37,8 @@ class VAE(Objective):
         return draw_frames(episodes, switches, rng)
 
     def generators(self) -> tuple[torch.Generator, ...]:
-        """That of the noise."""
-        return (self.noise,)
+        """That of the noise, once there was any."""
+        return () if self.noise is None else (self.noise,)
 
     def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
         """The two terms of a batch of frames, uint8 (B, 1, C, 210, 160)."""
