@@ -45,12 +45,15 @@ def main(only: tuple[str, ...], rounds: int, tiny: bool, out: Path) -> None:
     """Measure the steps beside baselines and limits; prints one table."""
     rows = []
     with bench(rounds, tiny) as at:
-        for step in only or STEPS:
-            start = time.monotonic()
-            rows += importlib.import_module(f"speed.{step}").rows(at)
-            click.echo(f"measured {step} in {time.monotonic() - start:.0f} s", err=True)
-    click.echo(alone(hardware).value)
-    click.echo(table(rows))
+        try:
+            for step in only or STEPS:
+                start = time.monotonic()
+                rows += importlib.import_module(f"speed.{step}").rows(at)
+                click.echo(f"measured {step} in {time.monotonic() - start:.0f} s", err=True)
+        finally:  # what was measured before a step failed took minutes
+            click.echo(alone(hardware).value)
+            if rows:
+                click.echo(table(rows))
     artifacts.write_json(out, content(rows))
 
 

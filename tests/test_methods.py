@@ -26,7 +26,7 @@ from torch import nn
 
 from workflow_src import artifacts, encoders, seeds
 from workflow_src.ari import labels
-from workflow_src.config import METHOD_KINDS, Config, Method, MethodProtocol, Training, merge
+from workflow_src.config import METHOD_KINDS, Config, Method, MethodProtocol, Training, defaults, merge
 from workflow_src.encoders import Classifier, NatureCNN, SharedClassifier
 from workflow_src.episodes.dataset import read_split
 from workflow_src.episodes.store import FrameStore
@@ -39,17 +39,9 @@ from workflow_src.methods.train import train
 ROOT = Path(__file__).parents[1]
 PAPER = MethodProtocol(wrap_pairs=True, keep="last", sampling="replacement")
 CORRECTED = MethodProtocol(wrap_pairs=False, keep="best", sampling="permutation")
-SETTINGS = Training(
-    epochs=3,
-    patience=15,
-    batch_size=8,
-    lr=3e-3,
-    eps=1e-5,
-    precision="float32",
-    channels_last=False,
-    cuda_graphs=False,
-    threads=1,
-)
+SETTINGS = defaults(
+    {"training": {"epochs": 3, "batch_size": 8, "lr": 3e-3, "precision": "float32", "channels_last": False, "threads": 1}}
+).training
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from workflow_src import encoders, seeds
-from workflow_src.config import METHOD_KINDS, Method, MethodProtocol, Training
+from workflow_src.config import METHOD_KINDS, Method, MethodProtocol, Training, defaults
 from workflow_src.errors import UserError
 from workflow_src.methods import cpc, objective, training
 from workflow_src.methods.objective import EpisodeIndex, Objective, draw_frames, draw_pairs
@@ -566,17 +566,7 @@ def test_cpc_s_horizons(length, step, horizons):
 
 
 TRAIN, VAL = index(30, 30), index(12, 12, start=60)
-SETTINGS = Training(
-    epochs=2,
-    patience=15,
-    batch_size=8,
-    lr=1e-3,
-    eps=1e-5,
-    precision="float32",
-    channels_last=True,
-    cuda_graphs=False,
-    threads=1,
-)
+SETTINGS = defaults({"training": {"epochs": 2, "batch_size": 8, "lr": 1e-3, "precision": "float32", "threads": 1}}).training
 
 
 @pytest.fixture(scope="module")

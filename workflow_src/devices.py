@@ -2,6 +2,7 @@
 
 Snakemake counts GPUs but does not say which one a job got. A job therefore takes a lock file of its GPU, machine-wide,
 for as long as it runs; the operating system frees it when the process ends, however it ends.
+Here too is what a processor has to be told to be fast: to keep its memory, and which library makes products.
 """
 
 import contextlib

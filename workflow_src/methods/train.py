@@ -36,8 +36,8 @@ def train(
 ) -> None:
     """Train one encoder and write its weights (safetensors) and its history (CSV, one row an epoch, no row if untrained).
 
-    A method that does not learn needs neither ``frames`` nor ``split``. Memory: the frames'
-    bytes + about 1 GB, of CPC's large batches 2 GB.
+    A method that does not learn needs neither ``frames`` nor ``split``.
+    Memory: the frames' bytes + about 1 GB, of CPC's large batches 2 GB.
     """
     artifacts.check_writable(out, history, *([checkpoint] if checkpoint else []))
     row = config.methods[method]
