@@ -23,7 +23,10 @@ def hardware() -> str:
     import torch
 
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    entries = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in info.splitlines())}
+    entries = {
+        key.strip(): value.strip()
+        for key, _, value in (line.partition(":") for line in info.splitlines())
+    }
     flags = set((entries.get("flags") or entries.get("Features") or "").split())
     parts = [
         entries.get("model name") or platform.processor() or platform.machine(),
@@ -37,10 +40,23 @@ def hardware() -> str:
 
 
 @click.command()
-@click.option("--only", multiple=True, type=click.Choice(STEPS), help="These steps; by default all of them.")
-@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Medians are of so many.")
+@click.option(
+    "--only", multiple=True, type=click.Choice(STEPS), help="These steps; by default all of them."
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Medians are of so many.",
+)
 @click.option("--tiny", is_flag=True, help="Sizes that say nothing about speed, for tests.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=LATEST, help="JSON of the table.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=LATEST,
+    help="JSON of the table.",
+)
 def main(only: tuple[str, ...], rounds: int, tiny: bool, out: Path) -> None:
     """Measure the steps beside baselines and limits; prints one table."""
     rows = []

@@ -16,7 +16,9 @@ GAMES = {"pong": "Pong", "mspacman": "Ms Pac-Man"}
 def ours(game: str, steps: int, workers: int) -> float:
     """Steps a second of a whole collection."""
     with tempfile.TemporaryDirectory() as directory:
-        return rate(steps, lambda: frames.gather(game, steps, Path(directory) / "frames.b2nd", workers))
+        return rate(
+            steps, lambda: frames.gather(game, steps, Path(directory) / "frames.b2nd", workers)
+        )
 
 
 def theirs(game: str, steps: int, workers: int) -> float:

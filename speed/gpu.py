@@ -1,11 +1,13 @@
 """What a GPU makes of the trainings: one table, in under ten minutes, from nothing: `make bench-gpu`.
 
-Collects its own Pong at the paper's scale with all cores. Each method trains in `training.fit` for two epochs of a slice of
-steps, of which the second is timed and scaled to the paper's epoch: 80,000 pairs, or as many frames, triples or sequences as
-the method draws there. Twice, to see whether the bytes are the same, and with CUDA graphs and without. The sum is of all
-trainings and probes of Table 2, 22 games, one seed, 100 epochs, nothing stopping early, without the untrained models' pass, the
-reading of frames and the start of processes; probes and supervised, whose work grows with the variables, count as for the 14
-that a game has on average, not Pong's 6. `--device cpu` runs the same code at a tiny scale.
+Collects its own Pong at the paper's scale with all cores. Each method trains in `training.fit` for
+two epochs of a slice of steps, of which the second is timed and scaled to the paper's epoch: 80,000
+pairs, or as many frames, triples or sequences as the method draws there. Twice, to see whether the
+bytes are the same, and with CUDA graphs and without. The sum is of all trainings and probes of
+Table 2, 22 games, one seed, 100 epochs, nothing stopping early, without the untrained models' pass,
+the reading of frames and the start of processes; probes and supervised, whose work grows with the
+variables, count as for the 14 that a game has on average, not Pong's 6. `--device cpu` runs the
+same code at a tiny scale.
 """
 
 import gc
@@ -76,7 +78,10 @@ def play(store: FrameStore, device: torch.device) -> Played:
     first = np.flatnonzero(np.diff(store.episode, prepend=-1))
     lengths = np.diff([*first, len(store)])
     border = max(1, np.searchsorted(first, 0.8 * len(store)))
-    train, val = EpisodeIndex(first[:border], lengths[:border]), EpisodeIndex(first[border:], lengths[border:])
+    train, val = (
+        EpisodeIndex(first[:border], lengths[:border]),
+        EpisodeIndex(first[border:], lengths[border:]),
+    )
     frames = torch.from_numpy(store.read(np.arange(len(store)))).to(device)
     return Played(frames, store, train, val if len(val.first) else train)
 
@@ -114,7 +119,10 @@ def measure(config: Config, name: str, played: Played, steps: int, graphs: bool)
     told, labels = supervision(config, name, played.store, "pong")
     device, on_cuda = played.frames.device, played.frames.is_cuda
     size = settings.batch_size
-    train, val = slice_of(row, played.train, steps * size + 2), slice_of(row, played.val, (steps // 4 + 1) * size + 2)
+    train, val = (
+        slice_of(row, played.train, steps * size + 2),
+        slice_of(row, played.val, (steps // 4 + 1) * size + 2),
+    )
     hashes = []
     for _ in range(2):
         if on_cuda:
@@ -124,7 +132,18 @@ def measure(config: Config, name: str, played: Played, steps: int, graphs: bool)
         model = objective.find(row.kind)(row, torch.Generator().manual_seed(0), **told)
         clock = Clock()
         on_device = None if labels is None else labels.to(device)
-        training.fit(model, played.frames, train, val, settings, switches, clock, what=name, labels=on_device, progress=False)
+        training.fit(
+            model,
+            played.frames,
+            train,
+            val,
+            settings,
+            switches,
+            clock,
+            what=name,
+            labels=on_device,
+            progress=False,
+        )
         hashes.append(sha256(model))
 
     def count(part: EpisodeIndex) -> int:
@@ -152,17 +171,28 @@ def hours(found: pd.DataFrame, config: Config, probing: float) -> float:
     """GPU-hours of Table 2: the faster way of each method, scaled to 22 games, and the probes."""
     variables = {game: len(ari_labels.variables(config.label_set, game)) for game in config.games}
     best = (found["s/epoch"] + found["s/validation"]).groupby(found["method"]).min()
-    weights = {name: len(config.games) for name in TABLE_2} | {"supervised": sum(variables.values()) / variables["pong"]}
+    weights = {name: len(config.games) for name in TABLE_2} | {
+        "supervised": sum(variables.values()) / variables["pong"]
+    }
     trained = sum(best[name] * weight for name, weight in weights.items()) * config.training.epochs
     return (trained + probing * PROBED * sum(variables.values()) / variables["pong"]) / 3600
 
 
 @click.command()
-@click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True, help="cpu: tiny, for tests.")
+@click.option(
+    "--device",
+    type=click.Choice(["cuda", "cpu"]),
+    default="cuda",
+    show_default=True,
+    help="cpu: tiny, for tests.",
+)
 def main(device: str) -> None:
     """Measure every method on a GPU; prints one table."""
     if device == "cuda" and not torch.cuda.is_available():
-        click.echo("error: no CUDA device here; run it on a machine that has one, or try the code with --device cpu", err=True)
+        click.echo(
+            "error: no CUDA device here; run it on a machine that has one, or try the code with --device cpu",
+            err=True,
+        )
         sys.exit(2)
     scale = PAPER if device == "cuda" else TINY
     config = defaults(scale.change)
@@ -174,32 +204,49 @@ def main(device: str) -> None:
             for purpose, number in (("pretrain", scale.frames), ("probe", scale.probe))
         )
         limit = limits.product(
-            config.training.precision, config.training.threads, *([] if device == "cuda" else [256, 0.0]), device=device
+            config.training.precision,
+            config.training.threads,
+            *([] if device == "cuda" else [256, 0.0]),
+            device=device,
         )
         rows = []
         with devices.acquire(device, config.training.threads) as acquired:
             for source, file in (("pretrain", pretrain), ("probe", probe)):
                 played = play(FrameStore.open(file), acquired)
-                for name in (name for name, row in config.methods.items() if row.learns_from == source):
+                for name in (
+                    name for name, row in config.methods.items() if row.learns_from == source
+                ):
                     for graphs in (False, True):
                         click.echo(f"measuring {name}", err=True)
                         steps = min(STEPS.get(name, scale.steps), scale.steps)
                         try:
                             rows.append(measure(config, name, played, steps, graphs))
-                        except RuntimeError as error:  # of CUDA too: what else was measured is not lost
-                            rows.append({"method": name, "graphs": "yes" if graphs else "no", "an epoch": "failed"})
+                        except (
+                            RuntimeError
+                        ) as error:  # of CUDA too: what else was measured is not lost
+                            rows.append(
+                                {
+                                    "method": name,
+                                    "graphs": "yes" if graphs else "no",
+                                    "an epoch": "failed",
+                                }
+                            )
                             click.echo(f"{name} failed: {error}", err=True)
                 del played
         _, probing = probes.whole(probe, scale.change)
     found = pd.DataFrame(rows)
     found.insert(7, "of matmul", found["GFLOP/s"] / limit)
-    found["same as without graphs"] = found.groupby("method")["sha256"].transform("nunique", dropna=False) == 1
+    found["same as without graphs"] = (
+        found.groupby("method")["sha256"].transform("nunique", dropna=False) == 1
+    )
     click.echo(
         found.drop(columns="sha256").to_string(
             index=False, na_rep="-", float_format=lambda value: f"{value:.3g}", justify="left"
         )
     )
-    click.echo(f"matrix product, {config.training.precision}: {limit:,.0f} GFLOP/s; all probes of one game: {probing:.1f} s")
+    click.echo(
+        f"matrix product, {config.training.precision}: {limit:,.0f} GFLOP/s; all probes of one game: {probing:.1f} s"
+    )
     click.echo(f"Table 2, 22 games, one seed: {hours(found, config, probing):.2f} GPU-hours")
 
 

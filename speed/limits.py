@@ -34,7 +34,9 @@ def play_bare(game: str, steps: int, seed: int) -> float:
 def emulator(game: str, steps: int, workers: int) -> float:
     """Steps a second of ``workers`` emulators at once: `act` with the emulator's own skip of 4, nothing else."""
     with ProcessPoolExecutor(workers) as pool:
-        return steps / max(pool.map(play_bare, [game] * workers, [steps // workers] * workers, range(workers)))
+        return steps / max(
+            pool.map(play_bare, [game] * workers, [steps // workers] * workers, range(workers))
+        )
 
 
 def copy(megabytes: int = 256, seconds: float = SECONDS) -> float:
@@ -43,7 +45,13 @@ def copy(megabytes: int = 256, seconds: float = SECONDS) -> float:
     return _repeat(lambda: np.copyto(target, source), source.nbytes / 1e9, seconds)
 
 
-def product(precision: str, threads: int, size: int | None = None, seconds: float = SECONDS, device: str = "auto") -> float:
+def product(
+    precision: str,
+    threads: int,
+    size: int | None = None,
+    seconds: float = SECONDS,
+    device: str = "auto",
+) -> float:
     """GFLOP/s of a product of two square matrices, large ones unless a ``size`` is given."""
     import torch
 

@@ -17,7 +17,8 @@ import click
 import pandas as pd
 import psutil
 
-# A look at one process takes 0.05 ms, at a family several: it must not take anything from what is timed.
+# A look at one process takes 0.05 ms, at a family several: it must not take anything from what is
+# timed.
 _SAMPLE_SECONDS = {True: 0.02, False: 0.25}
 
 
@@ -42,7 +43,9 @@ class Bench:
     directory: Path
     rounds: int = 3
     tiny: bool = False  # sizes that say nothing about speed, for tests
-    cores: int = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores: int = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     threads: int = 2  # of the processor, as config.yaml has it for trainings and probes; small problems only wait for more
 
     def size(self, full: int, tiny: int) -> int:
@@ -60,9 +63,10 @@ class Measured(NamedTuple):
 def alone(function: Callable[[], Any], beside_files: bool = False) -> Measured:
     """Call ``function`` in a fresh process, so that nothing is warm for one side only and the memory is its own.
 
-    A rate is what the function says: it times what it wants to, after loading. Memory: the most that was resident, of the
-    process and its children together, pages they share counted once. ``beside_files``: without the pages of files that
-    were mapped while it ran; those of libraries, loaded before, still count.
+    A rate is what the function says: it times what it wants to, after loading. Memory: the most
+    that was resident, of the process and its children together, pages they share counted once.
+    ``beside_files``: without the pages of files that were mapped while it ran; those of libraries,
+    loaded before, still count.
     """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -72,7 +76,9 @@ def alone(function: Callable[[], Any], beside_files: bool = False) -> Measured:
     try:
         libraries, peak = here.recv(), 0
         while not here.poll(_SAMPLE_SECONDS[beside_files]):
-            peak = max(peak, _own(process.pid) + libraries if beside_files else _of_family(process.pid))
+            peak = max(
+                peak, _own(process.pid) + libraries if beside_files else _of_family(process.pid)
+            )
         value, error, own, most = here.recv()
     except EOFError:
         value, error, own, most, libraries = None, "it was killed", 0, 0, 0
@@ -89,7 +95,8 @@ def _call(pipe, function: Callable[[], Any]) -> None:
         value, error = function(), None
     except Exception:
         value, error = None, traceback.format_exc()
-    # The kernel's own high-water mark misses nothing between two samples. getrusage has the parent's in it.
+    # The kernel's own high-water mark misses nothing between two samples. getrusage has the
+    # parent's in it.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     pipe.send((value, error, _own(os.getpid()), int(status["VmHWM"].split()[0]) * 1024))
 
@@ -110,7 +117,9 @@ def _of_family(pid: int) -> int:
     return total
 
 
-def interleaved(rounds: int, sides: Mapping[str, Callable[[], Any]], **options: bool) -> dict[str, list[Measured]]:
+def interleaved(
+    rounds: int, sides: Mapping[str, Callable[[], Any]], **options: bool
+) -> dict[str, list[Measured]]:
     """Measure all sides in turn, ``rounds`` times."""
     found: dict[str, list[Measured]] = {name: [] for name in sides}
     for _ in range(rounds):
@@ -124,7 +133,11 @@ def row(step: str, unit: str, found: Mapping[str, list[Measured]], scale: float 
 
     ``scale``: what of the limit's unit one of ours is worth, such as GFLOP a pair.
     """
-    rates = {name: [one.value for one in found[name]] for name in ("ours", "baseline", "limit") if name in found}
+    rates = {
+        name: [one.value for one in found[name]]
+        for name in ("ours", "baseline", "limit")
+        if name in found
+    }
     if "limit" in rates:
         rates["limit"] = [rate / scale for rate in rates["limit"]]
     medians = {name: statistics.median(values) for name, values in rates.items()}
@@ -145,13 +158,22 @@ def rate(number: float, do: Callable[[], Any]) -> float:
 
 def content(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Rows as latest.json has them, to four digits."""
-    return [{k: v if not isinstance(v, float) else float(f"{v:.4g}") for k, v in asdict(row).items()} for row in rows]
+    return [
+        {k: v if not isinstance(v, float) else float(f"{v:.4g}") for k, v in asdict(row).items()}
+        for row in rows
+    ]
 
 
 def table(rows: Iterable[Row]) -> str:
     """Rows as a person reads them."""
     columns = {"baseline_ratio": "x baseline", "limit_ratio": "x limit", "peak_mb": "peak MB"}
-    frame = pd.DataFrame(content(rows)).set_index(["step", "unit"]).astype(float).reset_index().rename(columns=columns)
+    frame = (
+        pd.DataFrame(content(rows))
+        .set_index(["step", "unit"])
+        .astype(float)
+        .reset_index()
+        .rename(columns=columns)
+    )
     for name in ("step", "unit"):
         frame[name] = frame[name].str.ljust(frame[name].str.len().max())
     return frame.to_string(index=False, na_rep="-", float_format=_number, justify="left")

@@ -1,8 +1,9 @@
 """Training all others but ST-DIM (`train`), beside their trunk alone: the encoder, forward and backward, same precision.
 
-All are counted in float operations (`flops`), so that the limit of a method is the trunk's rate over the operations of one
-of its examples: its decoder, GRU or heads count for it. At the paper's batch, CPC's 64 sequences of 100 frames included; of the
-frames of an epoch only as many as take some seconds.
+All are counted in float operations (`flops`), so that the limit of a method is the trunk's rate
+over the operations of one of its examples: its decoder, GRU or heads count for it. At the paper's
+batch, CPC's 64 sequences of 100 frames included; of the frames of an epoch only as many as take
+some seconds.
 """
 
 import time
@@ -22,7 +23,8 @@ from workflow_src.config import defaults
 from workflow_src.episodes.store import FrameStore
 
 BATCH = 128
-# Frames of the timed epoch, so that each takes seconds; CPC makes one batch of 64 sequences of them.
+# Frames of the timed epoch, so that each takes seconds; CPC makes one batch of 64 sequences of
+# them.
 EPOCH = {"vae": 768, "pixel-pred": 768, "cpc": 256, "supervised": 512, "jsd-st-dim": 1024}
 EXAMPLE = {"cpc": "sequence", "jsd-st-dim": "triple"} | dict.fromkeys(
     ("vae", "supervised", "supervised-shared", "dim"), "frame"
@@ -36,14 +38,20 @@ def trunk(file: Path, change: dict, seconds: float) -> float:
     store = FrameStore.open(file)
     with devices.acquire("auto", settings.threads) as device:
         played = torch.from_numpy(store.read(np.arange(len(store)))).to(device)
-        encoder = encoders.build(method.encoder, method.feature_size, torch.Generator().manual_seed(0)).to(device)
+        encoder = encoders.build(
+            method.encoder, method.feature_size, torch.Generator().manual_seed(0)
+        ).to(device)
         if settings.channels_last:
             encoders.channels_last(encoder)
-        drawn = torch.from_numpy(np.random.default_rng(0).integers(0, len(store), (1000, BATCH))).to(device)
+        drawn = torch.from_numpy(
+            np.random.default_rng(0).integers(0, len(store), (1000, BATCH))
+        ).to(device)
 
         def step(index: torch.Tensor) -> None:
             encoder.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            with torch.autocast(
+                device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"
+            ):
                 encoded = encoder(played[index].unsqueeze(1))
             encoded.float().sum().backward()
 
@@ -77,13 +85,24 @@ def rows(at: Bench) -> Iterator[Row]:
     config = defaults(changed)
     file = frames.played(at, at.size(4096, 300))
     number = len(ari_labels.variables(config.label_set, "pong"))
-    learning = {name: method for name, method in config.methods.items() if method.learns_from and name != "st-dim"}
+    learning = {
+        name: method
+        for name, method in config.methods.items()
+        if method.learns_from and name != "st-dim"
+    }
     sides = {
-        name: partial(learn, name, file, at.size(EPOCH.get(name, 2048), 16), changed, at.size(256, 12)) for name in learning
+        name: partial(
+            learn, name, file, at.size(EPOCH.get(name, 2048), 16), changed, at.size(256, 12)
+        )
+        for name in learning
     }
     found = interleaved(at.rounds, {"": partial(trunk, file, changed, at.size(3, 0))} | sides)
     for name, method in learning.items():
-        told = {"variables": ["v"] * number, "classes": config.probe.classes} if method.learns_from == "probe" else {}
+        told = (
+            {"variables": ["v"] * number, "classes": config.probe.classes}
+            if method.learns_from == "probe"
+            else {}
+        )
         gflop = flops.per_example(method, method.training(config.training).batch_size, told)
         example = EXAMPLE.get(name, "pair")
         step = f"train {name} ({gflop:.3g} GFLOP a {example}); limit: trunk"

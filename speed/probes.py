@@ -1,8 +1,9 @@
 """Probing one game to the end: encode once, fit all variables; beside a probe per variable that encodes for itself.
 
-Work is counted in frames x variables: every epoch of every variable passes over train and validation, until that variable
-stops, and test is read once. The baseline's rate is that of a slice, seven parts learning and one validation as in a whole
-epoch; its whole fit would do the same for each variable and epoch, so the ratio of the rates is that of the times.
+Work is counted in frames x variables: every epoch of every variable passes over train and
+validation, until that variable stops, and test is read once. The baseline's rate is that of a
+slice, seven parts learning and one validation as in a whole epoch; its whole fit would do the same
+for each variable and epoch, so the ratio of the rates is that of the times.
 """
 
 import time
@@ -34,7 +35,11 @@ def encoder(config: Config) -> torch.nn.Module:
 
 def parts(n: int) -> dict[str, slice]:
     """Rows of each part, by the order of collection."""
-    return {"train": slice(0, n * 7 // 10), "val": slice(n * 7 // 10, n * 8 // 10), "test": slice(n * 8 // 10, n)}
+    return {
+        "train": slice(0, n * 7 // 10),
+        "val": slice(n * 7 // 10, n * 8 // 10),
+        "test": slice(n * 8 // 10, n),
+    }
 
 
 def labels(config: Config, store: FrameStore) -> np.ndarray:
@@ -55,14 +60,23 @@ def whole(file: Path, change: dict) -> tuple[int, float]:
     store = FrameStore.open(file)
     with devices.acquire("auto", config.probe.threads) as device:
         chunks = np.split(np.arange(len(store)), range(_CHUNK, len(store), _CHUNK))
-        values = np.concatenate([encoders.encode(model, store.read(rows), device) for rows in chunks])
-        part = {name: features(values, labels(config, store), rows) for name, rows in parts(len(store)).items()}
+        values = np.concatenate(
+            [encoders.encode(model, store.read(rows), device) for rows in chunks]
+        )
+        part = {
+            name: features(values, labels(config, store), rows)
+            for name, rows in parts(len(store)).items()
+        }
         switches = config.protocol("paper").probes
-        fitted = linear.fit(part["train"], part["val"], config.probe, switches, seeds.generator(0, "fit"), device)
+        fitted = linear.fit(
+            part["train"], part["val"], config.probe, switches, seeds.generator(0, "fit"), device
+        )
         metrics.scores(part["test"].labels, fitted.predict(part["test"].values))
     seconds = time.perf_counter() - start
     epochs, variables = np.isfinite(fitted.accuracy).sum(), part["test"].labels.shape[1]
-    work = epochs * (len(part["train"].values) + len(part["val"].values)) + variables * len(part["test"].values)
+    work = epochs * (len(part["train"].values) + len(part["val"].values)) + variables * len(
+        part["test"].values
+    )
     return int(work), seconds
 
 
@@ -79,7 +93,10 @@ def theirs(file: Path, batches: int, threads: int) -> float:
     torch.set_flush_denormal(True)
     size = config.probe.batch_size
     learned, judged = 7 * batches * size, batches * size
-    read, known = store.read(np.arange(learned + judged)), labels(config, store)[: learned + judged, :2]
+    read, known = (
+        store.read(np.arange(learned + judged)),
+        labels(config, store)[: learned + judged, :2],
+    )
     weight, bias = fitting.initial(2, config.probe.classes, 256, seeds.generator(0, "fit"))
     model = encoder(config).to(device := "cuda" if torch.cuda.is_available() else "cpu")
     model(torch.zeros(size, 1, 210, 160, device=device))
@@ -89,31 +106,46 @@ def theirs(file: Path, batches: int, threads: int) -> float:
     return 2 * (learned + judged) / (time.perf_counter() - start)
 
 
-def f1(file: Path, n: int, epochs: int, threads: int, variables: int = 3) -> tuple[np.ndarray, np.ndarray]:
+def f1(
+    file: Path, n: int, epochs: int, threads: int, variables: int = 3
+) -> tuple[np.ndarray, np.ndarray]:
     """F1 of each variable, ours and the baseline's, both fitted to the end of few epochs with the same draws.
 
     At a rate at which so few epochs teach something; float32, on the processor.
     """
     config = defaults({"probe": {"epochs": epochs}})
     settings = config.probe
-    switches = config.protocol("paper").probes.model_copy(update={"sampling": "permutation", "lr": 3e-3})
+    switches = config.protocol("paper").probes.model_copy(
+        update={"sampling": "permutation", "lr": 3e-3}
+    )
     store = FrameStore.open(file)
     read, model = store.read(np.arange(n)), encoder(config)
     known = labels(config, store)[:n]
-    known = known[:, np.argsort([-len(np.unique(column)) for column in known.T], kind="stable")[:variables]]
+    known = known[
+        :, np.argsort([-len(np.unique(column)) for column in known.T], kind="stable")[:variables]
+    ]
     rows = parts(n)
     with devices.acquire("cpu", threads) as device:
         values = encoders.encode(model, read, device)
         part = {name: features(values, known, rows[name]) for name in rows}
-        fitted = linear.fit(part["train"], part["val"], settings, switches, seeds.generator(0, "fit"), device)
+        fitted = linear.fit(
+            part["train"], part["val"], settings, switches, seeds.generator(0, "fit"), device
+        )
         mine = fitted.predict(values[rows["test"]])
         rng = seeds.generator(0, "fit")
         weight, bias = fitting.initial(variables, settings.classes, values.shape[1], rng)
-        orders = [fitting.full_batches(part["train"].lengths, settings, switches, rng) for _ in range(epochs)]
+        orders = [
+            fitting.full_batches(part["train"].lengths, settings, switches, rng)
+            for _ in range(epochs)
+        ]
         train, val = ((read[rows[name]], known[rows[name]]) for name in ("train", "val"))
         probes = baseline.fit(model, train, val, orders, weight, bias, switches.lr, settings)
-        other = np.column_stack([probe.predict(read[rows["test"]], settings.batch_size) for probe in probes])
-    return tuple(metrics.scores(known[rows["test"]], predicted)["f1"] for predicted in (mine, other))
+        other = np.column_stack(
+            [probe.predict(read[rows["test"]], settings.batch_size) for probe in probes]
+        )
+    return tuple(
+        metrics.scores(known[rows["test"]], predicted)["f1"] for predicted in (mine, other)
+    )
 
 
 def rows(at: Bench) -> Iterator[Row]:
@@ -121,11 +153,24 @@ def rows(at: Bench) -> Iterator[Row]:
     number = at.size(20_000, 800)
     file = frames.played(at, number)
     change = {"probe": {"threads": at.threads, "epochs": at.size(100, 2)}}
-    sides = {"ours": partial(ours, file, change), "baseline": partial(theirs, file, at.size(2, 1), at.threads)}
-    yield row(f"probes, all variables, {number:,} frames", "frames x variables/s", interleaved(at.rounds, sides))
-    mine, other = map(np.mean, alone(partial(f1, file, at.size(2000, 200), at.size(5, 1), at.threads)).value)
+    sides = {
+        "ours": partial(ours, file, change),
+        "baseline": partial(theirs, file, at.size(2, 1), at.threads),
+    }
+    yield row(
+        f"probes, all variables, {number:,} frames",
+        "frames x variables/s",
+        interleaved(at.rounds, sides),
+    )
+    mine, other = map(
+        np.mean, alone(partial(f1, file, at.size(2000, 200), at.size(5, 1), at.threads)).value
+    )
     yield Row(
-        "probes, F1 with the same draws", "F1, 3 variables", float(mine), float(other), baseline_ratio=float(mine / other)
+        "probes, F1 with the same draws",
+        "F1, 3 variables",
+        float(mine),
+        float(other),
+        baseline_ratio=float(mine / other),
     )
 
 

@@ -40,7 +40,9 @@ class Clock:
 
     def _moment(self, epoch: int, part: str) -> float:
         moments = [when for names, when in self.asked if names[-1] == part]
-        assert [names[-1] for names, _ in self.asked] == ["train", "val"] * len(moments), "the loop no longer draws as it did"
+        assert [names[-1] for names, _ in self.asked] == ["train", "val"] * len(moments), (
+            "the loop no longer draws as it did"
+        )
         return moments[epoch]
 
 
@@ -50,29 +52,40 @@ def episodes(total: int, number: int) -> EpisodeIndex:
     return EpisodeIndex(np.arange(number) * length, np.full(number, length))
 
 
-def supervision(config: Config, method: str, store: FrameStore, game: str) -> tuple[dict, torch.Tensor | None]:
+def supervision(
+    config: Config, method: str, store: FrameStore, game: str
+) -> tuple[dict, torch.Tensor | None]:
     """What a supervised method is told beside its settings, and the labels: all of the game's variables."""
     if config.methods[method].learns_from != "probe":
         return {}, None
     values = ari_labels.labels(store.ram, config.label_set, game).astype(np.int64)
-    return {"variables": list(ari_labels.variables(config.label_set, game)), "classes": 256}, torch.from_numpy(values)
+    return {
+        "variables": list(ari_labels.variables(config.label_set, game)),
+        "classes": 256,
+    }, torch.from_numpy(values)
 
 
 def learn(method: str, file: Path, examples: int, change: dict, episode: int = 256) -> float:
     """Examples a second that a method of config.yaml learns from, in `training.fit` itself, on CUDA where there is one.
 
-    One epoch of about ``examples`` is timed, after the untrained model's pass and one epoch that learns and warms up.
-    Validation is one batch and not timed. ``change``: of the configuration. ``episode``: frames of the episodes that the frames
-    are taken for, so that there are as many examples as asked for, whatever was played.
+    One epoch of about ``examples`` is timed, after the untrained model's pass and one epoch that
+    learns and warms up. Validation is one batch and not timed. ``change``: of the configuration.
+    ``episode``: frames of the episodes that the frames are taken for, so that there are as many
+    examples as asked for, whatever was played.
     """
     config = defaults(change)
     store = FrameStore.open(file)
-    settings, switches = config.methods[method].training(config.training), config.protocol("paper").methods
+    settings, switches = (
+        config.methods[method].training(config.training),
+        config.protocol("paper").methods,
+    )
     settings = settings.model_copy(update={"epochs": 2})
     told, labels = supervision(config, method, store, store.header["game"])
     clock = Clock()
     with devices.acquire("auto", settings.threads) as device:
-        model = objective.find(config.methods[method].kind)(config.methods[method], torch.Generator().manual_seed(0), **told)
+        model = objective.find(config.methods[method].kind)(
+            config.methods[method], torch.Generator().manual_seed(0), **told
+        )
         taken = min(examples, len(store))
         training.fit(
             model,
@@ -86,7 +99,9 @@ def learn(method: str, file: Path, examples: int, change: dict, episode: int = 2
             labels=None if labels is None else labels.to(device),
             progress=False,
         )
-    drawn = model.draw(episodes(taken, max(1, taken // episode)), switches, seeds.generator(0, "epoch", 2, "train"))
+    drawn = model.draw(
+        episodes(taken, max(1, taken // episode)), switches, seeds.generator(0, "epoch", 2, "train")
+    )
     return len(drawn) // settings.batch_size * settings.batch_size / clock.learning(2)
 
 
@@ -105,11 +120,17 @@ def rows(at: Bench) -> Iterator[Row]:
     file = frames.played(at, at.size(4096, 300))
     gflop = flops.per_example(config.methods["st-dim"], config.training.batch_size, {})
     sides = {
-        "ours": partial(learn, "st-dim", file, at.size(4096, 128), {"training": {"threads": at.threads}}),
+        "ours": partial(
+            learn, "st-dim", file, at.size(4096, 128), {"training": {"threads": at.threads}}
+        ),
         "baseline": partial(theirs, file, at.size(12, 1), at.threads),
-        "limit": partial(limits.product, config.training.precision, at.threads, *([256, 0] if at.tiny else [])),
+        "limit": partial(
+            limits.product, config.training.precision, at.threads, *([256, 0] if at.tiny else [])
+        ),
     }
-    yield row(f"train st-dim ({gflop:.3f} GFLOP a pair)", "pairs/s", interleaved(at.rounds, sides), gflop)
+    yield row(
+        f"train st-dim ({gflop:.3f} GFLOP a pair)", "pairs/s", interleaved(at.rounds, sides), gflop
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What the two tools cost at the paper's scale when there is nothing to compute: `snakemake -n` and `dvc status`.
 
-Both in a run's directory of their own with the paper's configuration: all games and methods, one seed. Snakemake plans
-everything; for DVC every file has a stand-in that holds its own name, recorded with `dvc commit`.
+Both in a run's directory of their own with the paper's configuration: all games and methods, one
+seed. Snakemake plans everything; for DVC every file has a stand-in that holds its own name,
+recorded with `dvc commit`.
 """
 
 import io
@@ -50,7 +51,11 @@ def recorded(directory: Path) -> None:
     from workflow_src.versioning import graph, stages
 
     jobs = graph.jobs(directory)
-    stages.write(directory, Config.load(directory / "config.yaml"), stages.stages(Config.load(directory / "config.yaml"), jobs))
+    stages.write(
+        directory,
+        Config.load(directory / "config.yaml"),
+        stages.stages(Config.load(directory / "config.yaml"), jobs),
+    )
     for job in jobs:
         for name in job.outputs:
             file = directory / name
@@ -67,7 +72,15 @@ def rows(at: Bench) -> Iterator[Row]:
         directory = Path(name)
         games = ["pong"] if at.tiny else []
         configure(ROOT / "config.yaml", None, games, directory)
-        plan = ["--snakefile", ROOT / "Snakefile", "--directory", directory, "-n", "--quiet", "rules"]
+        plan = [
+            "--snakefile",
+            ROOT / "Snakefile",
+            "--directory",
+            directory,
+            "-n",
+            "--quiet",
+            "rules",
+        ]
         sides = {"ours": partial(timed, ROOT, "total", "snakemake", *plan)}
         yield row("workflow, snakemake -n at paper scale", "s", interleaved(at.rounds, sides))
         alone(partial(recorded, directory))  # Snakemake's API leaves things behind in its process

@@ -18,7 +18,9 @@ def needs(*tools):
     """Skip where a program is missing, fail where all have to be there, as in CI (REQUIRE_TOOLS)."""
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
-        (pytest.fail if os.environ.get("REQUIRE_TOOLS") else pytest.skip)(f"not installed: {', '.join(missing)}")
+        (pytest.fail if os.environ.get("REQUIRE_TOOLS") else pytest.skip)(
+            f"not installed: {', '.join(missing)}"
+        )
 
 
 RANDOM = Policy(kind="random", noop=False)
@@ -84,8 +86,16 @@ def play(tmp_path_factory):
 
     def play(game="breakout", frames=1100, streams=3, purpose="probe", seed=0, out=None, workers=2):
         out = out or directory / f"{len(list(directory.iterdir()))}.b2nd"
-        settings = Episodes(frames=Frames(pretrain=frames, probe=frames), streams=streams, repeat=4, noop_max=30)
-        which = {"policy": "random_agent", "policy_settings": RANDOM, "settings": settings, "purpose": purpose, "seed": seed}
+        settings = Episodes(
+            frames=Frames(pretrain=frames, probe=frames), streams=streams, repeat=4, noop_max=30
+        )
+        which = {
+            "policy": "random_agent",
+            "policy_settings": RANDOM,
+            "settings": settings,
+            "purpose": purpose,
+            "seed": seed,
+        }
         collect(game=game, out=out, workers=workers, progress=False, **which)
         return out
 
@@ -106,10 +116,17 @@ def write_store(tmp_path):
         everything = store.empty_columns(len(frames))
         for column, values in columns.items():
             everything[column][:] = values
-        padded = np.zeros((-(-len(frames) // store.CHUNK) * store.CHUNK, *store.FRAME_SHAPE), np.uint8)
+        padded = np.zeros(
+            (-(-len(frames) // store.CHUNK) * store.CHUNK, *store.FRAME_SHAPE), np.uint8
+        )
         padded[: len(frames)] = frames
-        chunks = (store.compress(padded[at : at + store.CHUNK]) for at in range(0, len(padded), store.CHUNK))
-        store.write(tmp_path / name, chunks, everything, {"game": "pong"} if header is None else header)
+        chunks = (
+            store.compress(padded[at : at + store.CHUNK])
+            for at in range(0, len(padded), store.CHUNK)
+        )
+        store.write(
+            tmp_path / name, chunks, everything, {"game": "pong"} if header is None else header
+        )
         return tmp_path / name
 
     return write_store
@@ -144,8 +161,20 @@ def collected(tmp_path_factory, play):
     )
     made = Collected(config, tmp_path_factory.mktemp("collected"))
     for purpose in ("pretrain", "probe"):
-        play(frames=config.episodes.frames.of(purpose), streams=2, purpose=purpose, out=made.frames(purpose), workers=1)
-        which = {"game": "breakout", "policy": "random_agent", "protocol": "paper", "purpose": purpose, "seed": 0}
+        play(
+            frames=config.episodes.frames.of(purpose),
+            streams=2,
+            purpose=purpose,
+            out=made.frames(purpose),
+            workers=1,
+        )
+        which = {
+            "game": "breakout",
+            "policy": "random_agent",
+            "protocol": "paper",
+            "purpose": purpose,
+            "seed": 0,
+        }
         split(config, frames=made.frames(purpose), out=made.split(purpose), **which)
     return made
 

@@ -1,6 +1,7 @@
 """The first 300 steps of every game, as hashes: a drift of the emulator is a red test with the game's name.
 
-``python tests/golden.py`` adds the hashes of the installed ale-py to golden.csv; look at why they changed before.
+``python tests/golden.py`` adds the hashes of the installed ale-py to golden.csv; look at why they
+changed before.
 """
 
 import csv
@@ -67,7 +68,11 @@ def golden():
 if __name__ == "__main__":
     known = golden() if FILE.exists() else {}
     known[version("ale-py")] = {game: hashes(game) for game in GAMES["paper-2019"]}
-    rows = [{"ale_py": ale, "game": game, **row} for ale, games in known.items() for game, row in games.items()]
+    rows = [
+        {"ale_py": ale, "game": game, **row}
+        for ale, games in known.items()
+        for game, row in games.items()
+    ]
     with FILE.open("w") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()

@@ -15,7 +15,10 @@ from workflow_src.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 with open(ROOT / "reference" / "paper_table1_variables_by_category.csv", newline="") as _file:
-    TABLE_1 = {row.pop("game"): {name: int(count) for name, count in row.items()} for row in csv.DictReader(_file)}
+    TABLE_1 = {
+        row.pop("game"): {name: int(count) for name, count in row.items()}
+        for row in csv.DictReader(_file)
+    }
 TOTAL = TABLE_1.pop("total")
 
 ALL_GAMES = GAMES["revised-2020"]
@@ -48,14 +51,18 @@ def assert_labels_are_the_ram(env, label_set, game, steps=20):
         assert info["labels"] == expected(env, label_set, game)
         seen.append(info["labels"])
     assert list(seen[0]) == list(variables(label_set, game))
-    assert all(type(value) is int and 0 <= value <= 255 for labels_ in seen for value in labels_.values())
+    assert all(
+        type(value) is int and 0 <= value <= 255 for labels_ in seen for value in labels_.values()
+    )
     return seen
 
 
 # Label sets
 
 
-@pytest.mark.parametrize(("label_set", "games", "count"), [("paper-2019", 22, 308), ("revised-2020", 24, 362)])
+@pytest.mark.parametrize(
+    ("label_set", "games", "count"), [("paper-2019", 22, 308), ("revised-2020", 24, 362)]
+)
 def test_sizes(label_set, games, count):
     assert len(GAMES[label_set]) == games
     assert list(GAMES[label_set]) == sorted(GAMES[label_set])
@@ -80,7 +87,10 @@ def test_ram_indices_are_bytes_of_the_ram(label_set, game):
 
 def test_variables_are_a_copy():
     variables("paper-2019", "pong").clear()
-    assert list(variables("paper-2019", "pong").items())[:2] == [("enemy_score", 13), ("player_score", 14)]
+    assert list(variables("paper-2019", "pong").items())[:2] == [
+        ("enemy_score", 13),
+        ("player_score", 14),
+    ]
 
 
 @pytest.mark.parametrize(("label_set", "game"), SETS_AND_GAMES)
@@ -94,7 +104,9 @@ def test_labels_equal_a_plain_loop(label_set, game, shape):
         assert np.array_equal(found[..., column], ram[..., index])
 
 
-@pytest.mark.parametrize("ram", [np.zeros((2, 127), np.uint8), np.zeros(128, np.int64)], ids=["shape", "dtype"])
+@pytest.mark.parametrize(
+    "ram", [np.zeros((2, 127), np.uint8), np.zeros(128, np.int64)], ids=["shape", "dtype"]
+)
 def test_labels_refuse_what_is_no_ram(ram):
     with pytest.raises(AssertionError, match="no RAM"):
         labels(ram, "paper-2019", "pong")
@@ -102,10 +114,14 @@ def test_labels_refuse_what_is_no_ram(ram):
 
 def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(
-        UserError, match=r"unknown label set 'paper-2018' \(did you mean paper-2019\?\); known: paper-2019, revised"
+        UserError,
+        match=r"unknown label set 'paper-2018' \(did you mean paper-2019\?\); known: paper-2019, revised",
     ):
         variables("paper-2018", "pong")
-    with pytest.raises(UserError, match=r"game 'pongg' \(did you mean pong\?\); known: asteroids, berzerk, .*yarsrevenge$"):
+    with pytest.raises(
+        UserError,
+        match=r"game 'pongg' \(did you mean pong\?\); known: asteroids, berzerk, .*yarsrevenge$",
+    ):
         variables("paper-2019", "pongg")
     with pytest.raises(UserError, match=r"unknown paper-2019 game 'skiing'"):
         labels(np.zeros(128, np.uint8), "paper-2019", "skiing")
@@ -146,11 +162,18 @@ def test_categories(variable, found):
 
 
 def test_every_variable_of_the_paper_has_a_category():
-    assert all(categories(name) for game in GAMES["paper-2019"] for name in variables("paper-2019", game))
+    assert all(
+        categories(name) for game in GAMES["paper-2019"] for name in variables("paper-2019", game)
+    )
 
 
 def test_what_the_revised_set_leaves_without_a_category():
-    without = [(game, name) for game in ALL_GAMES for name in variables("revised-2020", game) if not categories(name)]
+    without = [
+        (game, name)
+        for game in ALL_GAMES
+        for name in variables("revised-2020", game)
+        if not categories(name)
+    ]
     assert sum(game == "qbert" and name.startswith("tile_color_") for game, name in without) == 21
     assert sum(game == "battlezone" for game, _ in without) == 5
     assert len(without) == 26
@@ -169,7 +192,11 @@ def test_three_names_of_a_game(game):
     v5 = f"ALE/{gym_id(game, '-v5')}"
     assert gym.envs.registration.registry[v5].kwargs["game"] == rom_name(game)
     assert game_of(v5) == game
-    assert game_of(gym_id(game, "Deterministic-v4")) == game_of(gym_id(game, "-ramNoFrameskip-v4")) == game
+    assert (
+        game_of(gym_id(game, "Deterministic-v4"))
+        == game_of(gym_id(game, "-ramNoFrameskip-v4"))
+        == game
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,7 +214,9 @@ def test_names_by_hand(game, rom, env_id):
 
 @pytest.mark.parametrize("name", ["Breakoutt-v4", "ALE/Enduro-v5", "CartPole-v1", ""])
 def test_unknown_game_is_refused_with_the_known_ones(name):
-    with pytest.raises(UserError, match=r"^unknown game .*known: asteroids, battlezone, .*, yarsrevenge$") as refusal:
+    with pytest.raises(
+        UserError, match=r"^unknown game .*known: asteroids, battlezone, .*, yarsrevenge$"
+    ) as refusal:
         game_of(name)
     assert "\n" not in str(refusal.value)
 
@@ -222,7 +251,9 @@ def test_labels_move_with_the_game():
 
 
 def test_wrapper_over_and_under_other_wrappers():
-    inner = FrameStackObservation(AtariPreprocessing(TimeLimit(gym.make("ALE/Pong-v5", frameskip=1), 50)), 4)
+    inner = FrameStackObservation(
+        AtariPreprocessing(TimeLimit(gym.make("ALE/Pong-v5", frameskip=1), 50)), 4
+    )
     with TimeLimit(AtariARIWrapper(inner), 5) as env:
         _, info = env.reset(seed=0)
         assert info["labels"] == expected(env, "paper-2019", "pong")
@@ -260,13 +291,25 @@ def test_wrapped_environment_is_made_again_from_its_spec():
 
 
 def test_wrapper_refuses_what_it_cannot_label():
-    with gym.make("ALE/Enduro-v5") as env, pytest.raises(UserError, match=r"unknown game 'enduro'.*; known: asteroids, "):
+    with (
+        gym.make("ALE/Enduro-v5") as env,
+        pytest.raises(UserError, match=r"unknown game 'enduro'.*; known: asteroids, "),
+    ):
         AtariARIWrapper(env)
-    with gym.make("ALE/Skiing-v5") as env, pytest.raises(UserError, match="unknown paper-2019 game 'skiing'"):
+    with (
+        gym.make("ALE/Skiing-v5") as env,
+        pytest.raises(UserError, match="unknown paper-2019 game 'skiing'"),
+    ):
         AtariARIWrapper(env)
-    with gym.make("ALE/Pong-v5") as env, pytest.raises(UserError, match="unknown label set 'paper'"):
+    with (
+        gym.make("ALE/Pong-v5") as env,
+        pytest.raises(UserError, match="unknown label set 'paper'"),
+    ):
         AtariARIWrapper(env, "paper")
-    with gym.make("CartPole-v1") as env, pytest.raises(UserError, match=r"CartPole.* has no Atari emulator"):
+    with (
+        gym.make("CartPole-v1") as env,
+        pytest.raises(UserError, match=r"CartPole.* has no Atari emulator"),
+    ):
         AtariARIWrapper(env)
 
 
@@ -275,7 +318,9 @@ def test_wrapper_refuses_what_it_cannot_label():
 
 def modules_after(statement):
     code = f"import sys; {statement}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return {name.partition(".")[0] for name in done.stdout.split()}, set(done.stdout.split())
 
 
@@ -286,8 +331,22 @@ def test_wrapper_makes_games_and_imports_little():
     # What these three bring along is theirs; none of it may be ours.
     allowed, _ = modules_after("import gymnasium, ale_py, numpy")
     assert packages - allowed - sys.stdlib_module_names == {"workflow_src"}
-    assert not packages & {"torch", "pandas", "pydantic", "cv2", "blosc2", "yaml", "click", "matplotlib", "sklearn"}
-    ours = {name for name in modules if name.startswith("workflow_src.") and not name.startswith("workflow_src.ari")}
+    assert not packages & {
+        "torch",
+        "pandas",
+        "pydantic",
+        "cv2",
+        "blosc2",
+        "yaml",
+        "click",
+        "matplotlib",
+        "sklearn",
+    }
+    ours = {
+        name
+        for name in modules
+        if name.startswith("workflow_src.") and not name.startswith("workflow_src.ari")
+    }
     assert ours == {"workflow_src.errors"}
 
 

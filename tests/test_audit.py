@@ -71,8 +71,13 @@ def test_montezumas_direction_is_more_than_a_direction(table):
     one = found.loc["player_direction"]
     assert one["verdict"] == SUSPICIOUS and one["values"] > 4
     assert "differ in 6 bits: directions are 2, 4, 8, 16 or one more, in 4 bits" in one["reason"]
-    assert found.loc[["player_x", "player_y", "enemy_skull_x", "num_lives"], "verdict"].eq(ALIVE).all()
-    assert found.loc["room_number", ["verdict", "reason"]].tolist() == [CONSTANT, "1 in every frame"]
+    assert (
+        found.loc[["player_x", "player_y", "enemy_skull_x", "num_lives"], "verdict"].eq(ALIVE).all()
+    )
+    assert found.loc["room_number", ["verdict", "reason"]].tolist() == [
+        CONSTANT,
+        "1 in every frame",
+    ]
 
 
 def test_breakouts_blocks_are_constant_but_real(table):
@@ -129,22 +134,58 @@ SIX = counts(v0=200, v1=200, v2=200, v3=200, v4=100, v5=100)
         ("game_level", {"knows_lives": 1.0, "lives_know": 0.5}, None),
         ("num_lives", {"knows_lives": 1.0, "lives_know": 1.0}, None),
         ("score_1", {"with_rewards": 1.0}, None),
-        ("score_1", {"with_rewards": 0.25}, "does not follow the rewards: 0.25 of its changes come with one"),
+        (
+            "score_1",
+            {"with_rewards": 0.25},
+            "does not follow the rewards: 0.25 of its changes come with one",
+        ),
         ("ball_x", {"with_rewards": 0.0}, None),
-        ("player_direction", {"counts": SIX}, r"takes 6 values \(6 make up 99%\) that differ in 3 bits"),
+        (
+            "player_direction",
+            {"counts": SIX},
+            r"takes 6 values \(6 make up 99%\) that differ in 3 bits",
+        ),
         ("player_direction", {"counts": counts(v0=500, v1=200, v2=200, v4=50, v8=50)}, None),
-        ("player_direction", {"counts": counts(v0=500, v1=200, v16=300, v64=400, v128=200, v2=200, v4=100, v8=100)}, "7 bits"),
-        ("player_direction", {"counts": counts(v0=500, v8=491, v1=4, v2=5)}, None),  # two, and rare ones
+        (
+            "player_direction",
+            {"counts": counts(v0=500, v1=200, v16=300, v64=400, v128=200, v2=200, v4=100, v8=100)},
+            "7 bits",
+        ),
+        (
+            "player_direction",
+            {"counts": counts(v0=500, v8=491, v1=4, v2=5)},
+            None,
+        ),  # two, and rare ones
         ("num_lives_direction", {"counts": SIX}, None),  # lives too: the number says nothing
         ("pin_existence_0", {"counts": counts(v5=600, v255=399, v1=1)}, None),
-        ("pin_existence_0", {"counts": counts(v5=600, v255=300, v1=100)}, r"takes 3 values .* a thing is there or not"),
-        ("ball_x", {"moves_x": 0.2, "moves_y": -0.95}, r"the other axis: -0\.95, along its own \+0\.20"),
+        (
+            "pin_existence_0",
+            {"counts": counts(v5=600, v255=300, v1=100)},
+            r"takes 3 values .* a thing is there or not",
+        ),
+        (
+            "ball_x",
+            {"moves_x": 0.2, "moves_y": -0.95},
+            r"the other axis: -0\.95, along its own \+0\.20",
+        ),
         ("ball_y", {"moves_x": 0.2, "moves_y": -0.95}, None),
         ("ball_x", {"moves_x": 0.7, "moves_y": 0.95}, None),
         ("fruit_x", {"pixels": 0.0}, None),
-        ("fruit_x", {"pixels": 0.0, "readable": 0.1}, r"changes no pixel and frames do not show it \(R² 0\.10\)$"),
-        ("fruit_x", {"pixels": 0.0, "readable": np.nan, "overwritten": 1.0}, "the game overwrites it and frames tell nothing$"),
-        ("fruit_x", {"pixels": 0.0, "readable": 0.1, "counts": counts(v0=999, v9=1)}, "; 99.9% of frames have one value$"),
+        (
+            "fruit_x",
+            {"pixels": 0.0, "readable": 0.1},
+            r"changes no pixel and frames do not show it \(R² 0\.10\)$",
+        ),
+        (
+            "fruit_x",
+            {"pixels": 0.0, "readable": np.nan, "overwritten": 1.0},
+            "the game overwrites it and frames tell nothing$",
+        ),
+        (
+            "fruit_x",
+            {"pixels": 0.0, "readable": 0.1, "counts": counts(v0=999, v9=1)},
+            "; 99.9% of frames have one value$",
+        ),
         ("fruit_x", {"pixels": 1e-6, "readable": -1.0}, None),
     ],
 )
@@ -164,7 +205,9 @@ def test_one_value_is_constant_whatever_else_is_wrong():
 
 def test_all_reasons_are_given():
     _, reason = verdict("num_lives", GOOD._replace(knows_lives=0.1, pixels=0.0, readable=0.0))
-    assert reason.split("; ")[0].startswith("does not follow") and reason.split("; ")[1].startswith("writing it")
+    assert reason.split("; ")[0].startswith("does not follow") and reason.split("; ")[1].startswith(
+        "writing it"
+    )
 
 
 def test_usual_values_make_up_99_percent():
@@ -184,14 +227,22 @@ def test_counts_and_entropy():
 
 def test_a_change_is_within_a_game():
     values = np.array([[1], [2], [2], [5], [6]], np.uint8)
-    assert recorded.changes(values, np.array([0, 0, 0, 1, 1]))[:, 0].tolist() == [False, True, False, False, True]
+    assert recorded.changes(values, np.array([0, 0, 0, 1, 1]))[:, 0].tolist() == [
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_shares_near_events():
     events = np.array([False, False, True, False, False, False])
     assert recorded.near(events, 1).tolist() == [False, True, True, True, False, False]
     among = np.array([[True, False], [True, False], [False, False]])
-    assert recorded.share(among, np.array([True, False, True])) == pytest.approx([0.5, np.nan], nan_ok=True)
+    assert recorded.share(among, np.array([True, False, True])) == pytest.approx(
+        [0.5, np.nan], nan_ok=True
+    )
     assert recorded.share(among, among) == pytest.approx([1, np.nan], nan_ok=True)
 
 
@@ -200,7 +251,9 @@ def test_what_bytes_and_lives_know_of_each_other():
     finer = np.arange(16, dtype=np.uint8) % 8  # tells the lives, which do not tell it
     coarser = lives // 2
     other = np.repeat([0, 1], 8).astype(np.uint8)  # independent of them
-    knows, known = recorded.known(np.stack([lives, finer, coarser, other, np.zeros_like(lives)], axis=1), lives)
+    knows, known = recorded.known(
+        np.stack([lives, finer, coarser, other, np.zeros_like(lives)], axis=1), lives
+    )
     assert knows == pytest.approx([1, 1, 0.5, 0, 0])
     assert known == pytest.approx([1, 2 / 3, 1, 0, np.nan], nan_ok=True)
     assert np.isnan(recorded.known(lives[:, None], np.zeros_like(lives))[0]).all()
@@ -214,7 +267,9 @@ def test_coarse_frames_are_means():
     assert not found[0].any()
     squares, rows, columns = np.split(found[1], [336, 336 + 210])
     assert squares.nonzero()[0].tolist() == [16 + 15] and squares.max() == 200
-    assert rows[10:20] == pytest.approx(200 * 10 / 160) and rows.sum() == pytest.approx(10 * 200 * 10 / 160)
+    assert rows[10:20] == pytest.approx(200 * 10 / 160) and rows.sum() == pytest.approx(
+        10 * 200 * 10 / 160
+    )
     assert columns[150:] == pytest.approx(200 * 10 / 210) and columns[:150].max() == 0
 
 
@@ -223,7 +278,9 @@ def test_what_frames_show_is_read_and_what_they_do_not_is_not():
     shown, hidden = rng.integers(0, 100, (2, 2000))
     seen = np.stack([shown, shown // 2, rng.integers(0, 9, 2000)], axis=1).astype(np.float32)
     late = np.where(np.arange(2000) < 1500, 0, hidden)  # nothing to learn from
-    found = recorded.readable(seen, np.stack([shown, hidden, late, np.full(2000, 7)], axis=1).astype(np.uint8))
+    found = recorded.readable(
+        seen, np.stack([shown, hidden, late, np.full(2000, 7)], axis=1).astype(np.uint8)
+    )
     assert found[0] > 0.95 and found[1] < 0.1
     assert np.isnan(found[2:]).all()
 
@@ -241,7 +298,11 @@ def test_written_values_are_among_those_seen():
 def moving(positions, width=40):
     """Renders (w, P) of a bright column of pixels at each of ``positions``, with the pixels' x and y."""
     y, x = (axis.ravel() for axis in np.mgrid[:10, :width])
-    return np.stack([np.where(x == position, 200, 10) for position in positions]).astype(np.uint8), x, y
+    return (
+        np.stack([np.where(x == position, 200, 10) for position in positions]).astype(np.uint8),
+        x,
+        y,
+    )
 
 
 def test_a_place_follows_the_value():
@@ -287,7 +348,9 @@ def test_what_writing_does_is_where_it_is_seen():
     environment = Environment("breakout", generator(0, "breakout", "emulator"))
     seen = np.zeros((2, 256), int)
     seen[0, 60:180] = seen[1, :10] = 1
-    found = emulator.effects(environment, generator(0, "breakout", "writing"), np.array([72, 77]), seen)
+    found = emulator.effects(
+        environment, generator(0, "breakout", "writing"), np.array([72, 77]), seen
+    )
     assert found.moves_x[0] > 0.95 and found.moves_y[0] == 0
     assert found.pictures.shape == (2, 105, 80)
     assert np.flatnonzero(found.pictures[0].any(axis=1)).min() >= 90
@@ -302,7 +365,11 @@ def test_the_same_inputs_give_the_same_bytes(play, settings, tmp_path):
     source = play("pong", 300)
     for name, seed in (("once", 0), ("again", 0), ("other", 1)):
         measure("pong", source, seed, settings, tmp_path / name)
-    assert (tmp_path / "once").read_bytes() == (tmp_path / "again").read_bytes() != (tmp_path / "other").read_bytes()
+    assert (
+        (tmp_path / "once").read_bytes()
+        == (tmp_path / "again").read_bytes()
+        != (tmp_path / "other").read_bytes()
+    )
     for folder in ("one", "two"):
         audit.write_audit(tmp_path / "once", "paper-2019", tmp_path / folder / "pong")
         frames.write_frames(tmp_path / "once", "paper-2019", tmp_path / folder / "frames")
@@ -318,7 +385,9 @@ def test_measurements_are_of_the_bytes_of_all_label_sets(measurements):
     arrays, header = measured.read(measurements("spaceinvaders"))
     assert header["frames"] == FRAMES and header["game"] == "spaceinvaders"
     indices = arrays["indices"].tolist()
-    assert indices == annotated("spaceinvaders").tolist() == sorted({9, 17, 24, 26, 28, 73, 104, 125})
+    assert (
+        indices == annotated("spaceinvaders").tolist() == sorted({9, 17, 24, 26, 28, 73, 104, 125})
+    )
     assert (arrays["counts"].sum(axis=1) == FRAMES).all()
     byte = measured.of_byte(arrays, 73)
     assert set(byte) == set(arrays) - set(measured.SCREENS)
@@ -342,7 +411,10 @@ def test_the_animation_shows_every_label_and_marks_what_changed(measurements, tm
     path = measurements("breakout")
     frames.write_frames(path, "paper-2019", tmp_path / "breakout")
     arrays, _ = measured.read(path)
-    values, names = labels(arrays["film_ram"], "paper-2019", "breakout"), list(variables("paper-2019", "breakout"))
+    values, names = (
+        labels(arrays["film_ram"], "paper-2019", "breakout"),
+        list(variables("paper-2019", "breakout")),
+    )
     with Image.open(tmp_path / "breakout.gif") as animation:
         assert animation.n_frames == 48
         for k in (1, 20, 47):
@@ -391,7 +463,11 @@ def test_the_picture_has_a_row_for_each_variable(measurements, game):
 
 def test_the_summary_counts_and_lists(tmp_path):
     rows = {
-        "paper-2019/pong": [("ball_x", 49, ALIVE, ""), ("num_lives", 3, SUSPICIOUS, "no, not"), ("fruit", 4, CONSTANT, "0 in")],
+        "paper-2019/pong": [
+            ("ball_x", 49, ALIVE, ""),
+            ("num_lives", 3, SUSPICIOUS, "no, not"),
+            ("fruit", 4, CONSTANT, "0 in"),
+        ],
         "paper-2019/boxing": [("clock", 17, ALIVE, "")],
         "revised-2020/pong": [("ball_x", 49, ALIVE, "")],
     }
@@ -399,7 +475,9 @@ def test_the_summary_counts_and_lists(tmp_path):
     for name, found in rows.items():
         paths.append(tmp_path / f"{name}.csv")
         paths[-1].parent.mkdir(exist_ok=True)
-        frame = pd.DataFrame(found, columns=["variable", "ram_index", "verdict", "reason"]).assign(categories="misc")
+        frame = pd.DataFrame(found, columns=["variable", "ram_index", "verdict", "reason"]).assign(
+            categories="misc"
+        )
         frame.to_csv(paths[-1], index=False)
     audit_summary.write_summary(paths, tmp_path / "tables")
     found = (tmp_path / "tables" / "audit.csv").read_text().splitlines()
@@ -420,7 +498,9 @@ def test_the_summary_counts_and_lists(tmp_path):
 
 
 def test_a_run_audits_the_label_sets_that_have_the_game():
-    config = defaults({"label_set": "revised-2020", "games": ["pong", "battlezone"], "seeds": [3, 4]})
+    config = defaults(
+        {"label_set": "revised-2020", "games": ["pong", "battlezone"], "seeds": [3, 4]}
+    )
     assert layout.audits(config, ".csv") == [
         "results/audit/paper-2019/pong.csv",
         "results/audit/revised-2020/pong.csv",
@@ -442,14 +522,21 @@ def test_the_command_line_does_all_steps(play, tmp_path, monkeypatch):
     for step in steps:
         done = CliRunner().invoke(cli, list(map(str, step)), catch_exceptions=False)
         assert (done.exit_code, done.output) == (0, "")
-    assert (tmp_path / "tables" / "audit.csv").read_text().splitlines()[1].startswith("paper-2019,pong,")
+    assert (
+        (tmp_path / "tables" / "audit.csv")
+        .read_text()
+        .splitlines()[1]
+        .startswith("paper-2019,pong,")
+    )
 
 
 # What a person can get wrong.
 
 
 def test_frames_of_another_game_are_refused(breakout, settings, tmp_path):
-    with pytest.raises(UserError, match="holds frames of breakout, not of pong: name the right file"):
+    with pytest.raises(
+        UserError, match="holds frames of breakout, not of pong: name the right file"
+    ):
         measure("pong", breakout, 0, settings, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -480,7 +567,9 @@ def test_summaries_of_nothing_or_of_damaged_tables_are_refused(tmp_path):
     with pytest.raises(UserError, match="there are no audits"):
         audit_summary.write_summary([], tmp_path)
     (tmp_path / "pong.csv").write_text("variable,verdict\na,alive\n")
-    with pytest.raises(DamagedFile, match=r"pong\.csv is damaged \(it lacks the column categories\)"):
+    with pytest.raises(
+        DamagedFile, match=r"pong\.csv is damaged \(it lacks the column categories\)"
+    ):
         audit_summary.write_summary([tmp_path / "pong.csv"], tmp_path)
     (tmp_path / "pong.csv").write_text("variable,categories,ram_index,verdict,reason\na,,3,dead,\n")
     with pytest.raises(DamagedFile, match="it has an unknown verdict"):

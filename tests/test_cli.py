@@ -27,7 +27,9 @@ JOB = {"game": "breakout", "policy": "random_agent", "seed": "0"}
 
 def run(*arguments, **environment):
     command = [sys.executable, "-m", "workflow_src", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=os.environ | environment)
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=os.environ | environment
+    )
 
 
 def options(**named):
@@ -35,7 +37,9 @@ def options(**named):
 
 
 def tree(directory):
-    return {path: path.read_bytes() if path.is_file() else None for path in sorted(directory.rglob("*"))}
+    return {
+        path: path.read_bytes() if path.is_file() else None for path in sorted(directory.rglob("*"))
+    }
 
 
 @pytest.fixture
@@ -73,9 +77,25 @@ def step(config, tmp_path, collected):
     probe = {"frames": collected.frames("probe"), "split": collected.split("probe")}
     split_of = {"protocol": "paper", "purpose": "pretrain", "frames": pretrain["frames"]}
     encoder_of = {"protocol": "paper", "method": "st-dim", **pretrain, "history": history}
-    probe_of = {"protocol": "paper", "method": "random-cnn", "probe": "linear", **probe, "weights": tmp_path / "weights"}
-    examples_of = {"protocol": "paper", "method": "vae", **pretrain, "weights": tmp_path / "weights"}
-    steps = {"episodes": {"purpose": "pretrain"}, "splits": split_of, "encoders": encoder_of, "probes": probe_of}
+    probe_of = {
+        "protocol": "paper",
+        "method": "random-cnn",
+        "probe": "linear",
+        **probe,
+        "weights": tmp_path / "weights",
+    }
+    examples_of = {
+        "protocol": "paper",
+        "method": "vae",
+        **pretrain,
+        "weights": tmp_path / "weights",
+    }
+    steps = {
+        "episodes": {"purpose": "pretrain"},
+        "splits": split_of,
+        "encoders": encoder_of,
+        "probes": probe_of,
+    }
     steps["examples"] = examples_of
 
     def arguments(name, **change):
@@ -91,7 +111,11 @@ def step(config, tmp_path, collected):
 def test_help_lists_the_steps_in_the_way_of_the_data():
     result = CliRunner().invoke(cli, ["--help"], terminal_width=200)
     assert result.exit_code == 0
-    listed = [line.split()[0] for line in result.output.partition("Commands:")[2].splitlines() if line.strip()]
+    listed = [
+        line.split()[0]
+        for line in result.output.partition("Commands:")[2].splitlines()
+        if line.strip()
+    ]
     assert sorted(listed) == sorted(STEPS) == sorted(cli.commands)
 
 
@@ -106,7 +130,9 @@ def test_help_of_a_step(name):
 
 def test_every_option_has_a_help():
     for command in cli.commands.values():
-        assert all(option.help for option in command.params if option.param_type_name == "option"), command.name
+        assert all(
+            option.help for option in command.params if option.param_type_name == "option"
+        ), command.name
 
 
 def test_help_loads_nothing_heavy():
@@ -116,10 +142,24 @@ def test_help_loads_nothing_heavy():
         "    cli(arguments, standalone_mode=False)\n"
         "print(*sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     packages = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
     assert "click" in packages
-    heavy = {"torch", "numpy", "pandas", "pydantic", "gymnasium", "ale_py", "matplotlib", "blosc2", "cv2", "sklearn", "scipy"}
+    heavy = {
+        "torch",
+        "numpy",
+        "pandas",
+        "pydantic",
+        "gymnasium",
+        "ale_py",
+        "matplotlib",
+        "blosc2",
+        "cv2",
+        "sklearn",
+        "scipy",
+    }
     assert not packages & heavy
 
 
@@ -154,8 +194,17 @@ def untrained(tmp_path, collected):
     def untrained(method, **supervision):
         row = collected.config.methods[method]
         model = objective.find(row.kind)(row, torch.Generator().manual_seed(0), **supervision)
-        heads = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("encoder.")}
-        header = {"encoder": "nature", "feature_size": row.feature_size, "game": "breakout", "method": method}
+        heads = {
+            name: tensor
+            for name, tensor in model.state_dict().items()
+            if not name.startswith("encoder.")
+        }
+        header = {
+            "encoder": "nature",
+            "feature_size": row.feature_size,
+            "game": "breakout",
+            "method": method,
+        }
         encoders.save(tmp_path / "weights", model.encoder, header | model.header, heads)
 
     return untrained
@@ -163,9 +212,15 @@ def untrained(tmp_path, collected):
 
 def test_a_probe_of_an_encoder_and_of_a_classifier(step, untrained, config, tmp_path, collected):
     content = yaml.safe_load(config.read_text())
-    content["probe"] |= {"kinds": ["mlp", "logistic"], "logistic": {"C": 1.0, "max_iter": 2}, "hidden": 8}
+    content["probe"] |= {
+        "kinds": ["mlp", "logistic"],
+        "logistic": {"C": 1.0, "max_iter": 2},
+        "hidden": 8,
+    }
     config.write_text(yaml.safe_dump(content))
-    kept = [name for name, row in read_split(collected.split("probe")).variables.items() if row["kept"]]
+    kept = [
+        name for name, row in read_split(collected.split("probe")).variables.items() if row["kept"]
+    ]
     for method, supervision, readouts in (
         ("random-cnn", {}, ["mlp", "logistic"]),
         ("supervised-shared", {"variables": kept, "classes": 256}, ["supervised"]),
@@ -175,7 +230,11 @@ def test_a_probe_of_an_encoder_and_of_a_classifier(step, untrained, config, tmp_
             asked = step("probes", method=method, probe=readout)
             assert CliRunner().invoke(cli, asked, catch_exceptions=False).exit_code == 0
             found = artifacts.read_json(tmp_path / "made" / "out")
-            assert (found["method"], found["probe"], list(found["variables"])) == (method, readout, sorted(kept))
+            assert (found["method"], found["probe"], list(found["variables"])) == (
+                method,
+                readout,
+                sorted(kept),
+            )
 
 
 def test_a_classifier_of_other_variables(refused, step, untrained):
@@ -189,9 +248,9 @@ def test_examples_and_reconstructions(step, untrained, tmp_path):
     out, figure = tmp_path / "made" / "out", tmp_path / "figures" / "breakout"
     assert CliRunner().invoke(cli, step("examples"), catch_exceptions=False).exit_code == 0
     arrays, header = artifacts.read_arrays(out, examples.KIND)
-    assert {name: (array.dtype.name, array.shape) for name, array in arrays.items()} == dict.fromkeys(
-        ("input", "target", "output"), ("uint8", (examples.NUMBER, 210, 160))
-    )
+    assert {
+        name: (array.dtype.name, array.shape) for name, array in arrays.items()
+    } == dict.fromkeys(("input", "target", "output"), ("uint8", (examples.NUMBER, 210, 160)))
     assert (header["game"], header["method"], header["seed"]) == ("breakout", "vae", 0)
     drawn = ["reconstructions", str(out), str(out), "--out", str(figure)]
     assert CliRunner().invoke(cli, drawn, catch_exceptions=False).exit_code == 0
@@ -219,41 +278,72 @@ def scored(file):
     """A probe's file as `probe` would write it, of the names that its path has."""
     _, _, policy, protocol, method, probe, last = Path(file).parts
     game, _, seed = last.removesuffix(".json").rpartition("-s")
-    names = {"policy": policy, "protocol": protocol, "method": method, "probe": probe, "game": game, "seed": int(seed)}
+    names = {
+        "policy": policy,
+        "protocol": protocol,
+        "method": method,
+        "probe": probe,
+        "game": game,
+        "seed": int(seed),
+    }
     metric = {"f1": 0.5, "accuracy": 0.25}
     means = dict.fromkeys(["mean_over_categories", "mean_over_variables", "mean_weighted"], metric)
-    content = {"label_set": "paper-2019", "variables": {"player_x": metric}, "categories": {"agent_localization": metric}}
+    content = {
+        "label_set": "paper-2019",
+        "variables": {"player_x": metric},
+        "categories": {"agent_localization": metric},
+    }
     artifacts.write_json(file, names | content | means)
 
 
 def test_scores_are_those_of_the_configuration(run_of, config, tmp_path):
     of_run = run_of()
     asked = ["scores", "--config", "config.yaml", "--out", "scores.csv"]
-    for files, more in ((layout.probes(of_run), []), (layout.study(of_run, "ledger"), ["--study", "ledger"])):
+    for files, more in (
+        (layout.probes(of_run), []),
+        (layout.study(of_run, "ledger"), ["--study", "ledger"]),
+    ):
         for file in files:
             scored(file)
         assert CliRunner().invoke(cli, [*asked, *more], catch_exceptions=False).exit_code == 0
         rows = [line.split(",") for line in (tmp_path / "scores.csv").read_text().splitlines()[1:]]
-        found = {layout.PROBE.format(policy=r[0], protocol=r[1], method=r[2], probe=r[3], game=r[4], seed=r[5]) for r in rows}
+        found = {
+            layout.PROBE.format(
+                policy=r[0], protocol=r[1], method=r[2], probe=r[3], game=r[4], seed=r[5]
+            )
+            for r in rows
+        }
         assert found == set(files)
 
 
 def test_a_ledger_of_its_scores(run_of, tmp_path):
     for file in layout.study(run_of(), "ledger"):
         scored(file)
-    made = CliRunner().invoke(cli, ["scores", "--study", "ledger", "--out", "scores.csv"], catch_exceptions=False)
+    made = CliRunner().invoke(
+        cli, ["scores", "--study", "ledger", "--out", "scores.csv"], catch_exceptions=False
+    )
     assert made.exit_code == 0
     asked = ["ledger", *options(scores="scores.csv", tables="tables", figures="figures")]
     assert CliRunner().invoke(cli, asked, catch_exceptions=False).exit_code == 0
-    written = [path.name for folder in ("tables", "figures") for path in sorted((tmp_path / folder).iterdir())]
+    written = [
+        path.name
+        for folder in ("tables", "figures")
+        for path in sorted((tmp_path / folder).iterdir())
+    ]
     assert written == ["ledger.csv", "ledger.tex", "ledger.pdf", "ledger.png"]
 
 
 def test_curves_are_those_of_the_configuration(run_of, tmp_path):
     for file in layout.encoders(run_of(), layout.HISTORY):
         artifacts.write_text(file, "epoch,train_loss,val_loss\n0,2.0,2.1\n1,1.0,1.1\n")
-    assert CliRunner().invoke(cli, ["curves", "--out", "figures"], catch_exceptions=False).exit_code == 0
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["learning_curves.pdf", "learning_curves.png"]
+    assert (
+        CliRunner().invoke(cli, ["curves", "--out", "figures"], catch_exceptions=False).exit_code
+        == 0
+    )
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
+        "learning_curves.pdf",
+        "learning_curves.png",
+    ]
 
 
 MINE = """
@@ -272,7 +362,11 @@ class Mine(torch.nn.Module):
 def mine(config, tmp_path, monkeypatch):
     """A run with an encoder of one's own, as file and row beside the configuration, which is the current directory."""
     content = yaml.safe_load(config.read_text())
-    content["methods"]["mine"] = {"kind": "custom", "module": "mine.py:Mine", "kwargs": {"scale": 2.0}}
+    content["methods"]["mine"] = {
+        "kind": "custom",
+        "module": "mine.py:Mine",
+        "kwargs": {"scale": 2.0},
+    }
     config.write_text(yaml.safe_dump(content))
     (tmp_path / "mine.py").write_text(MINE)
     monkeypatch.chdir(tmp_path)
@@ -291,10 +385,21 @@ def test_an_encoder_of_one_s_own(step, mine, tmp_path):
 def test_a_seed_and_a_config_are_what_the_options_say(step, tmp_path):
     made = {}
     for seed in (0, 1):
-        arguments = step("encoders", method="random-cnn", frames=None, split=None, seed=seed, out=tmp_path / f"w{seed}")
+        arguments = step(
+            "encoders",
+            method="random-cnn",
+            frames=None,
+            split=None,
+            seed=seed,
+            out=tmp_path / f"w{seed}",
+        )
         CliRunner().invoke(cli, arguments, catch_exceptions=False)
         encoder, header = encoders.load(tmp_path / f"w{seed}")
-        assert (header["seed"], header["method"], header["game"]) == (seed, "random-cnn", "breakout")
+        assert (header["seed"], header["method"], header["game"]) == (
+            seed,
+            "random-cnn",
+            "breakout",
+        )
         made[seed] = next(encoder.parameters())
     assert not torch.equal(made[0], made[1])
 
@@ -307,7 +412,9 @@ def test_a_real_process_says_one_line_and_ends_with_2(step, tmp_path):
     done = run(*step("encoders", game="breakoutt"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: unknown game 'breakoutt' (did you mean breakout?); known: asteroids, ")
+    assert done.stderr.startswith(
+        "error: unknown game 'breakoutt' (did you mean breakout?); known: asteroids, "
+    )
     assert tree(tmp_path) == before
 
 
@@ -316,7 +423,9 @@ def test_cuda_is_refused_by_a_process_that_sees_none(step, config, tmp_path):
     before = tree(tmp_path)
     done = run(*step("encoders"), CUDA_VISIBLE_DEVICES="")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: device: cuda, but this machine has no usable CUDA device; set device: auto or")
+    assert done.stderr.startswith(
+        "error: device: cuda, but this machine has no usable CUDA device; set device: auto or"
+    )
     assert done.stderr.count("\n") == 1
     assert tree(tmp_path) == before
 
@@ -326,14 +435,39 @@ def test_cuda_is_refused_by_a_process_that_sees_none(step, config, tmp_path):
     [
         (name, option, value, text)
         for option, value, text, names in [
-            ("game", "breakou", "unknown game 'breakou' (did you mean breakout?); known: asteroids", JOBS),
+            (
+                "game",
+                "breakou",
+                "unknown game 'breakou' (did you mean breakout?); known: asteroids",
+                JOBS,
+            ),
             ("game", "skiing", "unknown game 'skiing'", JOBS),
             ("policy", "ppo", "unknown policy 'ppo'; known: random_agent, random_agent-noop", JOBS),
-            ("protocol", "papr", "unknown protocol 'papr' (did you mean paper?); known: ", JOBS[1:]),
+            (
+                "protocol",
+                "papr",
+                "unknown protocol 'papr' (did you mean paper?); known: ",
+                JOBS[1:],
+            ),
             ("protocol", "paper-q9", "unknown protocol 'paper-q9'", JOBS[1:]),
-            ("method", "st-din", "unknown method 'st-din' (did you mean st-dim?); known: ", JOBS[2:]),
-            ("probe", "liner", "unknown probe of random-cnn 'liner' (did you mean linear?); known: linear", ["probes"]),
-            ("probe", "majority", "unknown probe of random-cnn 'majority'; known: linear", ["probes"]),
+            (
+                "method",
+                "st-din",
+                "unknown method 'st-din' (did you mean st-dim?); known: ",
+                JOBS[2:],
+            ),
+            (
+                "probe",
+                "liner",
+                "unknown probe of random-cnn 'liner' (did you mean linear?); known: linear",
+                ["probes"],
+            ),
+            (
+                "probe",
+                "majority",
+                "unknown probe of random-cnn 'majority'; known: linear",
+                ["probes"],
+            ),
             ("probe", "mlp", "unknown probe of random-cnn 'mlp'; known: linear", ["probes"]),
         ]
         for name in names
@@ -345,13 +479,18 @@ def test_unknown_names(refused, step, name, option, value, text):
 
 @pytest.mark.parametrize("name", JOBS)
 def test_a_missing_configuration(refused, step, tmp_path, name):
-    assert "nothing.yaml: there is no such file; make it first" in refused(*step(name, config=tmp_path / "nothing.yaml"))
+    assert "nothing.yaml: there is no such file; make it first" in refused(
+        *step(name, config=tmp_path / "nothing.yaml")
+    )
 
 
 @pytest.mark.parametrize("name", JOBS)
 def test_a_wrong_configuration(refused, step, config, name):
     config.write_text(config.read_text().replace("plateau_factor:", "plato_factor:"))
-    assert "config.yaml: unknown key probe.plato_factor (did you mean plateau_factor?); allowed here: " in refused(*step(name))
+    assert (
+        "config.yaml: unknown key probe.plato_factor (did you mean plateau_factor?); allowed here: "
+        in refused(*step(name))
+    )
 
 
 @pytest.mark.parametrize(
@@ -380,7 +519,9 @@ def test_missing_and_damaged_files(refused, step, tmp_path, name, option):
 
 
 def test_excluded_frames_that_are_missing(refused, step, tmp_path, collected):
-    arguments = step("splits", purpose="probe", frames=collected.frames("probe"), exclude=tmp_path / "nothing")
+    arguments = step(
+        "splits", purpose="probe", frames=collected.frames("probe"), exclude=tmp_path / "nothing"
+    )
     assert "nothing: there is no such file; make it first" in refused(*arguments)
 
 
@@ -391,27 +532,44 @@ def test_weights_with_one_flipped_bit(refused, step, tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    assert "weights is damaged (checksum or structure does not match): delete it and make it again" in refused(*step("probes"))
+    assert (
+        "weights is damaged (checksum or structure does not match): delete it and make it again"
+        in refused(*step("probes"))
+    )
 
 
 def test_files_of_something_else(refused, step, collected):
-    assert "not split: name the right file" in refused(*step("encoders", split=_weights(collected, "breakout")))
-    assert "holds breakout, not pong: name the right file" in refused(*step("encoders", game="pong"))
+    assert "not split: name the right file" in refused(
+        *step("encoders", split=_weights(collected, "breakout"))
+    )
+    assert "holds breakout, not pong: name the right file" in refused(
+        *step("encoders", game="pong")
+    )
     assert "holds breakout, not pong: name the right file" in refused(*step("splits", game="pong"))
-    assert "the split was made of other frames" in refused(*step("encoders", split=collected.split("probe")))
+    assert "the split was made of other frames" in refused(
+        *step("encoders", split=collected.split("probe"))
+    )
     assert "not breakout" in refused(*step("probes", weights=_weights(collected, "pong")))
-    assert "is of the method st-dim, not random-cnn" in refused(*step("probes", weights=_weights(collected, "breakout")))
+    assert "is of the method st-dim, not random-cnn" in refused(
+        *step("probes", weights=_weights(collected, "breakout"))
+    )
     assert "weights is of st-dim on breakout, not vae on breakout" in refused(
         *step("examples", weights=_weights(collected, "breakout"))
     )
     assert "weights is of st-dim on pong, not vae on breakout" in refused(
         *step("examples", weights=_weights(collected, "pong"))
     )
-    assert "the split was made of other frames" in refused(*step("examples", split=collected.split("probe")))
+    assert "the split was made of other frames" in refused(
+        *step("examples", split=collected.split("probe"))
+    )
     # A supervised method learns from the probe's frames, and the others do not.
     probe = {"frames": collected.frames("probe"), "split": collected.split("probe")}
-    assert "is of the pretrain's frames: supervised learns from probe's" in refused(*step("encoders", method="supervised"))
-    assert "is of the probe's frames: st-dim learns from pretrain's" in refused(*step("encoders", **probe))
+    assert "is of the pretrain's frames: supervised learns from probe's" in refused(
+        *step("encoders", method="supervised")
+    )
+    assert "is of the probe's frames: st-dim learns from pretrain's" in refused(
+        *step("encoders", **probe)
+    )
 
 
 def _weights(collected, game):
@@ -424,12 +582,15 @@ def _weights(collected, game):
 
 @pytest.mark.parametrize("option", ["frames", "split"])
 def test_a_method_that_learns_wants_frames(refused, step, option):
-    assert "st-dim learns from frames: name the files of its frames" in refused(*step("encoders", **{option: None}))
+    assert "st-dim learns from frames: name the files of its frames" in refused(
+        *step("encoders", **{option: None})
+    )
 
 
 def test_a_probe_of_an_encoder_wants_weights(refused, step):
-    assert "random-cnn reads features out of frames: name the file of its encoder's weights" in refused(
-        *step("probes", weights=None)
+    assert (
+        "random-cnn reads features out of frames: name the file of its encoder's weights"
+        in refused(*step("probes", weights=None))
     )
 
 
@@ -445,8 +606,12 @@ def test_a_probe_of_an_encoder_wants_weights(refused, step):
 )
 def test_an_output_that_cannot_be_written(refused, step, tmp_path, name, change, inner):
     (tmp_path / "file").write_text("in the way")
-    outputs = {"out": tmp_path / inner} | ({"history": tmp_path / inner / "history"} if name == "encoders" else {})
-    assert ": a part of the path is a file, not a directory; move it away" in refused(*step(name, **change, **outputs))
+    outputs = {"out": tmp_path / inner} | (
+        {"history": tmp_path / inner / "history"} if name == "encoders" else {}
+    )
+    assert ": a part of the path is a file, not a directory; move it away" in refused(
+        *step(name, **change, **outputs)
+    )
 
 
 def test_a_run_s_directory_that_cannot_be_made(refused, config, tmp_path):
@@ -458,35 +623,53 @@ def test_a_run_s_directory_that_cannot_be_made(refused, config, tmp_path):
 def test_configure(refused, config, tmp_path):
     asked = ["configure", "--base", config, "--into", tmp_path / "run"]
     assert "unknown preset 'quick'; known: none" in refused(*asked, "--preset", "quick")
-    assert "games: unknown game 'pongg' (did you mean pong?)" in refused(*asked, "--games", "qbert pongg")
-    assert CliRunner().invoke(cli, list(map(str, [*asked, "--games", "qbert, hero pong"]))).exit_code == 0
+    assert "games: unknown game 'pongg' (did you mean pong?)" in refused(
+        *asked, "--games", "qbert pongg"
+    )
+    assert (
+        CliRunner().invoke(cli, list(map(str, [*asked, "--games", "qbert, hero pong"]))).exit_code
+        == 0
+    )
     assert Config.load(tmp_path / "run" / "config.yaml").games == ["qbert", "hero", "pong"]
 
 
 def test_examples_that_cannot_be_written(refused, step, untrained, tmp_path):
     untrained("vae")
     (tmp_path / "file").write_text("in the way")
-    assert ": a part of the path is a file, not a directory" in refused(*step("examples", out=tmp_path / "file" / "out"))
+    assert ": a part of the path is a file, not a directory" in refused(
+        *step("examples", out=tmp_path / "file" / "out")
+    )
 
 
 @pytest.mark.parametrize("method", ["st-dim", "random-cnn", "maj-clf", "supervised"])
 def test_a_method_without_a_decoder(refused, step, method):
-    assert f"{method} has no decoder: choose a method that has one, such as vae" in refused(*step("examples", method=method))
+    assert f"{method} has no decoder: choose a method that has one, such as vae" in refused(
+        *step("examples", method=method)
+    )
 
 
 def test_an_encoder_of_one_s_own_that_is_wrong(refused, step, mine, tmp_path, capfd):
     made = step("encoders", method="mine", frames=None, split=None, out=tmp_path / "weights")
     assert CliRunner().invoke(cli, made, catch_exceptions=False).exit_code == 0
     for content, text in (
-        (MINE.replace("160, 5", "161, 5"), "mine.py:Mine fails on float frames (2, 1, 210, 160): RuntimeError: "),
+        (
+            MINE.replace("160, 5", "161, 5"),
+            "mine.py:Mine fails on float frames (2, 1, 210, 160): RuntimeError: ",
+        ),
         (MINE.replace("scale):", "size):"), "mine.py:Mine(scale=2.0) cannot be made: TypeError: "),
-        (MINE.replace("class Mine", "class Yours"), "mine.py:Mine(scale=2.0) cannot be made: AttributeError: "),
+        (
+            MINE.replace("class Mine", "class Yours"),
+            "mine.py:Mine(scale=2.0) cannot be made: AttributeError: ",
+        ),
     ):
         mine.write_text(content)
         assert text in refused(*made)
         assert "mine.py has changed since " in refused(*step("probes", method="mine"))
     mine.unlink()
-    assert "methods.mine.module: there is no file mine.py, seen from the run's directory" in refused(*step("splits"))
+    assert (
+        "methods.mine.module: there is no file mine.py, seen from the run's directory"
+        in refused(*step("splits"))
+    )
 
 
 def test_report_steps_without_their_files(refused, run_of, config, tmp_path):
@@ -494,20 +677,27 @@ def test_report_steps_without_their_files(refused, run_of, config, tmp_path):
     nothing = tmp_path / "nothing"
     written = options(config=config, scores=nothing, out=tmp_path / "made")
     missing = ": there is no such file; make it first"
-    first = "cannot read results/probes/random_agent/paper/maj-clf/majority/breakout-s0.json" + missing
+    first = (
+        "cannot read results/probes/random_agent/paper/maj-clf/majority/breakout-s0.json" + missing
+    )
     assert first in refused("scores", "--out", tmp_path / "made")
     assert first in refused("scores", "--study", "ledger", "--out", tmp_path / "made")
     assert "nothing" + missing in refused("tables", *written, "--reference", ROOT / "reference")
     assert "nothing" + missing in refused("figures", *written)
-    assert f"cannot read results/encoders/random_agent/paper/random-cnn/breakout-s0.csv{missing}" in refused(
-        "curves", "--out", tmp_path / "made"
+    assert (
+        f"cannot read results/encoders/random_agent/paper/random-cnn/breakout-s0.csv{missing}"
+        in refused("curves", "--out", tmp_path / "made")
     )
     assert "nothing" + missing in refused("reconstructions", nothing, "--out", tmp_path / "made")
-    assert "nothing" + missing in refused("ledger", *options(scores=nothing, tables=tmp_path / "a", figures=tmp_path / "b"))
+    assert "nothing" + missing in refused(
+        "ledger", *options(scores=nothing, tables=tmp_path / "a", figures=tmp_path / "b")
+    )
     assert "table2_f1_by_game.csv" in refused("show", tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "no table", "epoch,train_loss\n1,2\n", "epoch,train_loss,val_loss\n1,two,3\n"])
+@pytest.mark.parametrize(
+    "content", ["", "no table", "epoch,train_loss\n1,2\n", "epoch,train_loss,val_loss\n1,two,3\n"]
+)
 def test_report_steps_with_damaged_files(refused, run_of, config, tmp_path, content):
     of_run = run_of()
     damaged = tmp_path / "damaged"
@@ -519,18 +709,26 @@ def test_report_steps_with_damaged_files(refused, run_of, config, tmp_path, cont
     assert "breakout-s0.json is damaged" in refused("scores", *out)
     assert "breakout-s0.json is damaged" in refused("scores", "--study", "ledger", *out)
     assert "breakout-s0.csv is damaged" in refused("curves", *out)
-    assert "damaged is damaged" in refused("tables", *options(scores=damaged, reference=ROOT / "reference"), *out)
+    assert "damaged is damaged" in refused(
+        "tables", *options(scores=damaged, reference=ROOT / "reference"), *out
+    )
     assert "damaged is damaged" in refused("figures", *options(scores=damaged), *out)
     assert "damaged is damaged" in refused("reconstructions", damaged, *out)
-    assert "damaged is damaged" in refused("ledger", *options(scores=damaged, tables=tmp_path / "a", figures=tmp_path / "b"))
+    assert "damaged is damaged" in refused(
+        "ledger", *options(scores=damaged, tables=tmp_path / "a", figures=tmp_path / "b")
+    )
 
 
 def test_report_steps_with_wrong_files(refused, run_of, collected, tmp_path):
     of_run = run_of()
     split = collected.split("pretrain")
-    assert "holds split, not examples: name the right file" in refused("reconstructions", split, "--out", tmp_path / "made")
+    assert "holds split, not examples: name the right file" in refused(
+        "reconstructions", split, "--out", tmp_path / "made"
+    )
     for game in ("pong", "qbert"):
-        artifacts.write_arrays(collected.directory / f"{game}.examples", "examples", {}, {"game": game})
+        artifacts.write_arrays(
+            collected.directory / f"{game}.examples", "examples", {}, {"game": game}
+        )
     several = [collected.directory / f"{game}.examples" for game in ("qbert", "pong")]
     assert "the examples are of several games (pong, qbert): name those of one" in refused(
         "reconstructions", *several, "--out", tmp_path / "made"
@@ -538,22 +736,38 @@ def test_report_steps_with_wrong_files(refused, run_of, collected, tmp_path):
     # Scores of the tables alone are none of the ledger's.
     for file in layout.probes(of_run):
         scored(file)
-    assert CliRunner().invoke(cli, ["scores", "--out", "scores.csv"], catch_exceptions=False).exit_code == 0
+    assert (
+        CliRunner().invoke(cli, ["scores", "--out", "scores.csv"], catch_exceptions=False).exit_code
+        == 0
+    )
     asked = options(scores=tmp_path / "scores.csv", tables=tmp_path / "a", figures=tmp_path / "b")
-    assert "; missing are paper-q1/maj-clf/breakout/seed 0 (random_agent), paper-q2/" in refused("ledger", *asked)
+    assert "; missing are paper-q1/maj-clf/breakout/seed 0 (random_agent), paper-q2/" in refused(
+        "ledger", *asked
+    )
 
 
 def test_a_run_without_a_ledger(refused, run_of, tmp_path):
     run_of(ledger=None)
     asked = options(scores=tmp_path / "nothing", tables=tmp_path / "a", figures=tmp_path / "b")
-    assert "the configuration has no ledger: name a base and a target that differ in a quirk" in refused("ledger", *asked)
+    assert (
+        "the configuration has no ledger: name a base and a target that differ in a quirk"
+        in refused("ledger", *asked)
+    )
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_report_steps_without_a_configuration(refused, tmp_path, name):
-    named = {"scores": tmp_path / "s", "reference": tmp_path / "r", "tables": tmp_path / "t", "figures": tmp_path / "f"}
+    named = {
+        "scores": tmp_path / "s",
+        "reference": tmp_path / "r",
+        "tables": tmp_path / "t",
+        "figures": tmp_path / "f",
+    }
     named |= {"game": "pong", "out": tmp_path / "out", "config": tmp_path / "nothing.yaml"}
-    taken = {option.name if option.name != "config_file" else "config" for option in cli.commands[name].params}
+    taken = {
+        option.name if option.name != "config_file" else "config"
+        for option in cli.commands[name].params
+    }
     asked = options(**{key: value for key, value in named.items() if key in taken})
     assert "nothing.yaml: there is no such file; make it first" in refused(name, *asked)
 
@@ -564,7 +778,9 @@ def test_scores_of_no_ledger(refused, run_of, tmp_path):
 
 
 def test_a_method_without_an_encoder(refused, step):
-    assert "maj-clf has no encoder" in refused(*step("encoders", method="maj-clf", frames=None, split=None))
+    assert "maj-clf has no encoder" in refused(
+        *step("encoders", method="maj-clf", frames=None, split=None)
+    )
 
 
 @pytest.mark.parametrize("change", [{"feature_size": 8}, {"frame_stack": 2}], ids=str)
@@ -577,7 +793,12 @@ def test_examples_of_another_encoder(refused, step, untrained, config, change):
 
 
 def test_a_split_of_the_ledger(step):
-    assert CliRunner().invoke(cli, step("splits", protocol="paper-q4"), catch_exceptions=False).exit_code == 0
+    assert (
+        CliRunner()
+        .invoke(cli, step("splits", protocol="paper-q4"), catch_exceptions=False)
+        .exit_code
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -589,8 +810,14 @@ def test_a_split_of_the_ledger(step):
         ["episodes", *options(**JOB | {"seed": "-1"}, purpose="probe", out="x")],
         ["episodes", *options(**JOB | {"seed": "one"}, purpose="probe", out="x")],
         ["episodes", *options(**JOB, purpose="probe", out="x", workers=0)],
-        ["probes", *options(**JOB, protocol="paper", method="maj-clf", frames="x", split="x", out="x")],
-        ["examples", *options(**JOB, protocol="paper", method="vae", frames="x", split="x", out="x")],
+        [
+            "probes",
+            *options(**JOB, protocol="paper", method="maj-clf", frames="x", split="x", out="x"),
+        ],
+        [
+            "examples",
+            *options(**JOB, protocol="paper", method="vae", frames="x", split="x", out="x"),
+        ],
         ["scores", "x", "--out", "x"],
         ["curves"],
         ["reconstructions", "--out", "x"],

@@ -14,7 +14,17 @@ import yaml
 
 from workflow_src import config, layout
 from workflow_src.ari.labels import GAMES
-from workflow_src.config import PURPOSES, Config, Method, Policy, configure, declared, defaults, leaves, merge
+from workflow_src.config import (
+    PURPOSES,
+    Config,
+    Method,
+    Policy,
+    configure,
+    declared,
+    defaults,
+    leaves,
+    merge,
+)
 from workflow_src.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -50,14 +60,22 @@ def test_the_repository_s_configuration_is_the_paper_s_run():
     loaded = Config.load(ROOT / "config.yaml")
     assert tuple(loaded.games) == GAMES["paper-2019"] and len(loaded.games) == 22
     assert loaded.label_set == "paper-2019"
-    assert (loaded.episodes.frames.of("pretrain"), loaded.episodes.frames.of("probe")) == (100_000, 50_000)
+    assert (loaded.episodes.frames.of("pretrain"), loaded.episodes.frames.of("probe")) == (
+        100_000,
+        50_000,
+    )
     assert loaded.splits.model_dump() == {
         "pretrain": {"train": 0.8, "val": 0.2},
         "probe": {"train": 0.7, "val": 0.1, "test": 0.2},
         "min_entropy": 0.6,
     }
     for trained in (loaded.training, loaded.probe):
-        assert (trained.epochs, trained.patience, trained.batch_size, trained.eps) == (100, 15, 64, 1e-5)
+        assert (trained.epochs, trained.patience, trained.batch_size, trained.eps) == (
+            100,
+            15,
+            64,
+            1e-5,
+        )
     assert loaded.training.lr == 3e-4
     for name, row in loaded.methods.items():
         assert (row.encoder, row.feature_size, row.frame_stack) == ("nature", 256, 1)
@@ -68,16 +86,24 @@ def test_the_repository_s_configuration_is_the_paper_s_run():
     assert {row.kind for row in loaded.methods.values()} == set(config.METHOD_KINDS) - {"custom"}
     assert len(loaded.methods) == 12
     assert loaded.methods["vae"].settled_options == {"beta": 1.0}
-    assert {"sequence_length": 100, "horizon_step": 4}.items() <= loaded.methods["cpc"].settled_options.items()
+    assert {"sequence_length": 100, "horizon_step": 4}.items() <= loaded.methods[
+        "cpc"
+    ].settled_options.items()
     assert loaded.probe.kinds == ["linear"]
-    assert loaded.ledger.model_dump() == {"base": "paper", "target": "corrected", "methods": ["random-cnn", "st-dim"]}
+    assert loaded.ledger.model_dump() == {
+        "base": "paper",
+        "target": "corrected",
+        "methods": ["random-cnn", "st-dim"],
+    }
 
 
 def test_the_paper_s_protocol_has_every_quirk_and_the_corrected_none():
     paper, corrected = (PAPER["protocols"][name] for name in ("paper", "corrected"))
     for step in ("episodes", "splits", "methods"):
         assert all(paper[step][switch] != corrected[step][switch] for switch in paper[step])
-    assert {name for name in paper["probes"] if paper["probes"][name] == corrected["probes"][name]} == {"lr"}
+    assert {
+        name for name in paper["probes"] if paper["probes"][name] == corrected["probes"][name]
+    } == {"lr"}
     assert not paper["episodes"]["noop"]
 
 
@@ -86,7 +112,9 @@ def test_presets_give_a_configuration(preset, tmp_path):
     target = configure(ROOT / "config.yaml", preset, [], tmp_path)
     loaded = Config.load(target)
     change = yaml.safe_load(preset.read_text())
-    assert loaded.model_dump(exclude_defaults=True) == Config.check(merge(PAPER, change), "x").model_dump(exclude_defaults=True)
+    assert loaded.model_dump(exclude_defaults=True) == Config.check(
+        merge(PAPER, change), "x"
+    ).model_dump(exclude_defaults=True)
     assert loaded != Config.load(ROOT / "config.yaml")
 
 
@@ -101,7 +129,9 @@ def test_row_of_a_method_changes_the_training():
 
 
 def test_the_quick_run_has_a_baseline_an_untrained_encoder_and_the_paper_s_own(tmp_path):
-    loaded = Config.load(configure(ROOT / "config.yaml", ROOT / "presets" / "quick.yaml", [], tmp_path))
+    loaded = Config.load(
+        configure(ROOT / "config.yaml", ROOT / "presets" / "quick.yaml", [], tmp_path)
+    )
     assert list(loaded.methods) == ["maj-clf", "random-cnn", "st-dim"]
     assert loaded.ledger is None and loaded.variants == []
 
@@ -126,8 +156,17 @@ def test_what_kinds_need(kind, has_encoder, learns_from, decodes):
 
 
 def test_kinds_are_files():
-    kinds = {"majority"} | {path.stem.replace("_", "-") for path in (ROOT / "workflow_src" / "methods").glob("*.py")}
-    assert set(config.METHOD_KINDS) == kinds - {"--init--", "examples", "objective", "step", "train", "training"}
+    kinds = {"majority"} | {
+        path.stem.replace("_", "-") for path in (ROOT / "workflow_src" / "methods").glob("*.py")
+    }
+    assert set(config.METHOD_KINDS) == kinds - {
+        "--init--",
+        "examples",
+        "objective",
+        "step",
+        "train",
+        "training",
+    }
     assert len(set(config.METHOD_KINDS)) == len(config.METHOD_KINDS) == 13
 
 
@@ -150,19 +189,43 @@ MISTAKES = [
         1.0,
         r"unknown key methods\.st-dim\.betaa.*; allowed here: kind, encoder, feature_size, frame_stack, options, .*, lr, eps$",
     ),
-    ("ledger.bas", "paper", r"unknown key ledger\.bas \(did you mean base\?\); allowed here: base, target, methods$"),
+    (
+        "ledger.bas",
+        "paper",
+        r"unknown key ledger\.bas \(did you mean base\?\); allowed here: base, target, methods$",
+    ),
     ("probe.logistic.c", 1.0, r"unknown key probe\.logistic\.c.*; allowed here: C, max_iter$"),
     (
         "protocols.paper.probes.kep",
         "best",
         r"unknown key protocols\.paper\.probes\.kep \(did you mean keep\?\); allowed here: keep, sampling, lr$",
     ),
-    ("episodes.frames.test", 10, r"unknown key episodes\.frames\.test; allowed here: pretrain, probe$"),
-    ("policies.random_agent.nop", True, r"unknown key policies\.random_agent\.nop \(did you mean noop\?\); .*: kind, noop$"),
-    ("splits.probe.trian", 0.1, r"unknown key splits\.probe\.trian \(did you mean train\?\); allowed here: train, val, test$"),
-    ("training.learning_rate", 0.1, r"unknown key training\.learning_rate.*; allowed here: epochs, patience, .*threads$"),
+    (
+        "episodes.frames.test",
+        10,
+        r"unknown key episodes\.frames\.test; allowed here: pretrain, probe$",
+    ),
+    (
+        "policies.random_agent.nop",
+        True,
+        r"unknown key policies\.random_agent\.nop \(did you mean noop\?\); .*: kind, noop$",
+    ),
+    (
+        "splits.probe.trian",
+        0.1,
+        r"unknown key splits\.probe\.trian \(did you mean train\?\); allowed here: train, val, test$",
+    ),
+    (
+        "training.learning_rate",
+        0.1,
+        r"unknown key training\.learning_rate.*; allowed here: epochs, patience, .*threads$",
+    ),
     # unknown names
-    ("games", ["pong", "pongg"], r"games: unknown game 'pongg' \(did you mean pong\?\); known: asteroids, .*, yarsrevenge$"),
+    (
+        "games",
+        ["pong", "pongg"],
+        r"games: unknown game 'pongg' \(did you mean pong\?\); known: asteroids, .*, yarsrevenge$",
+    ),
     ("games", ["skiing"], r"games: unknown game 'skiing'.*; known: asteroids"),
     (
         "label_set",
@@ -174,33 +237,85 @@ MISTAKES = [
         "st-din",
         r"methods\.st-dim\.kind: unknown kind 'st-din' \(did you mean st-dim\?\); known: majority, .*st-dim",
     ),
-    ("methods.st-dim.encoder", "nateur", r"methods\.st-dim\.encoder: input should be 'nature' or 'impala' \(it is 'nateur'\)$"),
+    (
+        "methods.st-dim.encoder",
+        "nateur",
+        r"methods\.st-dim\.encoder: input should be 'nature' or 'impala' \(it is 'nateur'\)$",
+    ),
     ("device", "gpu", r"device: input should be 'auto', 'cpu' or 'cuda' \(it is 'gpu'\)$"),
-    ("training.precision", "float16", r"training\.precision: .*'float32' or 'bfloat16' \(it is 'float16'\)$"),
-    ("policies.random_agent.kind", "ppo", r"policies\.random_agent\.kind: input should be 'random' \(it is 'ppo'\)$"),
-    ("protocols.paper.methods.sampling", "all", r"protocols\.paper\.methods\.sampling: .*'permutation' \(it is 'all'\)$"),
-    ("methods.St DIM", {"kind": "st-dim"}, r"methods\.St DIM: 'St DIM' is no identifier; use small letters, digits"),
+    (
+        "training.precision",
+        "float16",
+        r"training\.precision: .*'float32' or 'bfloat16' \(it is 'float16'\)$",
+    ),
+    (
+        "policies.random_agent.kind",
+        "ppo",
+        r"policies\.random_agent\.kind: input should be 'random' \(it is 'ppo'\)$",
+    ),
+    (
+        "protocols.paper.methods.sampling",
+        "all",
+        r"protocols\.paper\.methods\.sampling: .*'permutation' \(it is 'all'\)$",
+    ),
+    (
+        "methods.St DIM",
+        {"kind": "st-dim"},
+        r"methods\.St DIM: 'St DIM' is no identifier; use small letters, digits",
+    ),
     ("protocols.a/b", PAPER["protocols"]["paper"], r"protocols\.a/b: 'a/b' is no identifier"),
     # numbers
-    ("training.lr", "3e-4", r"training\.lr: '3e-4' is text, not a number; write it with a decimal point, such as 3\.0e-4$"),
+    (
+        "training.lr",
+        "3e-4",
+        r"training\.lr: '3e-4' is text, not a number; write it with a decimal point, such as 3\.0e-4$",
+    ),
     ("methods.st-dim.lr", "3e-4", r"methods\.st-dim\.lr: '3e-4' is text, not a number"),
     ("training.epochs", "10", r"training\.epochs: '10' is text, not a number"),
     ("training.lr", 0.0, r"training\.lr: input should be greater than 0 \(it is 0\.0\)$"),
     ("training.lr", 1.5, r"training\.lr: input should be less than or equal to 1 \(it is 1\.5\)$"),
     ("training.lr", float("nan"), r"training\.lr: .* \(it is nan\)$"),
-    ("training.eps", float("inf"), r"training\.eps: input should be a finite number \(it is inf\)$"),
-    ("training.epochs", 0, r"training\.epochs: input should be greater than or equal to 1 \(it is 0\)$"),
-    ("training.batch_size", 1, r"training\.batch_size: input should be greater than or equal to 2 \(it is 1\)$"),
+    (
+        "training.eps",
+        float("inf"),
+        r"training\.eps: input should be a finite number \(it is inf\)$",
+    ),
+    (
+        "training.epochs",
+        0,
+        r"training\.epochs: input should be greater than or equal to 1 \(it is 0\)$",
+    ),
+    (
+        "training.batch_size",
+        1,
+        r"training\.batch_size: input should be greater than or equal to 2 \(it is 1\)$",
+    ),
     ("episodes.frames.pretrain", -5, r"episodes\.frames\.pretrain: .* \(it is -5\)$"),
-    ("episodes.repeat", 1, r"episodes\.repeat: input should be greater than or equal to 2 \(it is 1\)$"),
-    ("probe.classes", 257, r"probe\.classes: input should be less than or equal to 256 \(it is 257\)$"),
+    (
+        "episodes.repeat",
+        1,
+        r"episodes\.repeat: input should be greater than or equal to 2 \(it is 1\)$",
+    ),
+    (
+        "probe.classes",
+        257,
+        r"probe\.classes: input should be less than or equal to 256 \(it is 257\)$",
+    ),
     ("splits.min_entropy", -0.1, r"splits\.min_entropy: .* \(it is -0\.1\)$"),
-    ("splits.pretrain", {"train": 1.0, "val": 0.0}, r"splits\.pretrain\.train: input should be less than 1 .* \(and 1 more\)$"),
+    (
+        "splits.pretrain",
+        {"train": 1.0, "val": 0.0},
+        r"splits\.pretrain\.train: input should be less than 1 .* \(and 1 more\)$",
+    ),
     ("seeds", [0, -1], r"seeds\.1: input should be greater than or equal to 0 \(it is -1\)$"),
     # types
     ("training.epochs", 2.5, r"training\.epochs: .* \(it is 2\.5\)$"),
     ("training.epochs", True, r"training\.epochs: input should be a valid integer \(it is True\)$"),
-    ("training.channels_last", 1, r"training\.channels_last: input should be a valid boolean \(it is 1\)$"),
+    (
+        "training.channels_last",
+        1,
+        r"training\.channels_last: input should be a valid boolean \(it is 1\)$",
+    ),
     ("games", "pong", r"games: input should be a valid list \(it is 'pong'\)$"),
     ("games.0", 3, r"games\.0: input should be a valid string \(it is 3\)$"),
     ("methods", ["st-dim"], r"methods: input should be a valid dictionary$"),
@@ -209,16 +324,28 @@ MISTAKES = [
     # missing
     ("games", ..., r"games is missing; add it as in the repository's config\.yaml$"),
     ("training.lr", ..., r"training\.lr is missing; add it"),
-    ("protocols.paper.splits.episode", ..., r"protocols\.paper\.splits\.episode is missing; add it"),
+    (
+        "protocols.paper.splits.episode",
+        ...,
+        r"protocols\.paper\.splits\.episode is missing; add it",
+    ),
     ("methods.st-dim", {}, r"methods\.st-dim\.kind is missing; add it"),
     # together
     ("games", [], r"games: .*at least 1 item"),
     ("methods", {}, r"methods: .*at least 1 item"),
     ("games", ["pong", "qbert", "pong"], r"games: an entry stands twice; name each once$"),
     ("seeds", [1, 1], r"seeds: an entry stands twice; name each once$"),
-    ("probe.kinds", ["linear", "mlp", "linear"], r"probe\.kinds: an entry stands twice; name each once$"),
+    (
+        "probe.kinds",
+        ["linear", "mlp", "linear"],
+        r"probe\.kinds: an entry stands twice; name each once$",
+    ),
     ("probe.kinds", [], r"probe\.kinds: .*at least 1 item"),
-    ("probe.kinds", ["liner"], r"probe\.kinds\.0: input should be 'linear', 'mlp', .* \(it is 'liner'\)$"),
+    (
+        "probe.kinds",
+        ["liner"],
+        r"probe\.kinds\.0: input should be 'linear', 'mlp', .* \(it is 'liner'\)$",
+    ),
     ("probe.hidden", 0, r"probe\.hidden: .* \(it is 0\)$"),
     ("probe.logistic.C", 0.0, r"probe\.logistic\.C: .* \(it is 0\.0\)$"),
     ("methods.st-dim.frame_stack", 0, r"methods\.st-dim\.frame_stack: .* \(it is 0\)$"),
@@ -229,8 +356,16 @@ MISTAKES = [
         {"betta": 1.0},
         r"methods\.vae: options: unknown option 'betta' \(did you mean beta\?\); known: beta$",
     ),
-    ("methods.st-dim.options", {"beta": 1.0}, r"methods\.st-dim: options: unknown option 'beta'; known: none$"),
-    ("methods.maj-clf.options", {"beta": 1.0}, r"methods\.maj-clf: options: unknown option 'beta'; known: none$"),
+    (
+        "methods.st-dim.options",
+        {"beta": 1.0},
+        r"methods\.st-dim: options: unknown option 'beta'; known: none$",
+    ),
+    (
+        "methods.maj-clf.options",
+        {"beta": 1.0},
+        r"methods\.maj-clf: options: unknown option 'beta'; known: none$",
+    ),
     (
         "methods.cpc.options",
         {"sequence": 9},
@@ -265,7 +400,16 @@ MISTAKES = [
             {"kind": "custom", "module": module},
             rf"methods\.mine: module: {re.escape(repr(module))} names no class in a file; write path/to/file\.py:Class$",
         )
-        for module in ("mine.py", "mine.py:", ":Mine", "mine:Mine", "mine.py:My Class", "mine.py:3", "mine.pyc:Mine", "")
+        for module in (
+            "mine.py",
+            "mine.py:",
+            ":Mine",
+            "mine:Mine",
+            "mine.py:My Class",
+            "mine.py:3",
+            "mine.pyc:Mine",
+            "",
+        )
     ],
     ("methods.mine", {"kind": "custom"}, r"methods\.mine: module: None names no class in a file"),
     *[
@@ -284,24 +428,60 @@ MISTAKES = [
         )
         for change in ({"module": "a.py:A"}, {"kwargs": {"depth": 3}}, {"weights": "w.pt"})
     ],
-    ("methods.maj-clf", {"kind": "majority", "weights": "w.pt"}, r"methods\.maj-clf: module, kwargs and weights belong to"),
+    (
+        "methods.maj-clf",
+        {"kind": "majority", "weights": "w.pt"},
+        r"methods\.maj-clf: module, kwargs and weights belong to",
+    ),
     # names that the tables need themselves
-    ("methods.games", {"kind": "vae"}, r"methods: games would be mistaken for a column of the tables; call it otherwise$"),
+    (
+        "methods.games",
+        {"kind": "vae"},
+        r"methods: games would be mistaken for a column of the tables; call it otherwise$",
+    ),
     ("methods.my_paper", {"kind": "vae"}, r"methods: my_paper would be mistaken for a column"),
     # scaling, and which studies belong to the run
-    ("scaling.base", "papr", r"scaling: unknown protocol 'papr' \(did you mean paper\?\); known: corrected, paper$"),
-    ("scaling.methods", ["st-din"], r"scaling\.methods: unknown method 'st-din' \(did you mean st-dim\?\); known: cpc, "),
-    ("scaling.methods", ["random-cnn"], r"scaling\.methods: random-cnn does not learn from the encoder's frames; name others$"),
-    ("scaling.methods", ["supervised"], r"scaling\.methods: supervised does not learn from the encoder's frames"),
+    (
+        "scaling.base",
+        "papr",
+        r"scaling: unknown protocol 'papr' \(did you mean paper\?\); known: corrected, paper$",
+    ),
+    (
+        "scaling.methods",
+        ["st-din"],
+        r"scaling\.methods: unknown method 'st-din' \(did you mean st-dim\?\); known: cpc, ",
+    ),
+    (
+        "scaling.methods",
+        ["random-cnn"],
+        r"scaling\.methods: random-cnn does not learn from the encoder's frames; name others$",
+    ),
+    (
+        "scaling.methods",
+        ["supervised"],
+        r"scaling\.methods: supervised does not learn from the encoder's frames",
+    ),
     ("scaling.percent", [10, 100], r"scaling\.percent\.1: .*less than or equal to 99"),
     ("scaling.percent", [10, 10], r"scaling\.percent: an entry stands twice"),
     ("scaling.percent", [], r"scaling\.percent: .*at least 1 item"),
     ("studies", ["scalin"], r"studies\.0: .*'ledger' or 'scaling'"),
     ("studies", ["ledger", "ledger"], r"studies: an entry stands twice"),
     # the ledger
-    ("ledger.base", "papr", r"ledger: unknown protocol 'papr' \(did you mean paper\?\); known: corrected, paper$"),
-    ("ledger.target", "correct", r"ledger: unknown protocol 'correct' \(did you mean corrected\?\); known: corrected, paper$"),
-    ("ledger.methods", ["st-din"], r"ledger\.methods: unknown method 'st-din' \(did you mean st-dim\?\); known: cpc, dim, "),
+    (
+        "ledger.base",
+        "papr",
+        r"ledger: unknown protocol 'papr' \(did you mean paper\?\); known: corrected, paper$",
+    ),
+    (
+        "ledger.target",
+        "correct",
+        r"ledger: unknown protocol 'correct' \(did you mean corrected\?\); known: corrected, paper$",
+    ),
+    (
+        "ledger.methods",
+        ["st-din"],
+        r"ledger\.methods: unknown method 'st-din' \(did you mean st-dim\?\); known: cpc, dim, ",
+    ),
     ("ledger.methods", [], r"ledger\.methods: .*at least 1 item"),
     ("ledger.target", ..., r"ledger\.target is missing; add it"),
     (
@@ -314,7 +494,9 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "text"), MISTAKES, ids=[f"{key}-{value!s:.20}" for key, value, _ in MISTAKES])
+@pytest.mark.parametrize(
+    ("key", "value", "text"), MISTAKES, ids=[f"{key}-{value!s:.20}" for key, value, _ in MISTAKES]
+)
 def test_a_mistake_is_one_line_with_the_key_and_the_mend(tmp_path, key, value, text):
     if key == "games.0":
         key, value = "games", [value, "pong"]
@@ -332,7 +514,9 @@ def test_yaml_reads_a_number_without_a_point_as_text():
 def test_a_misspelt_key_is_unknown_rather_than_missing():
     content = put("training.eps", ...)
     content["training"]["epps"] = 1e-5
-    assert refusal(Config.check, content, "x").startswith("x: unknown key training.epps (did you mean eps?); allowed here: ")
+    assert refusal(Config.check, content, "x").startswith(
+        "x: unknown key training.epps (did you mean eps?); allowed here: "
+    )
 
 
 def test_the_first_of_several_mistakes_counts_the_others():
@@ -367,7 +551,9 @@ def test_what_is_no_configuration_at_all(tmp_path, content, text):
 
 
 def test_no_file_at_all(tmp_path):
-    assert refusal(Config.load, tmp_path / "my.yaml").endswith("my.yaml: there is no such file; make it first")
+    assert refusal(Config.load, tmp_path / "my.yaml").endswith(
+        "my.yaml: there is no such file; make it first"
+    )
     assert "there is a directory of that name" in refusal(Config.load, tmp_path)
 
 
@@ -384,12 +570,21 @@ def test_no_file_at_all(tmp_path):
             {"protocol": "paper-q9"},
             r"unknown protocol 'paper-q9' .*; known: paper, corrected, paper-q1, .*, paper-q12, paper-p10, .*",
         ),
-        ({"method": "st-din"}, r"unknown method 'st-din' \(did you mean st-dim\?\); known: maj-clf, random-cnn, vae, .*, dim$"),
+        (
+            {"method": "st-din"},
+            r"unknown method 'st-din' \(did you mean st-dim\?\); known: maj-clf, random-cnn, vae, .*, dim$",
+        ),
     ],
 )
 def test_what_a_job_asks_for_must_be_known(asked, text):
     loaded = Config.load(ROOT / "config.yaml")
-    known = {"game": "pong", "policy": "random_agent", "protocol": "paper", "method": "st-dim", "out": "anything"}
+    known = {
+        "game": "pong",
+        "policy": "random_agent",
+        "protocol": "paper",
+        "method": "st-dim",
+        "out": "anything",
+    }
     assert loaded.knowing(**known) is loaded
     assert re.match(text, refusal(lambda: loaded.knowing(**known | asked)))
 
@@ -421,7 +616,9 @@ def test_merge(base, change, found):
 def test_defaults_is_the_paper_s_run_changed():
     assert config.defaults({}) == Config.load(ROOT / "config.yaml")
     assert config.defaults({"training": {"epochs": 3}}).training.epochs == 3
-    assert refusal(config.defaults, {"training": {"epoch": 3}}).startswith("settings: unknown key training.epoch (did you")
+    assert refusal(config.defaults, {"training": {"epoch": 3}}).startswith(
+        "settings: unknown key training.epoch (did you"
+    )
 
 
 @pytest.fixture
@@ -449,7 +646,9 @@ def test_configure_writes_what_was_asked_for(base, tmp_path):
         "games": ["pong"],
         "methods": {name: row for name, row in PAPER["methods"].items() if name != "maj-clf"},
     }
-    assert target.read_text().startswith(f"# Made by configure, from {base} with {preset(base, 'small')}. ")
+    assert target.read_text().startswith(
+        f"# Made by configure, from {base} with {preset(base, 'small')}. "
+    )
     assert [path.name for path in target.parent.iterdir()] == ["config.yaml"]
     configure(base, preset(base, "small"), ["qbert", "hero"], target.parent)
     assert Config.load(target).games == ["qbert", "hero"]
@@ -459,7 +658,9 @@ def test_configure_leaves_an_edited_file_alone(base, tmp_path):
     target = configure(base, preset(base, "small"), [], tmp_path / "run")
     edited = target.read_text().replace("noop_max: 30", "noop_max: 20")
     target.write_text(edited)
-    assert "was edited by hand" in refusal(configure, base, preset(base, "small"), [], tmp_path / "run")
+    assert "was edited by hand" in refusal(
+        configure, base, preset(base, "small"), [], tmp_path / "run"
+    )
     assert target.read_text() == edited
 
 
@@ -478,7 +679,11 @@ def test_configure_again_changes_nothing(base, tmp_path):
         ("smal", [], r"unknown preset 'smal' \(did you mean small\?\); known: small, wrong$"),
         ("small", ["pongg"], r".*games: unknown game 'pongg' \(did you mean pong\?\); known"),
         ("small", ["pong", "pong"], r".*games: an entry stands twice"),
-        ("wrong", [], r".*config\.yaml with .*wrong\.yaml: unknown key training\.epoch \(did you mean epochs\?\)"),
+        (
+            "wrong",
+            [],
+            r".*config\.yaml with .*wrong\.yaml: unknown key training\.epoch \(did you mean epochs\?\)",
+        ),
     ],
 )
 def test_configure_refuses_and_writes_nothing(base, tmp_path, name, games, text):
@@ -495,7 +700,9 @@ def test_configure_leaves_the_old_one_when_it_refuses(base, tmp_path):
 
 def test_configure_does_not_write_over_its_base(base):
     before = base.read_bytes()
-    assert "name another directory" in refusal(configure, base, preset(base, "small"), [], base.parent)
+    assert "name another directory" in refusal(
+        configure, base, preset(base, "small"), [], base.parent
+    )
     assert base.read_bytes() == before
 
 
@@ -529,7 +736,10 @@ def test_kinds_declare_what_their_files_say():
     for kind in config.METHOD_KINDS:
         assert declared(kind).keys() <= {"OPTIONS", "LEARNS_FROM", "DECODES"}
         assert declared(kind).get("LEARNS_FROM", "pretrain") in (None, *PURPOSES)
-        assert all(type(value) in (int, float) and value > 0 for value in declared(kind).get("OPTIONS", {}).values())
+        assert all(
+            type(value) in (int, float) and value > 0
+            for value in declared(kind).get("OPTIONS", {}).values()
+        )
     assert declared("majority") == {} == declared("st-dim")
 
 
@@ -540,10 +750,18 @@ def test_a_configuration_is_checked_without_torch():
         f"config = Config.load({str(ROOT / 'config.yaml')!r}); layout.probes(config); layout.study(config, 'ledger')\n"
         "print(json.dumps([{kind: declared(kind) for kind in METHOD_KINDS}, sorted(sys.modules)]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     found, modules = json.loads(done.stdout)
     assert "pydantic" in modules
-    assert not {"torch", "pandas", "sklearn", "workflow_src.methods", "workflow_src.encoders"} & set(modules)
+    assert not {
+        "torch",
+        "pandas",
+        "sklearn",
+        "workflow_src.methods",
+        "workflow_src.encoders",
+    } & set(modules)
     assert found == {kind: declared(kind) for kind in config.METHOD_KINDS}
 
 
@@ -560,13 +778,18 @@ def custom(tmp_path):
     return custom
 
 
-def test_files_of_a_custom_encoder_are_looked_for_beside_the_configuration(custom, tmp_path, monkeypatch):
+def test_files_of_a_custom_encoder_are_looked_for_beside_the_configuration(
+    custom, tmp_path, monkeypatch
+):
     path = custom(weights="mine/w.pt", kwargs={"depth": 3, "names": ["a"]})
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "encoder.py").write_text("")
     monkeypatch.chdir(tmp_path)  # where the file is, but not beside the configuration
     said = refusal(Config.load, path)
-    assert said == f"{path}: methods.mine.module: there is no file mine/encoder.py, seen from the run's directory"
+    assert (
+        said
+        == f"{path}: methods.mine.module: there is no file mine/encoder.py, seen from the run's directory"
+    )
     (path.parent / "mine").mkdir()
     (path.parent / "mine" / "encoder.py").write_text("this is no Python, and nobody reads it yet")
     assert "methods.mine.weights: there is no file mine/w.pt, seen" in refusal(Config.load, path)
@@ -582,7 +805,10 @@ def test_files_of_a_custom_encoder_are_looked_for_beside_the_configuration(custo
 def test_files_of_a_custom_encoder_can_be_anywhere(custom, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
-    for module, file in (("~/e.py", tmp_path / "home" / "e.py"), (str(tmp_path / "e:1.py"), tmp_path / "e:1.py")):
+    for module, file in (
+        ("~/e.py", tmp_path / "home" / "e.py"),
+        (str(tmp_path / "e:1.py"), tmp_path / "e:1.py"),
+    ):
         path = custom(module=f"{module}:Mine")
         assert f"there is no file {file}" in refusal(Config.load, path)
         file.write_text("")
@@ -597,19 +823,37 @@ def test_other_methods_have_no_files():
 def test_readouts(kinds):
     loaded = defaults({"probe": {"kinds": kinds}})
     expected = dict.fromkeys(loaded.methods, kinds)
-    expected |= {"maj-clf": ["majority"], "supervised": ["supervised"], "supervised-shared": ["supervised"]}
+    expected |= {
+        "maj-clf": ["majority"],
+        "supervised": ["supervised"],
+        "supervised-shared": ["supervised"],
+    }
     assert {name: row.readouts(loaded.probe) for name, row in loaded.methods.items()} == expected
     assert Method(kind="custom", module="a.py:A").readouts(loaded.probe) == kinds
 
 
 # The ledger
 
-DIFFER = ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]  # Q9 is the same in paper and corrected
+DIFFER = [
+    "Q1",
+    "Q2",
+    "Q4",
+    "Q5",
+    "Q6",
+    "Q7",
+    "Q8",
+    "Q11",
+    "Q12",
+]  # Q9 is the same in paper and corrected
 
 
 def switches(protocol):
     """A protocol as {(section, switch): value}."""
-    return {(section, name): value for section, row in protocol.model_dump().items() for name, value in row.items()}
+    return {
+        (section, name): value
+        for section, row in protocol.model_dump().items()
+        for name, value in row.items()
+    }
 
 
 def test_every_switch_is_of_one_quirk():
@@ -632,13 +876,23 @@ def test_each_variant_is_the_base_with_one_quirk_of_the_target():
         assert variant.protocol == f"paper-{variant.quirk.lower()}"
         assert loaded.protocol(variant.protocol) is variant.row
     # Together they are the target.
-    together = base | {switch: switches(v.row)[switch] for v in loaded.variants for switch in v.changed}
+    together = base | {
+        switch: switches(v.row)[switch] for v in loaded.variants for switch in v.changed
+    }
     assert together == target
 
 
 def test_a_variant_changes_only_the_switches_that_differ():
     loaded = defaults(
-        {"protocols": {"corrected": {"methods": {"keep": "last"}, "probes": {"lr": 5e-4}, "splits": {"episode": "life"}}}}
+        {
+            "protocols": {
+                "corrected": {
+                    "methods": {"keep": "last"},
+                    "probes": {"lr": 5e-4},
+                    "splits": {"episode": "life"},
+                }
+            }
+        }
     )
     changed = {variant.quirk: variant.changed for variant in loaded.variants}
     assert changed["Q6"] == {("probes", "keep")}
@@ -650,7 +904,9 @@ def test_a_variant_changes_only_the_switches_that_differ():
 def test_the_ledger_goes_the_other_way_too():
     loaded = defaults({"ledger": {"base": "corrected", "target": "paper"}})
     assert loaded.protocol("corrected-q1").splits.shuffle_episodes is False
-    assert loaded.protocol("corrected-q12").splits.model_dump() == loaded.protocols["corrected"].splits.model_dump() | {
+    assert loaded.protocol("corrected-q12").splits.model_dump() == loaded.protocols[
+        "corrected"
+    ].splits.model_dump() | {
         "episode": "life",
         "keep_unfinished": True,
     }
@@ -675,7 +931,10 @@ def test_the_names_of_variants_are_the_ledger_s():
         assert name in Config.check(put(f"protocols.{name}", protocol), "x").protocols
     content = put("protocols.paper-q5", protocol)
     content["ledger"] = None
-    assert Config.check(content, "x").protocol("paper-q5") == Config.check(PAPER, "x").protocols["paper"]
+    assert (
+        Config.check(content, "x").protocol("paper-q5")
+        == Config.check(PAPER, "x").protocols["paper"]
+    )
 
 
 def test_seeds_are_those_of_the_base():
@@ -685,13 +944,18 @@ def test_seeds_are_those_of_the_base():
 
 
 @pytest.mark.parametrize(
-    ("method", "as_the_base"), [("st-dim", {"Q9", "Q11"}), ("supervised", {"Q9"}), ("supervised-shared", {"Q9"})]
+    ("method", "as_the_base"),
+    [("st-dim", {"Q9", "Q11"}), ("supervised", {"Q9"}), ("supervised-shared", {"Q9"})],
 )
 def test_an_encoder_is_the_base_s_where_a_quirk_does_not_touch_it(method, as_the_base):
     loaded = defaults({"protocols": {"corrected": {"probes": {"lr": 5e-4}}}})
     assert [variant.quirk for variant in loaded.variants] == [*DIFFER[:7], "Q9", *DIFFER[7:]]
-    found = {variant.quirk: loaded.trained_as(variant.protocol, method) for variant in loaded.variants}
-    assert found == {v.quirk: "paper" if v.quirk in as_the_base else v.protocol for v in loaded.variants}
+    found = {
+        variant.quirk: loaded.trained_as(variant.protocol, method) for variant in loaded.variants
+    }
+    assert found == {
+        v.quirk: "paper" if v.quirk in as_the_base else v.protocol for v in loaded.variants
+    }
     assert [loaded.trained_as(name, method) for name in loaded.protocols] == ["paper", "corrected"]
 
 
@@ -734,7 +998,9 @@ def test_a_method_stands_once_in_the_ledger():
 
 
 def test_an_option_is_finite():
-    assert "options.beta: inf is not a number" in refusal(defaults, {"methods": {"vae": {"options": {"beta": float("inf")}}}})
+    assert "options.beta: inf is not a number" in refusal(
+        defaults, {"methods": {"vae": {"options": {"beta": float("inf")}}}}
+    )
 
 
 @pytest.mark.parametrize(
@@ -752,10 +1018,14 @@ def test_a_setting_without_effect_is_refused(row, key):
     assert said == f"settings: methods.mine: {key} has no effect on kind {row['kind']}; remove it"
 
 
-@pytest.mark.parametrize("value", ["2020-01-01", ".inf", "!!set {a, b}", "!!binary AAAA", "{1: 2, a: !!set {b}}"])
+@pytest.mark.parametrize(
+    "value", ["2020-01-01", ".inf", "!!set {a, b}", "!!binary AAAA", "{1: 2, a: !!set {b}}"]
+)
 def test_keyword_arguments_are_what_a_header_can_hold(value):
     kwargs = yaml.safe_load(f"{{names: {value}}}")
-    said = refusal(defaults, {"methods": {"mine": {"kind": "custom", "module": "a.py:A", "kwargs": kwargs}}})
+    said = refusal(
+        defaults, {"methods": {"mine": {"kind": "custom", "module": "a.py:A", "kwargs": kwargs}}}
+    )
     assert said.startswith("settings: methods.mine: kwargs: ")
 
 
@@ -770,7 +1040,11 @@ def small():
             "seeds": [0, 7],
             "policies": {"other": {"kind": "random", "noop": True}},
             "probe": {"kinds": ["mlp", "linear"]},
-            "methods": {name: None for name in PAPER["methods"] if name not in ("maj-clf", "vae", "pixel-pred", "supervised")},
+            "methods": {
+                name: None
+                for name in PAPER["methods"]
+                if name not in ("maj-clf", "vae", "pixel-pred", "supervised")
+            },
             "ledger": {"methods": ["vae", "supervised", "maj-clf"]},
             "scaling": {"percent": [5, 40], "methods": ["vae"]},
         }
@@ -780,7 +1054,8 @@ def small():
 def parsed(template, files):
     """The wildcards of each file, which must be of ``template``: {(game, policy, ...) in the order of the template}."""
     pattern = "".join(
-        re.escape(text) + (f"(?P<{name}>[a-z0-9_-]+?)" if name else "") for text, name, *_ in string.Formatter().parse(template)
+        re.escape(text) + (f"(?P<{name}>[a-z0-9_-]+?)" if name else "")
+        for text, name, *_ in string.Formatter().parse(template)
     )
     found = [re.fullmatch(pattern, file) for file in files]
     assert all(found)
@@ -801,24 +1076,36 @@ def product(*values):
     return found
 
 
-GAMES_SEEDS, PLAYERS, RULES = [["pong", "qbert"], ["0", "7"]], ["random_agent", "other"], ["paper", "corrected"]
+GAMES_SEEDS, PLAYERS, RULES = (
+    [["pong", "qbert"], ["0", "7"]],
+    ["random_agent", "other"],
+    ["paper", "corrected"],
+)
 
 
 def test_files_of_frames_and_splits(small):
     rows = parsed(layout.EPISODE, layout.episodes(small))
     played = [*PLAYERS, "random_agent-noop"]  # for corrected
-    assert axes(rows, "policy", "purpose", "game", "seed") == product(played, PURPOSES, *GAMES_SEEDS)
+    assert axes(rows, "policy", "purpose", "game", "seed") == product(
+        played, PURPOSES, *GAMES_SEEDS
+    )
     assert layout.episodes(small)[0] == "results/episodes/random_agent/pretrain/pong-s0.b2nd"
     rows = parsed(layout.SPLIT, layout.splits(small))
-    assert axes(rows, "policy", "protocol", "purpose", "game", "seed") == product(PLAYERS, RULES, PURPOSES, *GAMES_SEEDS)
-    assert layout.splits(small)[0] == "results/splits/random_agent/paper/pretrain/pong-s0.safetensors"
+    assert axes(rows, "policy", "protocol", "purpose", "game", "seed") == product(
+        PLAYERS, RULES, PURPOSES, *GAMES_SEEDS
+    )
+    assert (
+        layout.splits(small)[0] == "results/splits/random_agent/paper/pretrain/pong-s0.safetensors"
+    )
 
 
 @pytest.mark.parametrize("template", [layout.ENCODER, layout.HISTORY])
 def test_files_of_encoders(small, template):
     rows = parsed(template, layout.encoders(small, template))
     learned = [["vae", "pixel-pred", "supervised"]]
-    assert axes(rows, "policy", "protocol", "method", "game", "seed") == product(PLAYERS, RULES, *learned, *GAMES_SEEDS)
+    assert axes(rows, "policy", "protocol", "method", "game", "seed") == product(
+        PLAYERS, RULES, *learned, *GAMES_SEEDS
+    )
     assert layout.encoders(small) == layout.encoders(small, layout.ENCODER)
 
 
@@ -839,13 +1126,22 @@ def test_files_of_probes(small):
 def test_files_of_the_ledger(small):
     rows = parsed(layout.PROBE, layout.study(small, "ledger"))
     variants = ["paper", *(f"paper-{quirk.lower()}" for quirk in DIFFER)]
-    assert axes(rows, "policy", "protocol", "game", "seed") == product(PLAYERS, variants, *GAMES_SEEDS)
+    assert axes(rows, "policy", "protocol", "game", "seed") == product(
+        PLAYERS, variants, *GAMES_SEEDS
+    )
     # The readout of the tables alone.
-    assert axes(rows, "method", "probe") == {("vae", "mlp"), ("supervised", "supervised"), ("maj-clf", "majority")}
+    assert axes(rows, "method", "probe") == {
+        ("vae", "mlp"),
+        ("supervised", "supervised"),
+        ("maj-clf", "majority"),
+    }
     assert len(rows) == 3 * 10 * 8
     # The base's are the tables' own.
     shared = set(layout.study(small, "ledger")) & set(layout.probes(small))
-    assert shared == {file for file in layout.study(small, "ledger") if "/paper/" in file} and len(shared) == 3 * 8
+    assert (
+        shared == {file for file in layout.study(small, "ledger") if "/paper/" in file}
+        and len(shared) == 3 * 8
+    )
     assert layout.study(small.model_copy(update={"ledger": None}), "ledger") == []
 
 
@@ -855,7 +1151,11 @@ def test_files_of_scaling(small):
         PLAYERS, ["paper", "paper-p5", "paper-p40"], *GAMES_SEEDS
     )
     assert axes(rows, "method", "probe") == {("vae", "mlp")}
-    assert (small.taken("paper-p5", 1000), small.taken("paper-p40", 999), small.taken("paper", 1000)) == (50, 399, 1000)
+    assert (
+        small.taken("paper-p5", 1000),
+        small.taken("paper-p40", 999),
+        small.taken("paper", 1000),
+    ) == (50, 399, 1000)
 
 
 def test_folders_have_the_studies_that_belong_to_the_run(small):
@@ -869,7 +1169,9 @@ def test_folders_have_the_studies_that_belong_to_the_run(small):
     files = [file for folder in layout.folders(both).values() for file in folder]
     assert len(set(files)) == len(files)
     assert {*layout.study(both, "ledger"), *layout.study(both, "scaling")} <= set(files)
-    assert {f"results/{kind}/scaling.{end}" for kind, end in (("tables", "csv"), ("tables", "tex"))} <= set(layout.tables(both))
+    assert {
+        f"results/{kind}/scaling.{end}" for kind, end in (("tables", "csv"), ("tables", "tex"))
+    } <= set(layout.tables(both))
     assert "results/figures/scaling.pdf" in layout.figures(both)
     assert "results/figures/scaling.pdf" not in layout.figures(small)
 
@@ -896,7 +1198,16 @@ def test_files_of_examples(small):
 
 
 def test_no_two_files_have_one_name(small):
-    files = [*layout.episodes(small), *layout.splits(small), *layout.encoders(small), *layout.encoders(small, layout.HISTORY)]
+    files = [
+        *layout.episodes(small),
+        *layout.splits(small),
+        *layout.encoders(small),
+        *layout.encoders(small, layout.HISTORY),
+    ]
     files += [file for game in small.games for file in layout.examples(small, game)]
-    files += [*{*layout.probes(small), *layout.study(small, "ledger")}, layout.SCORES, layout.STUDY.format(study="ledger")]
+    files += [
+        *{*layout.probes(small), *layout.study(small, "ledger")},
+        layout.SCORES,
+        layout.STUDY.format(study="ledger"),
+    ]
     assert len(set(files)) == len(files)

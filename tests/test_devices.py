@@ -14,7 +14,8 @@ from workflow_src import devices
 from workflow_src.errors import UserError
 
 NAMES = ["fake-a", "GPU-fake-b"]
-# How often memory was asked of the operating system while tensors of up to 32 MB were made and freed, time after time.
+# How often memory was asked of the operating system while tensors of up to 32 MB were made and
+# freed, time after time.
 FAULTS = """
 import resource, sys, torch
 from workflow_src import devices
@@ -52,7 +53,9 @@ def as_before():
 def holder(directory, names=NAMES):
     """Another process that takes a GPU; it is up, but may have to wait for one."""
     command = [sys.executable, "-c", HOLDER, str(directory), *names]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield process
         finally:
@@ -165,7 +168,9 @@ def test_gpus_bear_names_that_all_processes_share(monkeypatch, visible, count, n
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_is_refused_where_there_is_none():
     with (
-        pytest.raises(UserError, match=r"^device: cuda, but .* no usable CUDA device; set device: auto or"),
+        pytest.raises(
+            UserError, match=r"^device: cuda, but .* no usable CUDA device; set device: auto or"
+        ),
         devices.acquire("cuda"),
     ):
         pytest.fail("there is no CUDA")
@@ -224,7 +229,10 @@ def test_a_gpu_is_shared_by_as_many_as_asked_for(monkeypatch, tmp_path):
             stack.enter_context(devices.acquire("cuda", per_gpu=2))
         monkeypatch.setattr(devices.time, "sleep", lambda _: pytest.fail("is full"))
         assert chosen == [0, 1, 0, 1]
-        with pytest.raises(pytest.fail.Exception, match="is full"), devices.acquire("cuda", per_gpu=2):
+        with (
+            pytest.raises(pytest.fail.Exception, match="is full"),
+            devices.acquire("cuda", per_gpu=2),
+        ):
             pass
     with devices.acquire("cuda") as device:
         assert device == torch.device("cuda", 0)
@@ -244,7 +252,11 @@ def test_products(dtype, transposed):
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
 def test_freed_memory_is_kept():
     faults = {
-        how: int(subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True).stdout)
+        how: int(
+            subprocess.run(
+                [sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True
+            ).stdout
+        )
         for how in ("plain", "acquired")
     }
     assert faults["acquired"] < 100 < faults["plain"]

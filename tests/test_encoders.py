@@ -43,7 +43,9 @@ def frames(n, seed=0):
 def features(encoder, images):
     """As plain as can be: one frame after the other."""
     with torch.no_grad():
-        return torch.cat([encoder(torch.from_numpy(image / 255).float()[None, None]) for image in images]).numpy()
+        return torch.cat(
+            [encoder(torch.from_numpy(image / 255).float()[None, None]) for image in images]
+        ).numpy()
 
 
 def same(one, other):
@@ -143,20 +145,37 @@ def test_a_decoder_gives_frames(name, channels):
 @pytest.mark.parametrize(
     ("channels", "kernel", "options"),
     [
-        *((channels, kernel, {"stride": 4}) for channels, kernel in ((1, 8), (3, 8), (2, (4, 12)), (2, 5))),
+        *(
+            (channels, kernel, {"stride": 4})
+            for channels, kernel in ((1, 8), (3, 8), (2, (4, 12)), (2, 5))
+        ),
         *((2, 8, {"stride": stride}) for stride in (2, (4, 2))),
-        *((2, kernel, {"stride": stride, "padding": padding}) for kernel, stride, padding in ((3, 1, 1), (8, 4, 2))),
+        *(
+            (2, kernel, {"stride": stride, "padding": padding})
+            for kernel, stride, padding in ((3, 1, 1), (8, 4, 2))
+        ),
     ],
 )
 def test_stored_frames_are_convolved_as_floats_are(channels, kernel, options):
-    images = torch.from_numpy(np.random.default_rng(0).integers(256, size=(2, channels, 26, 32), dtype=np.uint8))
-    layer = base.uniform(base.FrameConv2d, channels, 3, kernel, generator=generator(), **options).double()
+    images = torch.from_numpy(
+        np.random.default_rng(0).integers(256, size=(2, channels, 26, 32), dtype=np.uint8)
+    )
+    layer = base.uniform(
+        base.FrameConv2d, channels, 3, kernel, generator=generator(), **options
+    ).double()
     plain = nn.Conv2d(channels, 3, kernel, **options).double()
     plain.load_state_dict(layer.state_dict())
-    for given in (images, images.transpose(0, 1).contiguous().transpose(0, 1), images.double() / 255):
+    for given in (
+        images,
+        images.transpose(0, 1).contiguous().transpose(0, 1),
+        images.double() / 255,
+    ):
         found, expected = layer(given), plain(images.double() / 255)
         assert_close(found, expected)
-        grads = [torch.autograd.grad(y.square().sum(), m.parameters()) for y, m in ((found, layer), (expected, plain))]
+        grads = [
+            torch.autograd.grad(y.square().sum(), m.parameters())
+            for y, m in ((found, layer), (expected, plain))
+        ]
         assert_close(*grads)
     assert layer(images[:0]).shape == (0, *found.shape[1:])
 
@@ -170,15 +189,24 @@ def test_autocast_convolves_stored_frames_in_bfloat16():
 
 
 @pytest.mark.parametrize("kind", [base.PaddedConvTranspose2d, base.FrameConvTranspose2d])
-@pytest.mark.parametrize(("kernel", "stride", "padded"), [(8, 4, (2, 0)), (4, 2, 1), (6, 3, (1, 2)), (3, 1, 0)])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padded"), [(8, 4, (2, 0)), (4, 2, 1), (6, 3, (1, 2)), (3, 1, 0)]
+)
 def test_transposed_convolutions_are_torch_s(kind, kernel, stride, padded):
-    layer = base.uniform(kind, 5, 2, kernel, stride=stride, output_padding=padded, generator=generator()).double()
+    layer = base.uniform(
+        kind, 5, 2, kernel, stride=stride, output_padding=padded, generator=generator()
+    ).double()
     plain = nn.ConvTranspose2d(5, 2, kernel, stride, output_padding=padded).double()
     plain.load_state_dict(layer.state_dict())
     maps = torch.randn(2, 5, 6, 7, generator=generator(1), dtype=torch.float64)
     found, expected = layer(maps), plain(maps)
     assert_close(found, expected)
-    assert_close(*(torch.autograd.grad(y.square().sum(), m.parameters()) for y, m in ((found, layer), (expected, plain))))
+    assert_close(
+        *(
+            torch.autograd.grad(y.square().sum(), m.parameters())
+            for y, m in ((found, layer), (expected, plain))
+        )
+    )
 
 
 @pytest.mark.parametrize(("name", "rows", "columns"), [("nature", 204, 156), ("impala", 210, 160)])
@@ -232,7 +260,11 @@ def test_weights_come_from_the_generator_and_nothing_else_is_touched(make):
     torch.manual_seed(2)
     assert same(first, make(generator(5)))
     other = make(generator(6))
-    assert not any(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True) if a.any())
+    assert not any(
+        torch.equal(a, b)
+        for a, b in zip(first.parameters(), other.parameters(), strict=True)
+        if a.any()
+    )
 
 
 def test_uniform_layers_are_pytorch_s_own():
@@ -250,7 +282,9 @@ def test_uniform_layers_are_pytorch_s_own():
 def test_orthogonal_layers(layer, shape):
     made = base.orthogonal(layer, *shape, generator=generator(), bias=True)
     matrix = made.weight.detach().flatten(1).double()
-    assert torch.allclose(matrix @ matrix.T, 2 * torch.eye(len(matrix), dtype=torch.float64), atol=1e-5)
+    assert torch.allclose(
+        matrix @ matrix.T, 2 * torch.eye(len(matrix), dtype=torch.float64), atol=1e-5
+    )
     assert not made.bias.any()
 
 
@@ -263,7 +297,12 @@ def test_number_of_parameters():
 
 def test_layers_are_those_of_the_paper():
     convolutions = [module for module in build().modules() if isinstance(module, nn.Conv2d)]
-    assert [(c.kernel_size[0], c.stride[0], c.padding[0]) for c in convolutions] == [(8, 4, 0), (4, 2, 0), (4, 2, 0), (3, 1, 0)]
+    assert [(c.kernel_size[0], c.stride[0], c.padding[0]) for c in convolutions] == [
+        (8, 4, 0),
+        (4, 2, 0),
+        (4, 2, 0),
+        (3, 1, 0),
+    ]
     kinds = [type(module).__name__ for module in build().modules() if not list(module.children())]
     assert kinds == ["FrameConv2d", "ReLU"] + ["Conv2d", "ReLU"] * 3 + ["Flatten", "Linear"]
 
@@ -294,7 +333,9 @@ def test_an_encoder_comes_back(tmp_path):
     loaded, header = encoders.load(tmp_path / "w")
     assert header == HEADER
     assert same(encoder, loaded)
-    assert np.array_equal(encoders.encode(encoder, frames(3), CPU), encoders.encode(loaded, frames(3), CPU))
+    assert np.array_equal(
+        encoders.encode(encoder, frames(3), CPU), encoders.encode(loaded, frames(3), CPU)
+    )
 
 
 def test_memory_format_does_not_show_in_the_file(tmp_path):
@@ -318,14 +359,19 @@ def test_a_damaged_file_is_refused(tmp_path, place):
 
 
 def write(path, encoder, header, drop=()):
-    arrays = {name: tensor.numpy() for name, tensor in encoder.state_dict().items() if name not in drop}
+    arrays = {
+        name: tensor.numpy() for name, tensor in encoder.state_dict().items() if name not in drop
+    }
     artifacts.write_arrays(path, encoders.KIND, arrays, header)
 
 
 @pytest.mark.parametrize("name", ["imapla", None])
 def test_an_unknown_encoder_is_refused(tmp_path, name):
     write(tmp_path / "w", build(), HEADER | {"encoder": name})
-    with pytest.raises(UserError, match=rf"w holds weights of an unknown encoder {name!r}; known: nature, impala, custom$"):
+    with pytest.raises(
+        UserError,
+        match=rf"w holds weights of an unknown encoder {name!r}; known: nature, impala, custom$",
+    ):
         encoders.load(tmp_path / "w")
 
 
@@ -336,7 +382,9 @@ def test_an_unknown_encoder_is_refused(tmp_path, name):
 )
 def test_weights_that_do_not_fit_are_refused(tmp_path, change, drop):
     write(tmp_path / "w", build(), HEADER | change, drop)
-    with pytest.raises(UserError, match=r"w does not fit the encoder nature: train it again with this version$"):
+    with pytest.raises(
+        UserError, match=r"w does not fit the encoder nature: train it again with this version$"
+    ):
         encoders.load(tmp_path / "w")
 
 
@@ -350,17 +398,24 @@ def test_a_header_says_which_encoder_of_how_many_frames(tmp_path, name, stack):
     assert type(loaded) is encoders.ENCODERS[name]
     assert same(encoder, loaded) and found == header
     images = frames(2 * stack).reshape(2, stack, 210, 160)
-    assert np.array_equal(encoders.encode(encoder, images, CPU), encoders.encode(loaded, images, CPU))
+    assert np.array_equal(
+        encoders.encode(encoder, images, CPU), encoders.encode(loaded, images, CPU)
+    )
 
 
 def test_heads_are_kept_beside_the_encoder_and_apart(tmp_path):
     encoder = build()
     # Names that the encoder has too, and one that is a number.
-    heads = {name: torch.randn(tensor.shape) for name, tensor in encoder.state_dict().items()} | {"steps": torch.tensor(3)}
+    heads = {name: torch.randn(tensor.shape) for name, tensor in encoder.state_dict().items()} | {
+        "steps": torch.tensor(3)
+    }
     encoders.save(tmp_path / "w", encoder, HEADER, heads)
     found = encoders.load_heads(tmp_path / "w")
     assert found.keys() == heads.keys()
-    assert all(torch.equal(found[name], heads[name]) and found[name].dtype == heads[name].dtype for name in heads)
+    assert all(
+        torch.equal(found[name], heads[name]) and found[name].dtype == heads[name].dtype
+        for name in heads
+    )
     loaded, header = encoders.load(tmp_path / "w")
     assert same(encoder, loaded) and header == HEADER
     encoders.save(tmp_path / "w", encoder, HEADER)
@@ -402,11 +457,17 @@ def test_channels_last_keeps_what_a_module_computes():
 
 def test_channels_last_of_stacks():
     """In (V, out, in, h, w) each of the V is as a single one would be, channels innermost."""
-    stack = nn.ParameterDict({str(ndim): torch.randn(2, 3, 4, 5, 6)[(0,) * (5 - ndim)] for ndim in range(6)})
+    stack = nn.ParameterDict(
+        {str(ndim): torch.randn(2, 3, 4, 5, 6)[(0,) * (5 - ndim)] for ndim in range(6)}
+    )
     before = {name: value.clone() for name, value in stack.state_dict().items()}
     encoders.channels_last(stack)
     assert all(torch.equal(value, before[name]) for name, value in stack.state_dict().items())
-    assert [stack[name].stride() for name in ("3", "4", "5")] == [(30, 6, 1), (120, 1, 24, 4), (360, 120, 1, 24, 4)]
+    assert [stack[name].stride() for name in ("3", "4", "5")] == [
+        (30, 6, 1),
+        (120, 1, 24, 4),
+        (360, 120, 1, 24, 4),
+    ]
     assert stack["5"][0].is_contiguous(memory_format=torch.channels_last)
 
 
@@ -423,7 +484,9 @@ def test_features_are_those_of_the_scaled_frames_in_order(monkeypatch, batch, fo
     found = encoders.encode(encoder, given, CPU)
     assert (found.dtype, found.shape) == (np.float32, (5, 16))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    assert np.abs(expected - expected[[1, 2, 3, 4, 0]]).min(axis=1).max() > 1e-4  # a wrong order would show
+    assert (
+        np.abs(expected - expected[[1, 2, 3, 4, 0]]).min(axis=1).max() > 1e-4
+    )  # a wrong order would show
     assert np.array_equal(images, frames(5))
 
 
@@ -432,7 +495,9 @@ def test_several_channels():
     encoder = encoders.NatureCNN(16, torch.Generator().manual_seed(0), channels=4)
     with torch.no_grad():
         expected = encoder(torch.from_numpy(images).float() / 255).numpy()
-    np.testing.assert_allclose(encoders.encode(encoder, images, CPU), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        encoders.encode(encoder, images, CPU), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_no_frames_have_no_features():
@@ -470,10 +535,15 @@ def test_a_classifier_is_its_parts_run_alone(name):
     assert (scores.shape, scores.dtype) == ((4, 3, 5), torch.float32)
     drawn = generator()
     for variable in range(3):
-        encoder = encoders.build(name, 8, drawn)  # drawn one after the other, each with its linear map
+        encoder = encoders.build(
+            name, 8, drawn
+        )  # drawn one after the other, each with its linear map
         head = base.uniform(nn.Linear, 8, 5, generator=drawn)
         alone = nn.Sequential(encoder, head)
-        assert all(torch.equal(p[variable], q) for p, q in zip(model.parameters(), alone.parameters(), strict=True))
+        assert all(
+            torch.equal(p[variable], q)
+            for p, q in zip(model.parameters(), alone.parameters(), strict=True)
+        )
         assert torch.allclose(scores[:, variable], alone(images), atol=1e-6)
 
 
@@ -486,9 +556,9 @@ def test_a_classifier_as_one_stack_is_the_same(name, stored):
     labels = torch.tensor([[0, 1, 2], [3, 4, 0]])
 
     def stacked():
-        return vmap(lambda which: functional_call(model.one, which, (images,)))(dict(model.one.named_parameters())).transpose(
-            0, 1
-        )
+        return vmap(lambda which: functional_call(model.one, which, (images,)))(
+            dict(model.one.named_parameters())
+        ).transpose(0, 1)
 
     found = []
     for scores in (model(images), stacked()):
@@ -497,8 +567,12 @@ def test_a_classifier_as_one_stack_is_the_same(name, stored):
     (scores, gradients), (of_stack, stack_gradients) = found
     assert of_stack.shape == scores.shape == (2, 3, 5)
     assert torch.allclose(scores, of_stack, atol=1e-5)
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(gradients, stack_gradients, strict=True))
-    assert all(gradient.flatten(1).any(1).all() for gradient in gradients)  # every part of the stack learns
+    assert all(
+        torch.allclose(a, b, atol=1e-5) for a, b in zip(gradients, stack_gradients, strict=True)
+    )
+    assert all(
+        gradient.flatten(1).any(1).all() for gradient in gradients
+    )  # every part of the stack learns
 
 
 def test_parts_of_a_classifier_have_nothing_in_common():
@@ -507,21 +581,28 @@ def test_parts_of_a_classifier_have_nothing_in_common():
     for parameter in model.parameters():
         assert parameter.grad[1].any()
         assert not parameter.grad[[0, 2]].any()
-    assert sum(p.numel() for p in model.parameters()) == 3 * (sum(p.numel() for p in build(feature_size=8).parameters()) + 45)
+    assert sum(p.numel() for p in model.parameters()) == 3 * (
+        sum(p.numel() for p in build(feature_size=8).parameters()) + 45
+    )
 
 
 @torch.no_grad()
 def test_a_shared_classifier_is_one_encoder_with_linear_maps():
     model, images = classifier(SharedClassifier), torch.rand(2, 1, 210, 160)
     drawn = generator()
-    encoder, heads = encoders.build("nature", 8, drawn), base.uniform(nn.Linear, 8, 15, generator=drawn)
+    encoder, heads = (
+        encoders.build("nature", 8, drawn),
+        base.uniform(nn.Linear, 8, 15, generator=drawn),
+    )
     assert same(model.encoder, encoder) and same(model.heads, heads)
     scores = model(images)
     assert scores.shape == (2, 3, 5)
     z = encoder(images)
     for variable in range(3):
         rows = slice(5 * variable, 5 * variable + 5)
-        assert torch.allclose(scores[:, variable], z @ heads.weight[rows].T + heads.bias[rows], atol=1e-5)
+        assert torch.allclose(
+            scores[:, variable], z @ heads.weight[rows].T + heads.bias[rows], atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("stack", [1, 2])
@@ -529,17 +610,27 @@ def test_a_shared_classifier_is_one_encoder_with_linear_maps():
 def test_a_classifier_comes_back(tmp_path, kind, stack):
     model = classifier(kind, channels=stack, seed=3)
     names = ["player_x", "ball_y", "score"]
-    header = {"encoder": "nature", "feature_size": 8, "frame_stack": stack, "variables": names, "classes": 5}
+    header = {
+        "encoder": "nature",
+        "feature_size": 8,
+        "frame_stack": stack,
+        "variables": names,
+        "classes": 5,
+    }
     header["shared"] = kind is SharedClassifier
     encoders.save(tmp_path / "w", model, header)
     loaded, found = encoders.load(tmp_path / "w")
     assert type(loaded) is kind and found == header
     assert same(model, loaded)
     images = frames(3 * stack).reshape(3, stack, 210, 160)
-    assert np.array_equal(encoders.classify(loaded, images, CPU), encoders.classify(model, images, CPU))
+    assert np.array_equal(
+        encoders.classify(loaded, images, CPU), encoders.classify(model, images, CPU)
+    )
     for change in ({"variables": names[:2]}, {"classes": 6}, {"shared": not header["shared"]}):
         encoders.save(tmp_path / "w", model, header | change)
-        assert "w does not fit the encoder nature: train it again" in refusal(encoders.load, tmp_path / "w")
+        assert "w does not fit the encoder nature: train it again" in refusal(
+            encoders.load, tmp_path / "w"
+        )
 
 
 class Told(nn.Module):
@@ -654,20 +745,30 @@ def custom_method(module, name="Plain", seed=0, **change):
 
 
 def stored(path, made, stack=1):
-    encoders.save(path, made.encoder, {"game": "pong", "encoder": "nature", "frame_stack": stack} | made.header)
+    encoders.save(
+        path,
+        made.encoder,
+        {"game": "pong", "encoder": "nature", "frame_stack": stack} | made.header,
+    )
     return encoders.load(path)
 
 
 @pytest.mark.parametrize("name", ["Plain", "Normed"])
 def test_an_encoder_of_one_s_own_comes_back(tmp_path, module, name):
-    made = custom_method(module, name, kwargs={"size": 6, "channels": 2, "names": ["a", "b"]}, frame_stack=2)
+    made = custom_method(
+        module, name, kwargs={"size": 6, "channels": 2, "names": ["a", "b"]}, frame_stack=2
+    )
     encoder = made.encoder
     if name == "Normed":
-        encoder.train()(torch.rand(4, 2, 210, 160))  # running statistics, and a counter without dimensions
+        encoder.train()(
+            torch.rand(4, 2, 210, 160)
+        )  # running statistics, and a counter without dimensions
         assert encoder.norm.num_batches_tracked.shape == ()
     loaded, header = stored(tmp_path / "w", made, stack=2)
     assert type(loaded).__name__ == name and same(encoder, loaded)
-    assert loaded.state_dict().get("norm.num_batches_tracked", torch.tensor(1)).equal(torch.tensor(1))
+    assert (
+        loaded.state_dict().get("norm.num_batches_tracked", torch.tensor(1)).equal(torch.tensor(1))
+    )
     assert header | {"module_seed": 0} == {
         "module_seed": 0,
         "game": "pong",
@@ -753,14 +854,22 @@ class Harmful:
         return (Path.touch, (self.path,))
 
 
-@pytest.mark.parametrize("write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+@pytest.mark.parametrize(
+    "write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))]
+)
 @pytest.mark.parametrize("inner", [False, True])
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_weights_with_code_are_refused_and_the_code_is_not_run(tmp_path, module, write, inner):
     made, harmful = tmp_path / "made by the weights", Harmful(tmp_path / "made by the weights")
-    write({**custom.make(module, "Plain", {}, 0).state_dict(), "more": harmful} if inner else harmful, tmp_path / "w.pt")
+    write(
+        {**custom.make(module, "Plain", {}, 0).state_dict(), "more": harmful} if inner else harmful,
+        tmp_path / "w.pt",
+    )
     said = refusal(custom_method, module, weights=str(tmp_path / "w.pt"))
-    assert re.match(rf"{tmp_path}/w\.pt (is damaged, or )?holds more than tensors.*: .*save the state_dict", said)
+    assert re.match(
+        rf"{tmp_path}/w\.pt (is damaged, or )?holds more than tensors.*: .*save the state_dict",
+        said,
+    )
     assert not made.exists()
     pickle.loads(pickle.dumps(harmful))
     assert made.exists()  # it is as harmful as it says
@@ -768,14 +877,25 @@ def test_weights_with_code_are_refused_and_the_code_is_not_run(tmp_path, module,
 
 def test_a_whole_module_is_no_state(tmp_path, module):
     torch.save(nn.Linear(2, 3), tmp_path / "w.pt")
-    assert "holds more than tensors, which could run code" in refusal(custom_method, module, weights=str(tmp_path / "w.pt"))
+    assert "holds more than tensors, which could run code" in refusal(
+        custom_method, module, weights=str(tmp_path / "w.pt")
+    )
 
 
 def states(state):
     return {
-        "missing": ({"linear.weight": state["linear.weight"]}, r'does not fit Plain: .*Missing key\(s\) .*"linear\.bias"'),
-        "more": (state | {"zz": torch.zeros(1)}, r'does not fit Plain: .*Unexpected key\(s\) .*"zz"'),
-        "shape": (state | {"linear.bias": torch.zeros(4)}, r"does not fit Plain: .*size mismatch for linear\.bias"),
+        "missing": (
+            {"linear.weight": state["linear.weight"]},
+            r'does not fit Plain: .*Missing key\(s\) .*"linear\.bias"',
+        ),
+        "more": (
+            state | {"zz": torch.zeros(1)},
+            r'does not fit Plain: .*Unexpected key\(s\) .*"zz"',
+        ),
+        "shape": (
+            state | {"linear.bias": torch.zeros(4)},
+            r"does not fit Plain: .*size mismatch for linear\.bias",
+        ),
         "none": ({}, r"does not fit Plain: .*Missing key\(s\)"),
     }
 
@@ -785,7 +905,10 @@ def states(state):
 def test_weights_of_something_else(tmp_path, module, suffix, which):
     state, text = states(custom.make(module, "Plain", {}, 0).state_dict())[which]
     WRITERS[suffix](state, tmp_path / f"w{suffix}")
-    assert re.match(rf"{tmp_path}/w\{suffix} {text}", refusal(custom_method, module, weights=str(tmp_path / f"w{suffix}")))
+    assert re.match(
+        rf"{tmp_path}/w\{suffix} {text}",
+        refusal(custom_method, module, weights=str(tmp_path / f"w{suffix}")),
+    )
 
 
 @pytest.mark.parametrize(
@@ -803,7 +926,10 @@ def test_weights_of_something_else(tmp_path, module, suffix, which):
 def test_what_is_no_state_at_all(tmp_path, module, content):
     torch.save(content, tmp_path / "w.pt")
     said = refusal(custom_method, module, weights=str(tmp_path / "w.pt"))
-    assert said == f"{tmp_path}/w.pt holds no state_dict: save that of the encoder, with torch.save or safetensors"
+    assert (
+        said
+        == f"{tmp_path}/w.pt holds no state_dict: save that of the encoder, with torch.save or safetensors"
+    )
 
 
 @pytest.mark.parametrize(
@@ -838,21 +964,37 @@ def test_weights_that_are_not_there(tmp_path, module, suffix):
 @pytest.mark.parametrize(
     ("name", "change", "text"),
     [
-        ("Plan", {}, r":Plan\(\) cannot be made: AttributeError: .*has no attribute 'Plan'.*; mend the file$"),
+        (
+            "Plan",
+            {},
+            r":Plan\(\) cannot be made: AttributeError: .*has no attribute 'Plan'.*; mend the file$",
+        ),
         ("Broken", {}, r":Broken\(\) cannot be made: RuntimeError: no such luck; mend the file$"),
         (
             "Plain",
             {"kwargs": {"sizes": 4, "names": "x"}},
             r":Plain\(sizes=4, names='x'\) cannot be made: TypeError: .*'sizes'.*; mend the file$",
         ),
-        ("function", {}, r":function gives a str, not a torch\.nn\.Module: derive the class from it$"),
-        ("torch", {}, r":torch\(\) cannot be made: TypeError: 'module' object is not callable; mend the file$"),
+        (
+            "function",
+            {},
+            r":function gives a str, not a torch\.nn\.Module: derive the class from it$",
+        ),
+        (
+            "torch",
+            {},
+            r":torch\(\) cannot be made: TypeError: 'module' object is not callable; mend the file$",
+        ),
         (
             "Wrong",
             {},
             r":Wrong fails on float frames \(2, 1, 210, 160\): ValueError: I want 5 dimensions; mend its forward$",
         ),
-        ("Plain", {"frame_stack": 3}, r":Plain fails on float frames \(2, 3, 210, 160\): RuntimeError: .*; mend its forward$"),
+        (
+            "Plain",
+            {"frame_stack": 3},
+            r":Plain fails on float frames \(2, 3, 210, 160\): RuntimeError: .*; mend its forward$",
+        ),
         ("Asked", {}, r":Asked gives list for 2 frames, not \(2, d\): flatten its output$"),
         *[
             (
@@ -872,7 +1014,10 @@ def test_what_can_be_wrong_with_one_s_own(module, name, change, text):
     ("content", "text"),
     [
         (b"class Mine(", r"SyntaxError: .*"),
-        (b"import nothing_of_that_name", r"ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        (
+            b"import nothing_of_that_name",
+            r"ModuleNotFoundError: No module named 'nothing_of_that_name'",
+        ),
         (b"1 / 0", r"ZeroDivisionError: division by zero"),
         (b"\xff\xfe", r"SyntaxError: .*"),
         (b"", r"AttributeError: .*no attribute 'Mine'"),
@@ -906,13 +1051,17 @@ def test_a_file_that_changed_is_not_run(tmp_path, module):
 def test_a_state_that_does_not_fit_one_s_own(tmp_path, module):
     made = custom_method(module)
     encoders.save(tmp_path / "w", made.encoder, made.header | {"kwargs": {"size": 7}})
-    assert "w does not fit the encoder custom: train it again" in refusal(encoders.load, tmp_path / "w")
+    assert "w does not fit the encoder custom: train it again" in refusal(
+        encoders.load, tmp_path / "w"
+    )
 
 
 def test_an_edit_of_the_same_length_and_second_is_seen(tmp_path):
     """Python's cache of compiled files would not."""
     file = tmp_path / "mine.py"
     for size in (11, 12, 13):
-        file.write_text(f"from torch import nn\nclass Mine(nn.Linear):\n    def __init__(self): super().__init__(1, {size})\n")
+        file.write_text(
+            f"from torch import nn\nclass Mine(nn.Linear):\n    def __init__(self): super().__init__(1, {size})\n"
+        )
         os.utime(file, (1e9, 1e9))
         assert custom.make(file, "Mine", {}, seed=0).out_features == size

@@ -70,12 +70,18 @@ def taped(env):
 @pytest.mark.parametrize("game", GAMES["paper-2019"])
 def test_golden(game):
     installed = version("ale-py")
-    assert installed in golden(), f"there are no golden hashes of ale-py {installed}: python tests/golden.py"
+    assert installed in golden(), (
+        f"there are no golden hashes of ale-py {installed}: python tests/golden.py"
+    )
     assert hashes(game) == golden()[installed][game]
 
 
 def test_golden_hashes_are_of_the_locked_emulator():
-    pinned = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line.startswith("ale-py==")]
+    pinned = [
+        line
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if line.startswith("ale-py==")
+    ]
     assert pinned[0].split()[0].removeprefix("ale-py==") in golden()
 
 
@@ -112,7 +118,11 @@ def test_steps_are_those_of_a_plain_emulator(game, repeat, monkeypatch):
 
     def seen():
         merged = np.maximum(gray[-2], gray[-1])
-        return merged if merged.shape == (210, 160) else cv2.resize(merged, (160, 210), interpolation=cv2.INTER_AREA)
+        return (
+            merged
+            if merged.shape == (210, 160)
+            else cv2.resize(merged, (160, 210), interpolation=cv2.INTER_AREA)
+        )
 
     if codes[1].name == "FIRE":
         act(1)
@@ -182,7 +192,9 @@ def test_other_grays_than_the_emulators_are_an_error(monkeypatch):
     monkeypatch.setattr(playing, "_GRAY", playing._GRAY[:-1] + b"\0")
     env.reset(blank())  # that colour is not shown
     monkeypatch.setattr(playing, "_GRAY", bytes(256))
-    with pytest.raises(UserError, match=r"^ale-py .* makes other grays of pong's colours .*: install what "):
+    with pytest.raises(
+        UserError, match=r"^ale-py .* makes other grays of pong's colours .*: install what "
+    ):
         env.reset(blank())
 
 
@@ -197,7 +209,11 @@ def test_an_environment_that_played_restarts_as_a_new_one(game):
 
 
 def test_no_game_has_a_taller_screen():
-    with_other_size = {game for game in GAMES["revised-2020"] if environment(game).ale.getScreenDims() != (210, 160)}
+    with_other_size = {
+        game
+        for game in GAMES["revised-2020"]
+        if environment(game).ale.getScreenDims() != (210, 160)
+    }
     assert with_other_size == set()
 
 
@@ -243,7 +259,9 @@ def test_what_is_pressed_at_a_reset(game):
     assert env.ale.acts == ["NOOP"] * 4 + start
 
 
-@pytest.mark.parametrize(("noop_max", "counts"), [(0, {0}), (1, {1}), (3, {1, 2, 3}), (30, set(range(1, 31)))])
+@pytest.mark.parametrize(
+    ("noop_max", "counts"), [(0, {0}), (1, {1}), (3, {1, 2, 3}), (30, set(range(1, 31)))]
+)
 def test_number_of_noops(noop_max, counts):
     env = environment("mspacman", noop_max=noop_max)
     seen = set()
@@ -295,12 +313,16 @@ def test_a_game_that_ends_while_the_next_life_begins_is_followed_by_a_new_one():
     assert env.ale.getEpisodeFrameNumber() <= 30
 
 
-@pytest.mark.parametrize(("lives", "end"), [(4, GOES_ON), (3, GOES_ON), (2, LIFE_LOST), (1, LIFE_LOST), (0, GOES_ON)])
+@pytest.mark.parametrize(
+    ("lives", "end"), [(4, GOES_ON), (3, GOES_ON), (2, LIFE_LOST), (1, LIFE_LOST), (0, GOES_ON)]
+)
 def test_what_ends_an_episode(lives, end):
     env = taped(environment("mspacman"))
     env.reset(blank())
     assert env.lives == 3
-    env.ale.lives = lambda: lives  # 0 before the game is over: some games show it, and no life is left to begin
+    env.ale.lives = lambda: (
+        lives
+    )  # 0 before the game is over: some games show it, and no life is left to begin
     assert env.step(1, blank())[1] == end
 
 
@@ -423,10 +445,17 @@ def test_records_are_what_a_replay_by_hand_shows(breakout):
                 reward, end = env.step(action, frame)
                 over = end == GAME_OVER
             stored_end = CUT_OFF if left == 1 and end == GOES_ON else end
-            by_hand = {"action": action, "reward": reward, "lives": env.ale.lives(), "end": stored_end}
+            by_hand = {
+                "action": action,
+                "reward": reward,
+                "lives": env.ale.lives(),
+                "end": stored_end,
+            }
             by_hand |= {"ram": env.ale.getRAM(), "episode": episode, "game": game}
             assert by_hand.keys() == COLUMNS.keys()
-            assert all(np.array_equal(getattr(found, name)[row], value) for name, value in by_hand.items()), row
+            assert all(
+                np.array_equal(getattr(found, name)[row], value) for name, value in by_hand.items()
+            ), row
             assert np.array_equal(frames[row], frame), row
             row += 1
     assert row == len(found)
@@ -448,7 +477,9 @@ def test_columns_fit_one_another(breakout):
     new_game[stream_starts] = True
     assert np.array_equal(found.game, np.cumsum(new_game) - 1)
     assert set(found.end) == {GOES_ON, LIFE_LOST, GAME_OVER, CUT_OFF}
-    assert set(np.flatnonzero(found.end == CUT_OFF)) <= set((np.cumsum(found.header["streams"]) - 1).tolist())
+    assert set(np.flatnonzero(found.end == CUT_OFF)) <= set(
+        (np.cumsum(found.header["streams"]) - 1).tolist()
+    )
 
 
 class FakeEnvironment:
@@ -475,16 +506,36 @@ class FakeEnvironment:
         out[:] = self.count
 
 
-@pytest.mark.parametrize(("last", "stored"), [(GOES_ON, CUT_OFF), (LIFE_LOST, LIFE_LOST), (GAME_OVER, GAME_OVER)])
+@pytest.mark.parametrize(
+    ("last", "stored"), [(GOES_ON, CUT_OFF), (LIFE_LOST, LIFE_LOST), (GAME_OVER, GAME_OVER)]
+)
 def test_record_of_made_up_ends(last, stored):
     columns = store.empty_columns(8)
     env = FakeEnvironment([GOES_ON, LIFE_LOST, LIFE_LOST, GAME_OVER, last], [True, False, True])
     env.ends = iter([GOES_ON, LIFE_LOST, LIFE_LOST, GOES_ON, last])
     (chunk,) = collecting._record(env, lambda frame: int(frame[0, 0]), columns)
-    assert columns["end"].tolist() == [GOES_ON, GOES_ON, LIFE_LOST, GOES_ON, LIFE_LOST, GOES_ON, GOES_ON, stored]
+    assert columns["end"].tolist() == [
+        GOES_ON,
+        GOES_ON,
+        LIFE_LOST,
+        GOES_ON,
+        LIFE_LOST,
+        GOES_ON,
+        GOES_ON,
+        stored,
+    ]
     assert columns["episode"].tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
     assert columns["game"].tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
-    assert columns["action"].tolist() == [255, 1, 2, 255, 4, 255, 6, 7]  # chosen for the frame before
+    assert columns["action"].tolist() == [
+        255,
+        1,
+        2,
+        255,
+        4,
+        255,
+        6,
+        7,
+    ]  # chosen for the frame before
     assert columns["reward"].tolist() == [0, 1, 1, 0, 1, 0, 1, 1]
     assert columns["ram"][:, 0].tolist() == chunk[:8, 0, 0].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
     assert not chunk[8:].any()
@@ -495,7 +546,11 @@ def test_record_of_made_up_ends(last, stored):
 
 def content(path):
     found = FrameStore.open(path)
-    return found.header, {name: getattr(found, name).tobytes() for name in COLUMNS}, found.read(np.arange(len(found))).tobytes()
+    return (
+        found.header,
+        {name: getattr(found, name).tobytes() for name in COLUMNS},
+        found.read(np.arange(len(found))).tobytes(),
+    )
 
 
 def made_frames(n, seed=0):
@@ -507,11 +562,16 @@ def made_frames(n, seed=0):
 
 def made_columns(n, seed=0):
     rng = np.random.default_rng(seed)
-    return {name: rng.integers(0, 3, (n, *shape)).astype(dtype) for name, (dtype, shape) in COLUMNS.items()}
+    return {
+        name: rng.integers(0, 3, (n, *shape)).astype(dtype)
+        for name, (dtype, shape) in COLUMNS.items()
+    }
 
 
 def test_blosc2_reads_the_frames_as_they_are(breakout):
-    assert np.array_equal(blosc2.open(str(breakout), mode="r")[:], FrameStore.open(breakout).read(np.arange(1100)))
+    assert np.array_equal(
+        blosc2.open(str(breakout), mode="r")[:], FrameStore.open(breakout).read(np.arange(1100))
+    )
 
 
 @pytest.mark.parametrize("n", [1, 255, 256, 257, 600])
@@ -519,7 +579,12 @@ def test_round_trip(write_store, n):
     frames, columns = made_frames(n), made_columns(n)
     found = FrameStore.open(write_store("x", frames, {"game": "pong", "ä": [1.5]}, **columns))
     assert len(found) == n
-    assert found.header == {"game": "pong", "ä": [1.5], "format": artifacts.FORMAT, "kind": "episodes"}
+    assert found.header == {
+        "game": "pong",
+        "ä": [1.5],
+        "format": artifacts.FORMAT,
+        "kind": "episodes",
+    }
     for name, values in columns.items():
         assert np.array_equal(getattr(found, name), values)
     assert np.array_equal(np.concatenate([chunk.copy() for _, chunk in found.chunks()]), frames)
@@ -550,9 +615,14 @@ def test_rows_are_those_of_the_chunks(breakout, count):
     assert np.array_equal(out, everything[rows])
 
 
-@pytest.mark.parametrize("rows", [np.arange(256, 512), np.arange(200, 800), np.r_[0:256, 1090:1100], np.r_[255, 256, 1024]])
+@pytest.mark.parametrize(
+    "rows",
+    [np.arange(256, 512), np.arange(200, 800), np.r_[0:256, 1090:1100], np.r_[255, 256, 1024]],
+)
 def test_rows_at_the_borders_of_chunks(breakout, rows):
-    assert np.array_equal(FrameStore.open(breakout).read(rows), blosc2.open(str(breakout), mode="r")[:][rows])
+    assert np.array_equal(
+        FrameStore.open(breakout).read(rows), blosc2.open(str(breakout), mode="r")[:][rows]
+    )
 
 
 # Stacks of frames
@@ -605,7 +675,11 @@ def test_stacks_are_those_of_a_plain_loop(breakout, stack):
 def test_stacks_end_at_a_life(write_store):
     """Also where an episode is longer than what is asked for, and shorter than a stack."""
     frames = np.arange(9, dtype=np.uint8)[:, None, None] * np.ones((1, 210, 160), np.uint8)
-    found = FrameStore.open(write_store("a", frames, episode=[0, 0, 0, 0, 1, 2, 2, 2, 2], game=[0, 0, 0, 0, 0, 1, 1, 1, 1]))
+    found = FrameStore.open(
+        write_store(
+            "a", frames, episode=[0, 0, 0, 0, 1, 2, 2, 2, 2], game=[0, 0, 0, 0, 0, 1, 1, 1, 1]
+        )
+    )
     stacks = load_stacks(found, np.array([3, 4, 5, 6, 8]), 3)
     assert stacks[:, :, 0, 0].tolist() == [[1, 2, 3], [4, 4, 4], [5, 5, 5], [5, 5, 6], [6, 7, 8]]
     assert (stacks == stacks[:, :, :1, :1]).all()
@@ -640,7 +714,9 @@ print(refused)
 
 def test_no_damage_goes_unseen(write_store):
     path = write_store("x", made_frames(300), **made_columns(300))
-    done = subprocess.run([sys.executable, "-c", FUZZ, path], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FUZZ, path], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert 180 < int(done.stdout) <= 240  # some bits of a file say nothing
 
@@ -648,7 +724,10 @@ def test_no_damage_goes_unseen(write_store):
 @pytest.mark.parametrize("raw", [b"", b"frames", bytes(5000)], ids=["empty", "text", "zeros"])
 def test_what_is_no_store_is_refused(tmp_path, raw):
     (tmp_path / "x").write_bytes(raw)
-    with pytest.raises(DamagedFile, match=r"/x is damaged, truncated or no frame file: delete it and collect it again$"):
+    with pytest.raises(
+        DamagedFile,
+        match=r"/x is damaged, truncated or no frame file: delete it and collect it again$",
+    ):
         FrameStore.open(tmp_path / "x")
 
 
@@ -667,7 +746,9 @@ def test_other_formats_and_kinds_are_refused(write_store, change, message):
 
 
 def test_missing_store(tmp_path):
-    with pytest.raises(UserError, match=r"^cannot read .*/x: there is no such file; make it first$"):
+    with pytest.raises(
+        UserError, match=r"^cannot read .*/x: there is no such file; make it first$"
+    ):
         FrameStore.open(tmp_path / "x")
 
 
@@ -676,7 +757,10 @@ def test_missing_store(tmp_path):
 
 def test_out_below_a_file(play, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"^cannot write .*/file: a part of the path is a file, not a directory; .*choose"):
+    with pytest.raises(
+        UserError,
+        match=r"^cannot write .*/file: a part of the path is a file, not a directory; .*choose",
+    ):
         play(frames=10, out=tmp_path / "file" / "x.b2nd")
     assert names_in(tmp_path) == ["file"]
 
@@ -698,7 +782,9 @@ def test_collecting_without_room(play, breakout, tmp_path, share):
         play(out=tmp_path / "x.b2nd", workers=1)
     message = str(refusal.value)
     assert message.startswith(f"cannot write {tmp_path}")
-    assert message.endswith(": the file is larger than the file-size limit (ulimit -f) allows; raise the limit and run again")
+    assert message.endswith(
+        ": the file is larger than the file-size limit (ulimit -f) allows; raise the limit and run again"
+    )
     assert names_in(tmp_path) == []
 
 
@@ -707,7 +793,10 @@ def test_storing_without_room_says_so_at_every_size(write_store):
     whole = write_store("whole", frames, **columns)
     size, path = whole.stat().st_size, whole.with_name("x")
     for few in [*range(0, size, size // 20), size - 1]:
-        with limit(few), pytest.raises(UserError, match=r"^cannot write .*/x: the file is larger than"):
+        with (
+            limit(few),
+            pytest.raises(UserError, match=r"^cannot write .*/x: the file is larger than"),
+        ):
             write_store("x", frames, **columns)
         assert names_in(path.parent) == ["whole"]
     with limit(2 * size):
@@ -721,7 +810,9 @@ def test_a_full_disk(write_store, tmp_path, monkeypatch, number):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(artifacts.os, "fsync", full)  # some file systems say it only now
-    with pytest.raises(UserError, match=r"^cannot write .*/x: the disk (is full|quota is used up); free some space"):
+    with pytest.raises(
+        UserError, match=r"^cannot write .*/x: the disk (is full|quota is used up); free some space"
+    ):
         write_store("x", made_frames(3))
     assert names_in(tmp_path) == []
 
@@ -732,7 +823,18 @@ def test_a_killed_collection_leaves_nothing_that_harms(play, breakout, tmp_path)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
     out = tmp_path / "out" / "x.b2nd"
     which = ["--game", "breakout", "--policy", "random_agent", "--purpose", "probe", "--seed", "0"]
-    command = [sys.executable, "-m", "workflow_src", "episodes", *which, "--workers", "1", "--quiet", "--out", out]
+    command = [
+        sys.executable,
+        "-m",
+        "workflow_src",
+        "episodes",
+        *which,
+        "--workers",
+        "1",
+        "--quiet",
+        "--out",
+        out,
+    ]
     main = subprocess.Popen(command, cwd=tmp_path)
     # Kill it when the first of its five chunks is there.
     while not any(sizes.stat().st_size for sizes in out.parent.glob(".x.b2nd.*.parts/*.sizes")):
@@ -774,7 +876,13 @@ for frames in (2000, 8000):
 
 
 def test_memory_does_not_grow_with_the_frames(tmp_path):
-    done = subprocess.run([sys.executable, "-c", MEMORY, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY, tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     few, many = map(int, done.stdout.split())
     kibibytes_of_frames = 6000 * 210 * 160 / 1024
     assert many - few < kibibytes_of_frames / 10

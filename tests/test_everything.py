@@ -52,12 +52,18 @@ def test_every_method_is_in_the_tables(everything):
         assert 0 < table.loc["mean", method] < 1, method
     probes = pd.read_csv(everything / "results/tables/f1_by_probe.csv").set_index("method")["probe"]
     assert probes["vae"] == probes["mine"] == "linear"
-    assert probes["supervised"] == probes["supervised-shared"] == "supervised" and probes["maj-clf"] == "majority"
+    assert (
+        probes["supervised"] == probes["supervised-shared"] == "supervised"
+        and probes["maj-clf"] == "majority"
+    )
 
 
 def test_losses_fall_in_the_first_epoch(everything):
     """Of every method that learns: the epoch's mean is below the untrained model's."""
-    histories = {file.parent.name: pd.read_csv(file) for file in (everything / "results/encoders").rglob("*.csv")}
+    histories = {
+        file.parent.name: pd.read_csv(file)
+        for file in (everything / "results/encoders").rglob("*.csv")
+    }
     assert {method for method, rows in histories.items() if len(rows)} == {"st-dim", *OTHERS}
     for method, rows in histories.items():
         assert not len(rows) or rows["train_loss"].iloc[-1] < rows["train_loss"].iloc[0], method
@@ -114,10 +120,16 @@ def compared(source) -> Path:
 def test_intervals_of_two_seeds(compared):
     iqm = pd.read_csv(compared / "results/tables/iqm.csv")
     assert list(iqm["protocol"]) == ["paper"] * 3 + ["corrected"] * 3
-    assert (iqm["low"] <= iqm["iqm"]).all() and (iqm["iqm"] <= iqm["high"]).all() and (iqm["low"] < iqm["high"]).any()
+    assert (
+        (iqm["low"] <= iqm["iqm"]).all()
+        and (iqm["iqm"] <= iqm["high"]).all()
+        and (iqm["low"] < iqm["high"]).any()
+    )
     table = pd.read_csv(compared / "results/tables/table2_f1_by_game.csv")
     assert (table["random-cnn_std"] > 0).all()
-    probes = pd.read_csv(compared / "results/tables/f1_by_probe.csv").groupby("method")["probe"].agg(set)
+    probes = (
+        pd.read_csv(compared / "results/tables/f1_by_probe.csv").groupby("method")["probe"].agg(set)
+    )
     assert probes["random-cnn"] == {"linear", "observed"}
 
 
@@ -140,7 +152,9 @@ def test_scaling_learns_from_fewer_frames(compared):
     assert scaling["f1"].nunique() == 2
     assert (compared / "results/figures/scaling.png").stat().st_size > 5000
     learned = {
-        name: pd.read_csv(compared / f"results/encoders/random_agent/{name}/dim/spaceinvaders-s0.csv")
+        name: pd.read_csv(
+            compared / f"results/encoders/random_agent/{name}/dim/spaceinvaders-s0.csv"
+        )
         for name in ("paper", "paper-p50")
     }
     assert (learned["paper"]["train_loss"] != learned["paper-p50"]["train_loss"]).all()
@@ -151,11 +165,19 @@ def test_dvc_knows_the_studies_of_the_run(source, compared):
     done = run(source, sys.executable, "-m", "workflow_src", "stages", "--run", compared)
     assert done.returncode == 0, done.stderr
     stages = yaml.safe_load((compared / "dvc.yaml").read_text())["stages"]
-    assert {"encoders--random_agent--paper-p50--dim", "splits--random_agent--paper-q5--probe", "ledger", "scaling"} <= set(
-        stages
-    )
+    assert {
+        "encoders--random_agent--paper-p50--dim",
+        "splits--random_agent--paper-q5--probe",
+        "ledger",
+        "scaling",
+    } <= set(stages)
     config = yaml.safe_load((compared / "config.yaml").read_text())
-    asked = {key for stage in stages.values() for params in stage.get("params", []) for key in params["config.yaml"]}
+    asked = {
+        key
+        for stage in stages.values()
+        for params in stage.get("params", [])
+        for key in params["config.yaml"]
+    }
     assert asked
     for key in asked:
         value = config
@@ -163,7 +185,8 @@ def test_dvc_knows_the_studies_of_the_run(source, compared):
             value = value[part]
     outs = [out for stage in stages.values() for out in stage.get("outs", [])]
     assert len(set(outs)) == len(outs)
-    # Whatever a stage reads of the run is of another stage, and every stage's command is one that Snakemake takes.
+    # Whatever a stage reads of the run is of another stage, and every stage's command is one that
+    # Snakemake takes.
     read = {dep for stage in stages.values() for dep in stage["deps"] if dep.startswith("results/")}
     assert read and read <= set(outs)
     for name in ("ledger_scores", "scaling_scores", "probes--random_agent--paper-p50--dim--linear"):

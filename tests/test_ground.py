@@ -31,7 +31,8 @@ def write(path, arrays=None, header=None, kind="thing"):
 
 def same(found, expected):
     return found.keys() == expected.keys() and all(
-        found[name].dtype == expected[name].dtype and np.array_equal(found[name], expected[name]) for name in expected
+        found[name].dtype == expected[name].dtype and np.array_equal(found[name], expected[name])
+        for name in expected
     )
 
 
@@ -56,7 +57,10 @@ def dead_pid():
     ],
 )
 def test_what_the_system_refuses_is_explained(code, text):
-    with pytest.raises(UserError, match=rf"^cannot write some/file: {text}") as refusal, explained("write", "some/file"):
+    with (
+        pytest.raises(UserError, match=rf"^cannot write some/file: {text}") as refusal,
+        explained("write", "some/file"),
+    ):
         raise OSError(code, os.strerror(code))
     assert "\n" not in str(refusal.value)
     assert refusal.value.exit_code == 2
@@ -72,7 +76,9 @@ def test_other_errors_pass():
 
 
 def test_a_missing_file_is_to_be_made(tmp_path):
-    with pytest.raises(UserError, match=r"^cannot read .*nothing: there is no such file; make it first$"):
+    with pytest.raises(
+        UserError, match=r"^cannot read .*nothing: there is no such file; make it first$"
+    ):
         artifacts.read_json(tmp_path / "nothing")
 
 
@@ -80,7 +86,9 @@ def test_a_missing_file_is_to_be_made(tmp_path):
 @pytest.mark.parametrize("writer", [artifacts.write_text, write], ids=["text", "arrays"])
 def test_a_path_below_a_file_is_refused(tmp_path, inner, writer):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match=r"^cannot write .*: a part of the path is a file, not a directory"):
+    with pytest.raises(
+        UserError, match=r"^cannot write .*: a part of the path is a file, not a directory"
+    ):
         writer(tmp_path / inner / "out", {})
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -96,7 +104,9 @@ def test_names_are_suggested():
     assert did_you_mean("betaa", ["alpha", "beta"]) == " (did you mean beta?)"
     assert did_you_mean("zzz", ["alpha", "beta"]) == ""
     assert one_of("letter", "beta", ["alpha", "beta"]) == "beta"
-    with pytest.raises(UserError, match=r"^unknown letter 'betaa' \(did you mean beta\?\); known: alpha, beta$"):
+    with pytest.raises(
+        UserError, match=r"^unknown letter 'betaa' \(did you mean beta\?\); known: alpha, beta$"
+    ):
         one_of("letter", "betaa", iter(["alpha", "beta"]))
 
 
@@ -161,7 +171,10 @@ def test_atomic_leaves_nothing_after_an_error(tmp_path, error):
 
 
 def test_atomic_explains_a_full_disk(tmp_path):
-    with pytest.raises(UserError, match=r"cannot write .*file: the disk is full"), artifacts.atomic(tmp_path / "file") as file:
+    with (
+        pytest.raises(UserError, match=r"cannot write .*file: the disk is full"),
+        artifacts.atomic(tmp_path / "file") as file,
+    ):
         file.write_text("half")
         raise OSError(errno.ENOSPC, "full")
     assert not list(tmp_path.iterdir())
@@ -227,7 +240,9 @@ def test_json_is_sorted_and_comes_back(tmp_path):
     artifacts.write_json(path, HEADER)
     assert artifacts.read_json(path) == HEADER
     text = path.read_bytes()
-    assert text.endswith(b"}\n") and text.index(b'"game"') < text.index(b'"nested"') < text.index(b'"seed"')
+    assert text.endswith(b"}\n") and text.index(b'"game"') < text.index(b'"nested"') < text.index(
+        b'"seed"'
+    )
     artifacts.write_json(path, dict(reversed(HEADER.items())))
     assert path.read_bytes() == text
 
@@ -267,11 +282,20 @@ def test_arrays_that_are_not_contiguous_come_back(tmp_path):
 
 def test_same_content_gives_the_same_bytes(tmp_path):
     first = write(tmp_path / "1").read_bytes()
-    assert write(tmp_path / "2", dict(reversed(ARRAYS.items())), dict(reversed(HEADER.items()))).read_bytes() == first
+    assert (
+        write(
+            tmp_path / "2", dict(reversed(ARRAYS.items())), dict(reversed(HEADER.items()))
+        ).read_bytes()
+        == first
+    )
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_ground as t; t.write(sys.argv[1])"
     for hash_seed in ("1", "2"):
         path = tmp_path / f"hash{hash_seed}"
-        subprocess.run([sys.executable, "-c", code, path], check=True, env=os.environ | {"PYTHONHASHSEED": hash_seed})
+        subprocess.run(
+            [sys.executable, "-c", code, path],
+            check=True,
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+        )
         assert path.read_bytes() == first
 
 
@@ -318,13 +342,22 @@ def test_other_files_are_refused(tmp_path, monkeypatch, reader):
     with pytest.raises(UserError, match="there is a directory of that name"):
         reader(tmp_path, "thing")
     monkeypatch.setattr(artifacts, "FORMAT", artifacts.FORMAT + 1)
-    with pytest.raises(UserError, match=r"x has format version 1, this program reads version 2: make it again$"):
+    with pytest.raises(
+        UserError, match=r"x has format version 1, this program reads version 2: make it again$"
+    ):
         reader(path, "thing")
 
 
 @pytest.mark.parametrize(
     "envelope",
-    [[], "text", {}, {"kind": "thing"}, {"kind": "thing", "format": 1}, {"kind": "thing", "format": 1, "header": "{}"}],
+    [
+        [],
+        "text",
+        {},
+        {"kind": "thing"},
+        {"kind": "thing", "format": 1},
+        {"kind": "thing", "format": 1, "header": "{}"},
+    ],
 )
 def test_an_envelope_that_lacks_something_is_damage(tmp_path, envelope):
     blob = safetensors.numpy.save(ARRAYS, metadata={"workflow_src": json.dumps(envelope)})

@@ -26,7 +26,15 @@ from torch import nn
 
 from workflow_src import artifacts, encoders, seeds
 from workflow_src.ari import labels
-from workflow_src.config import METHOD_KINDS, Config, Method, MethodProtocol, Training, defaults, merge
+from workflow_src.config import (
+    METHOD_KINDS,
+    Config,
+    Method,
+    MethodProtocol,
+    Training,
+    defaults,
+    merge,
+)
 from workflow_src.encoders import Classifier, NatureCNN, SharedClassifier
 from workflow_src.episodes.dataset import read_split
 from workflow_src.episodes.store import FrameStore
@@ -40,7 +48,16 @@ ROOT = Path(__file__).parents[1]
 PAPER = MethodProtocol(wrap_pairs=True, keep="last", sampling="replacement")
 CORRECTED = MethodProtocol(wrap_pairs=False, keep="best", sampling="permutation")
 SETTINGS = defaults(
-    {"training": {"epochs": 3, "batch_size": 8, "lr": 3e-3, "precision": "float32", "channels_last": False, "threads": 1}}
+    {
+        "training": {
+            "epochs": 3,
+            "batch_size": 8,
+            "lr": 3e-3,
+            "precision": "float32",
+            "channels_last": False,
+            "threads": 1,
+        }
+    }
 ).training
 
 
@@ -91,7 +108,9 @@ def test_with_replacement_episodes_are_alike_and_so_are_the_frames_of_each(wrap_
         assert abs(len(mine) - len(found) * (places > 0) / alive) <= 5 * deviation
         counts = np.unique(mine[:, 1], return_counts=True)[1]
         assert len(counts) == places
-        assert all(abs(counts - len(mine) / max(places, 1)) < 6 * math.sqrt(len(mine) / max(places, 1)))
+        assert all(
+            abs(counts - len(mine) / max(places, 1)) < 6 * math.sqrt(len(mine) / max(places, 1))
+        )
 
 
 @settings(max_examples=100, deadline=None)
@@ -136,11 +155,15 @@ def test_pairs_depend_on_the_seed(switches):
 
 
 def stdim(seed=0, feature_size=32):
-    return st_dim.STDIM(Method(kind="st-dim", feature_size=feature_size), torch.Generator().manual_seed(seed))
+    return st_dim.STDIM(
+        Method(kind="st-dim", feature_size=feature_size), torch.Generator().manual_seed(seed)
+    )
 
 
 def noise(*shape, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).integers(256, size=(*shape, 210, 160), dtype=np.uint8))
+    return torch.from_numpy(
+        np.random.default_rng(seed).integers(256, size=(*shape, 210, 160), dtype=np.uint8)
+    )
 
 
 def plain_losses(model, frames):
@@ -161,7 +184,9 @@ def plain_losses(model, frames):
             ):
                 for i in range(size):
                     scores = torch.stack([predicted[i] @ before[j] for j in range(size)])
-                    losses[name] = losses[name] - (scores[i] - torch.logsumexp(scores, 0)) / (size * height * width)
+                    losses[name] = losses[name] - (scores[i] - torch.logsumexp(scores, 0)) / (
+                        size * height * width
+                    )
     return losses
 
 
@@ -192,12 +217,16 @@ def test_info_nce_by_hand():
     predictions, targets = torch.tensor([[[2.0, 0], [0, 1]]]), torch.eye(2)[None]
     expected = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(-1))) / 2
     assert st_dim.info_nce(predictions, targets).item() == pytest.approx(expected, rel=1e-6)
-    assert st_dim.info_nce(torch.zeros(3, 7, 2), torch.rand(3, 7, 2)).item() == pytest.approx(math.log(7), rel=1e-6)
+    assert st_dim.info_nce(torch.zeros(3, 7, 2), torch.rand(3, 7, 2)).item() == pytest.approx(
+        math.log(7), rel=1e-6
+    )
 
 
 def test_bfloat16_is_for_the_convolutions_only(monkeypatch):
     model, frames, seen, bmm = stdim(), noise(6, 2, 1), [], torch.bmm
-    monkeypatch.setattr(torch, "bmm", lambda *inputs: seen.append((*inputs, bmm(*inputs))) or seen[-1][-1])
+    monkeypatch.setattr(
+        torch, "bmm", lambda *inputs: seen.append((*inputs, bmm(*inputs))) or seen[-1][-1]
+    )
     trunk = []
     model.encoder.local.register_forward_hook(lambda _, __, output: trunk.append(output.dtype))
     with torch.no_grad():
@@ -259,9 +288,13 @@ def rng(*names):
 
 
 def fit(model, switches=CORRECTED, frames=None, rng=rng, **change):
-    chosen = SETTINGS.model_copy(update={key: change.pop(key) for key in list(change) if key in Training.model_fields})
+    chosen = SETTINGS.model_copy(
+        update={key: change.pop(key) for key in list(change) if key in Training.model_fields}
+    )
     frames = torch.zeros(150, 2, 2, dtype=torch.uint8) if frames is None else frames
-    return training.fit(model, frames, TRAIN, VAL, chosen, switches, rng, what="it", progress=False, **change)
+    return training.fit(
+        model, frames, TRAIN, VAL, chosen, switches, rng, what="it", progress=False, **change
+    )
 
 
 def when_to_stop(val, epochs, patience):
@@ -280,13 +313,21 @@ LOSSES = st.lists(st.sampled_from([0.5, 0.75, 1.0, 1.25, 1.5]), min_size=12, max
 @given(LOSSES, st.integers(1, 12), st.integers(1, 5), st.sampled_from(["best", "last"]))
 def test_early_stopping_and_whose_weights_are_kept(val, epochs, patience, keep):
     model = Scripted(val)
-    rows = fit(model, CORRECTED.model_copy(update={"keep": keep}), epochs=epochs, patience=patience, lr=0.01)
+    rows = fit(
+        model,
+        CORRECTED.model_copy(update={"keep": keep}),
+        epochs=epochs,
+        patience=patience,
+        lr=0.01,
+    )
     trained, best = when_to_stop(val, epochs, patience)
     assert [row["epoch"] for row in rows] == list(range(trained + 1))
     assert [row["val_loss"] for row in rows] == [1.0, *val[:trained]]
     # Adam's steps are lr long while the gradient does not change.
     for layer in (model.encoder, model.head):
-        assert -layer.weight.item() / 0.01 == pytest.approx(best if keep == "best" else trained, rel=1e-3)
+        assert -layer.weight.item() / 0.01 == pytest.approx(
+            best if keep == "best" else trained, rel=1e-3
+        )
 
 
 def test_epoch_0_learns_nothing_and_is_not_the_best():
@@ -295,7 +336,11 @@ def test_epoch_0_learns_nothing_and_is_not_the_best():
     assert len(rows) == 5
     assert -model.encoder.weight.item() / 0.01 == pytest.approx(4, rel=1e-3)
     validates = ("val", False, False)
-    assert model.modes == [("train", False, False), validates, *[("train", True, True), validates] * 4]
+    assert model.modes == [
+        ("train", False, False),
+        validates,
+        *[("train", True, True), validates] * 4,
+    ]
 
 
 def test_each_epoch_goes_through_all_batches():
@@ -323,7 +368,10 @@ class Mean(Objective):
             raise KeyboardInterrupt
         images = frames.float().flatten(2) / 255
         found = self.decoder(self.encoder(images[:, 0])).squeeze(1)
-        return {"error": F.mse_loss(found, images[:, 1].mean(1)), "size": 1e-3 * found.square().mean()}
+        return {
+            "error": F.mse_loss(found, images[:, 1].mean(1)),
+            "size": 1e-3 * found.square().mean(),
+        }
 
 
 def images(seed=0):
@@ -336,9 +384,16 @@ def test_recorded_steps_are_the_same_steps(recordings, epochs):
     plain, recorded = Mean(), Mean()
     expected = result(plain, fit(plain, frames=images(), epochs=epochs))
     assert not recordings.replayed
-    assert result(recorded, fit(recorded, frames=images(), epochs=epochs, cuda_graphs=True)) == expected
-    # Batches of 8: 12 of train and 6 of validation an epoch, and as many of the untrained model. Each kind is warmed up once.
-    assert recordings.aside == 6 and recordings.replayed == [12 + 6 * (epochs + 1) - 3, 12 * epochs - 3]
+    assert (
+        result(recorded, fit(recorded, frames=images(), epochs=epochs, cuda_graphs=True))
+        == expected
+    )
+    # Batches of 8: 12 of train and 6 of validation an epoch, and as many of the untrained model.
+    # Each kind is warmed up once.
+    assert recordings.aside == 6 and recordings.replayed == [
+        12 + 6 * (epochs + 1) - 3,
+        12 * epochs - 3,
+    ]
     assert recordings.generators == [(), ()]
 
 
@@ -361,7 +416,15 @@ def test_history_has_a_row_an_epoch_and_a_column_a_term():
     rows = fit(Mean(), frames=images(), epochs=2)
     assert [row["epoch"] for row in rows] == [0, 1, 2]
     for row in rows:
-        assert list(row) == ["epoch", "train_loss", "train_error", "train_size", "val_loss", "val_error", "val_size"]
+        assert list(row) == [
+            "epoch",
+            "train_loss",
+            "train_error",
+            "train_size",
+            "val_loss",
+            "val_error",
+            "val_size",
+        ]
         for part in ("train", "val"):
             assert row[f"{part}_loss"] == row[f"{part}_error"] + row[f"{part}_size"]
 
@@ -373,14 +436,18 @@ def test_first_row_is_the_untrained_model_s():
     with torch.no_grad():
         losses = [sum(model(frames[batch]).values()).item() for batch in batches]
     assert len(batches) == 12
-    assert fit(model, frames=frames, epochs=1)[0]["train_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert fit(model, frames=frames, epochs=1)[0]["train_loss"] == pytest.approx(
+        np.mean(losses), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("switches", [PAPER, CORRECTED], ids=["paper", "corrected"])
 def test_same_seed_same_bytes_and_other_seed_others(switches):
     def once(seed=0, drawn=0):
         model = Mean(seed)
-        return result(model, fit(model, switches, images(), lambda *names: seeds.generator(drawn, *names)))
+        return result(
+            model, fit(model, switches, images(), lambda *names: seeds.generator(drawn, *names))
+        )
 
     assert once() == once()
     for other in (once(seed=1), once(drawn=1)):
@@ -399,11 +466,19 @@ def test_what_is_drawn_anew_every_epoch(switches):
 @pytest.mark.parametrize(
     ("train", "val", "text"),
     [
-        ([1.0, 1.2, math.nan], [1.0] * 9, r"it diverged in epoch 2: train loss nan; lower its lr or set training\.precision"),
+        (
+            [1.0, 1.2, math.nan],
+            [1.0] * 9,
+            r"it diverged in epoch 2: train loss nan; lower its lr or set training\.precision",
+        ),
         ([1.0, math.inf], [1.0] * 9, r"it diverged in epoch 1: train loss inf; lower its lr"),
         ([1.0, 1.0, 1.0], [1.0, math.nan], r"it diverged in epoch 2: val loss nan; lower its lr"),
         ([math.nan], [1.0], r"it diverged in epoch 0: train loss nan; lower its lr"),
-        ([2.0, 2.9, 3.0, 3.001], [1.0] * 9, r"it diverged in epoch 3: train loss 3\.001; lower its lr"),
+        (
+            [2.0, 2.9, 3.0, 3.001],
+            [1.0] * 9,
+            r"it diverged in epoch 3: train loss 3\.001; lower its lr",
+        ),
     ],
 )
 def test_a_divergence_names_its_epoch_and_loss(tmp_path, train, val, text):
@@ -442,13 +517,22 @@ def test_a_training_goes_on_where_it_was_interrupted(tmp_path, epoch, switches):
     path, whole, second = tmp_path / "state", Mean(), Mean(seed=5)
     expected = result(whole, fit(whole, switches, images(), epochs=4))
     with pytest.raises(KeyboardInterrupt):
-        fit(Mean(fail_at=epoch), switches, images(), epochs=4, checkpoint=path, checkpoint_seconds=0)
+        fit(
+            Mean(fail_at=epoch), switches, images(), epochs=4, checkpoint=path, checkpoint_seconds=0
+        )
     assert [left.name for left in tmp_path.iterdir()] == ["state"]
-    found = result(second, fit(second, switches, images(), epochs=4, checkpoint=path, checkpoint_seconds=0))
+    found = result(
+        second, fit(second, switches, images(), epochs=4, checkpoint=path, checkpoint_seconds=0)
+    )
     assert found == expected
     assert len(second.epochs) == 5 - epoch
-    done = Mean(seed=6)  # the checkpoint of a finished training gives its result again, without an epoch
-    assert result(done, fit(done, switches, images(), epochs=4, checkpoint=path)) == expected and not done.epochs
+    done = Mean(
+        seed=6
+    )  # the checkpoint of a finished training gives its result again, without an epoch
+    assert (
+        result(done, fit(done, switches, images(), epochs=4, checkpoint=path)) == expected
+        and not done.epochs
+    )
 
 
 def test_what_early_stopping_counts_is_kept(tmp_path):
@@ -466,7 +550,14 @@ def test_what_early_stopping_counts_is_kept(tmp_path):
 
     path = tmp_path / "state"
     with pytest.raises(KeyboardInterrupt):
-        fit(Stops(val, script([1.0] * 4)), epochs=9, patience=5, lr=0.01, checkpoint=path, checkpoint_seconds=0)
+        fit(
+            Stops(val, script([1.0] * 4)),
+            epochs=9,
+            patience=5,
+            lr=0.01,
+            checkpoint=path,
+            checkpoint_seconds=0,
+        )
     model = Scripted(val[3:])
     next(model.scripts["val"])  # the untrained model's, which is not asked for again
     assert fit(model, epochs=9, patience=5, lr=0.01, checkpoint=path) == whole
@@ -487,8 +578,19 @@ def test_a_damaged_checkpoint_is_ignored(tmp_path, undisturbed):
     interrupted(path, 3)
     whole = path.read_bytes()
     places = np.random.default_rng(0).choice(8 * len(whole), 60, replace=False)
-    flipped = [bytes(byte ^ (1 << p % 8 if i == p // 8 else 0) for i, byte in enumerate(whole)) for p in places]
-    for damaged in [b"", b"nothing", bytes(range(256)), whole[:-1], whole[: len(whole) // 2], whole[:10], *flipped]:
+    flipped = [
+        bytes(byte ^ (1 << p % 8 if i == p // 8 else 0) for i, byte in enumerate(whole))
+        for p in places
+    ]
+    for damaged in [
+        b"",
+        b"nothing",
+        bytes(range(256)),
+        whole[:-1],
+        whole[: len(whole) // 2],
+        whole[:10],
+        *flipped,
+    ]:
         path.write_bytes(damaged)
         model = Mean()
         assert result(model, fit(model, frames=images(), epochs=4, checkpoint=path)) == undisturbed
@@ -501,7 +603,11 @@ def test_checkpoints_are_written_so_often(tmp_path, monkeypatch):
     save = training._save
     monkeypatch.setattr(training, "_save", lambda *a: written.append(a[-1].epoch) or save(*a))
     fit(Mean(), frames=images(), epochs=6, checkpoint=tmp_path / "state", checkpoint_seconds=3)
-    assert written == [3, 6, 7]  # the clock moves by one a look, and by one more after writing; the last epoch always is
+    assert written == [
+        3,
+        6,
+        7,
+    ]  # the clock moves by one a look, and by one more after writing; the last epoch always is
     written.clear()
     fit(Mean(), frames=images(), epochs=6)
     assert not written
@@ -512,7 +618,13 @@ def test_checkpoints_are_written_so_often(tmp_path, monkeypatch):
 
 def arguments(collected, directory, **change):
     made = {"frames": collected.frames("pretrain"), "split": collected.split("pretrain")}
-    named = {"game": "breakout", "policy": "random_agent", "protocol": "paper", "method": "st-dim", "seed": 0}
+    named = {
+        "game": "breakout",
+        "policy": "random_agent",
+        "protocol": "paper",
+        "method": "st-dim",
+        "seed": 0,
+    }
     files = {name: directory / name for name in ("out", "history", "checkpoint")}
     return named | made | files | {"checkpoint_seconds": 0, "progress": False} | change
 
@@ -532,7 +644,10 @@ def trained(collected, tmp_path_factory):
 
 def test_st_dim_learns(trained):
     text = trained[1].decode().splitlines()
-    assert text[0] == "epoch,train_loss,train_global_local,train_local_local,val_loss,val_global_local,val_local_local"
+    assert (
+        text[0]
+        == "epoch,train_loss,train_global_local,train_local_local,val_loss,val_global_local,val_local_local"
+    )
     losses = [float(line.split(",")[1]) for line in text[1:]]
     assert len(losses) == 3
     assert losses[0] == pytest.approx(2 * math.log(16), rel=0.05)
@@ -554,7 +669,9 @@ def stopped_at(monkeypatch, epoch):
     return state
 
 
-def test_an_interrupted_step_leaves_no_output_and_goes_on(collected, trained, tmp_path, monkeypatch):
+def test_an_interrupted_step_leaves_no_output_and_goes_on(
+    collected, trained, tmp_path, monkeypatch
+):
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         stopped_at(patched, 2)
         train(collected.config, **arguments(collected, tmp_path))
@@ -603,25 +720,48 @@ def test_a_killed_step_leaves_no_output_and_goes_on(collected, trained, tmp_path
     ],
     ids=["seed", "epochs", "patience", "lr"],
 )
-def test_a_step_of_other_settings_starts_from_the_beginning(collected, tmp_path, monkeypatch, change, again):
+def test_a_step_of_other_settings_starts_from_the_beginning(
+    collected, tmp_path, monkeypatch, change, again
+):
     seen = []
-    monkeypatch.setattr(training, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or [])
+    monkeypatch.setattr(
+        training, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or []
+    )
     content = collected.config.model_dump()
     content["training"] |= again
-    for config, more in ((collected.config, {}), (collected.config, {}), (Config.check(content, "x"), change)):
+    for config, more in (
+        (collected.config, {}),
+        (collected.config, {}),
+        (Config.check(content, "x"), change),
+    ):
         train(config, **arguments(collected, tmp_path, **more))
     assert seen[0] == seen[1] != seen[2]
 
 
 def configured(collected, **methods):
     """The collection's configuration with these rows as its methods."""
-    return Config.check(collected.config.model_dump(exclude={"methods", "ledger", "scaling"}) | {"methods": methods}, "x")
+    return Config.check(
+        collected.config.model_dump(exclude={"methods", "ledger", "scaling"})
+        | {"methods": methods},
+        "x",
+    )
 
 
-def test_another_row_of_the_configuration_starts_from_the_beginning(collected, tmp_path, monkeypatch):
+def test_another_row_of_the_configuration_starts_from_the_beginning(
+    collected, tmp_path, monkeypatch
+):
     seen = []
-    monkeypatch.setattr(training, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or [])
-    for change in ({}, {"options": {"beta": 2.0}}, {"feature_size": 8}, {"encoder": "impala"}, {"frame_stack": 2}, {}):
+    monkeypatch.setattr(
+        training, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or []
+    )
+    for change in (
+        {},
+        {"options": {"beta": 2.0}},
+        {"feature_size": 8},
+        {"encoder": "impala"},
+        {"frame_stack": 2},
+        {},
+    ):
         config = configured(collected, vae={"kind": "vae", "feature_size": 16} | change)
         train(config, **arguments(collected, tmp_path, method="vae"))
     assert seen[0] == seen[-1] and len(set(seen)) == 5
@@ -648,15 +788,25 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
     train(config, **given)
     history = losses_of(tmp_path)
     assert float(history[-1]["train_loss"]) < float(history[0]["train_loss"])
-    named = {key: given[key] for key in ("game", "policy", "protocol", "method", "seed", "frames", "split")}
+    named = {
+        key: given[key]
+        for key in ("game", "policy", "protocol", "method", "seed", "frames", "split")
+    }
     for name in ("1", "2"):
         examples(config, **named, weights=tmp_path / "out", out=tmp_path / name)
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
     arrays, header = artifacts.read_arrays(tmp_path / "1", "examples")
-    assert header == header | {"game": "breakout", "method": "it", "seed": 0, "protocol": "paper", "decodes": decodes}
+    assert header == header | {
+        "game": "breakout",
+        "method": "it",
+        "seed": 0,
+        "protocol": "paper",
+        "decodes": decodes,
+    }
     assert sorted(arrays) == ["input", "output", "target"]
     assert all((array.shape, array.dtype) == ((6, 210, 160), np.uint8) for array in arrays.values())
-    # Which frames: of validation, spread over it, and the frame that is shown is of the same episode.
+    # Which frames: of validation, spread over it, and the frame that is shown is of the same
+    # episode.
     store, rows = FrameStore.open(given["frames"]), read_split(given["split"]).parts["val"].rows
     everything = store.read(np.arange(len(store.episode)))
     found = []
@@ -670,7 +820,13 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
     # Decoded by hand.
     heads = encoders.load_heads(tmp_path / "out")
     decoder = encoders.NatureDecoder(16, torch.Generator(), row.get("frame_stack", 1))
-    decoder.load_state_dict({name.removeprefix("decoder."): t for name, t in heads.items() if name.startswith("decoder.")})
+    decoder.load_state_dict(
+        {
+            name.removeprefix("decoder."): t
+            for name, t in heads.items()
+            if name.startswith("decoder.")
+        }
+    )
     encoder, _ = encoders.load(tmp_path / "out")
     for same, output in zip(found, arrays["output"], strict=True):
         candidates = []
@@ -678,7 +834,12 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
             past = [t]
             while len(past) < row.get("frame_stack", 1):
                 before = past[0] - 1
-                past.insert(0, before if before >= 0 and store.episode[before] == store.episode[t] else past[0])
+                past.insert(
+                    0,
+                    before
+                    if before >= 0 and store.episode[before] == store.episode[t]
+                    else past[0],
+                )
             with torch.no_grad():
                 z = encoder(torch.from_numpy(everything[past])[None].float() / 255)
                 z = z @ heads["step.weight"].T + heads["step.bias"] if kind == "pixel-pred" else z
@@ -690,10 +851,15 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
 def reconstructing(collected, tmp_path_factory):
     """A configuration, the weights of its `vae` and all else that its examples are made of."""
     directory = tmp_path_factory.mktemp("vae")
-    config = configured(collected, vae=TINY_VAE, other=TINY_VAE | {"frame_stack": 2}, stdim={"kind": "st-dim"})
+    config = configured(
+        collected, vae=TINY_VAE, other=TINY_VAE | {"frame_stack": 2}, stdim={"kind": "st-dim"}
+    )
     given = arguments(collected, directory, method="vae")
     train(config, **given)
-    named = {key: given[key] for key in ("game", "policy", "protocol", "method", "seed", "frames", "split")}
+    named = {
+        key: given[key]
+        for key in ("game", "policy", "protocol", "method", "seed", "frames", "split")
+    }
     return config, named | {"weights": directory / "out", "out": directory / "examples"}
 
 
@@ -701,9 +867,15 @@ def reconstructing(collected, tmp_path_factory):
     ("change", "text"),
     [
         ({"method": "stdim"}, r"^stdim has no decoder: choose a method that has one, such as vae$"),
-        ({"method": "other"}, r"out is of vae on breakout, not other on breakout: name the right file$"),
+        (
+            {"method": "other"},
+            r"out is of vae on breakout, not other on breakout: name the right file$",
+        ),
         ({"game": "pong"}, r"out is of vae on breakout, not vae on pong: name the right file$"),
-        ({"split": "probe"}, r"^the split was made of other frames than .* holds: make the split again$"),
+        (
+            {"split": "probe"},
+            r"^the split was made of other frames than .* holds: make the split again$",
+        ),
     ],
 )
 def test_examples_that_cannot_be_made(collected, reconstructing, change, text):
@@ -719,7 +891,11 @@ def by_rows(write_store, tmp_path, parts, episode, kind, **row):
     """What examples are made of, with an untrained model: 12 frames of noise, of which ``parts`` names those of each part."""
     config = Config.check(
         yaml.safe_load((ROOT / "config.yaml").read_text())
-        | {"methods": {"it": {"kind": kind, "feature_size": 8} | row}, "ledger": None, "scaling": None},
+        | {
+            "methods": {"it": {"kind": kind, "feature_size": 8} | row},
+            "ledger": None,
+            "scaling": None,
+        },
         "x",
     )
     frames = noise(12).numpy()
@@ -727,16 +903,46 @@ def by_rows(write_store, tmp_path, parts, episode, kind, **row):
     part = np.full(12, 2, np.uint8)
     for code, rows in enumerate(parts.values()):
         part[list(rows)] = code
-    columns = {"part": part, "reason": part * 0, "label_row": np.arange(12, dtype=np.int32), "episode": np.array(episode)}
-    header = {"parts": [*parts, "dropped"], "frames_sha256": FrameStore.open(path).sha256, "purpose": "pretrain"}
+    columns = {
+        "part": part,
+        "reason": part * 0,
+        "label_row": np.arange(12, dtype=np.int32),
+        "episode": np.array(episode),
+    }
+    header = {
+        "parts": [*parts, "dropped"],
+        "frames_sha256": FrameStore.open(path).sha256,
+        "purpose": "pretrain",
+    }
     artifacts.write_arrays(tmp_path / "split", "split", columns, header)
     settings = config.methods["it"]
     model = objective.find(kind)(settings, torch.Generator().manual_seed(0))
-    heads = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("encoder.")}
-    header = {"game": "pong", "method": "it", "encoder": "nature", "feature_size": 8, "frame_stack": settings.frame_stack}
+    heads = {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if not name.startswith("encoder.")
+    }
+    header = {
+        "game": "pong",
+        "method": "it",
+        "encoder": "nature",
+        "feature_size": 8,
+        "frame_stack": settings.frame_stack,
+    }
     encoders.save(tmp_path / "weights", model.encoder, header, heads)
-    named = {"game": "pong", "policy": "random_agent", "protocol": "corrected", "method": "it", "seed": 0}
-    files = {"frames": path, "split": tmp_path / "split", "weights": tmp_path / "weights", "out": tmp_path / "examples"}
+    named = {
+        "game": "pong",
+        "policy": "random_agent",
+        "protocol": "corrected",
+        "method": "it",
+        "seed": 0,
+    }
+    files = {
+        "frames": path,
+        "split": tmp_path / "split",
+        "weights": tmp_path / "weights",
+        "out": tmp_path / "examples",
+    }
     return config, model, frames, named | files
 
 
@@ -744,11 +950,15 @@ def test_examples_end_with_their_episode(write_store, tmp_path):
     """Two episodes that follow one another: no frame shows the next episode's first, none has the last one's in its stack."""
     episode = [0] * 4 + [1] * 4 + [2] * 4
     parts = {"train": range(4), "val": range(4, 12)}
-    config, model, frames, given = by_rows(write_store, tmp_path, parts, episode, "pixel-pred", frame_stack=2)
+    config, model, frames, given = by_rows(
+        write_store, tmp_path, parts, episode, "pixel-pred", frame_stack=2
+    )
     examples(config, **given)
     arrays, _ = artifacts.read_arrays(given["out"], "examples")
     rows = np.array([4, 5, 6, 8, 9, 10])
-    assert np.array_equal(arrays["input"], frames[rows]) and np.array_equal(arrays["target"], frames[rows + 1])
+    assert np.array_equal(arrays["input"], frames[rows]) and np.array_equal(
+        arrays["target"], frames[rows + 1]
+    )
     stacks = torch.from_numpy(frames[np.array([[4, 4], [4, 5], [5, 6], [8, 8], [8, 9], [9, 10]])])
     with torch.no_grad():
         expected = 255 * model.decoder(model.step(model.encoder(stacks.float() / 255)))[:, 1]
@@ -758,15 +968,27 @@ def test_examples_end_with_their_episode(write_store, tmp_path):
 @pytest.mark.parametrize("val", [[5], [4, 6, 8], [7, 8]])
 def test_examples_of_nothing_that_follows_are_refused(write_store, tmp_path, val):
     episode = [0] * 4 + [1] * 4 + [2] * 4
-    config, _, _, given = by_rows(write_store, tmp_path, {"train": range(4), "val": val}, episode, "pixel-pred")
-    with pytest.raises(UserError, match=r"split has no validation frame that another follows: collect more frames"):
+    config, _, _, given = by_rows(
+        write_store, tmp_path, {"train": range(4), "val": val}, episode, "pixel-pred"
+    )
+    with pytest.raises(
+        UserError, match=r"split has no validation frame that another follows: collect more frames"
+    ):
         examples(config, **given)
 
 
 @pytest.mark.parametrize("kind", ["supervised", "supervised-shared"])
-def test_a_supervised_encoder_learns_from_the_probe_s_frames(collected, tmp_path, monkeypatch, kind):
+def test_a_supervised_encoder_learns_from_the_probe_s_frames(
+    collected, tmp_path, monkeypatch, kind
+):
     config = configured(
-        collected, it={"kind": kind, "feature_size": 16, "lr": 2e-3, "epochs": 1 if kind == "supervised" else 3}
+        collected,
+        it={
+            "kind": kind,
+            "feature_size": 16,
+            "lr": 2e-3,
+            "epochs": 1 if kind == "supervised" else 3,
+        },
     )
     purpose = {"frames": collected.frames("probe"), "split": collected.split("probe")}
     seen, fit = {}, training.fit
@@ -780,9 +1002,18 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(collected, tmp_path
     store, split = FrameStore.open(purpose["frames"]), read_split(purpose["split"])
     kept = [name for name, variable in split.variables.items() if variable["kept"]]
     history, (classifier, header) = losses_of(tmp_path), encoders.load(tmp_path / "out")
-    assert list(history[0]) == ["epoch", *(f"{part}_{name}" for part in ("train", "val") for name in ("loss", *kept))]
+    assert list(history[0]) == [
+        "epoch",
+        *(f"{part}_{name}" for part in ("train", "val") for name in ("loss", *kept)),
+    ]
     assert float(history[-1]["train_loss"]) < 0.8 * float(history[0]["train_loss"])
-    expected = {"variables": kept, "classes": 256, "shared": kind == "supervised-shared", "method": "it", "frame_stack": 1}
+    expected = {
+        "variables": kept,
+        "classes": 256,
+        "shared": kind == "supervised-shared",
+        "method": "it",
+        "frame_stack": 1,
+    }
     assert header == header | expected
     # What it was given: each frame of train and validation beside the labels of its own row of RAM.
     slips = 0
@@ -796,15 +1027,20 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(collected, tmp_path
             named = dict(zip(labels.variables(config.label_set, "breakout"), values, strict=True))
             assert seen["labels"][place].tolist() == [named[variable] for variable in kept]
         slips += np.count_nonzero(part.rows != part.label_rows)
-    assert slips > 0 and len(seen["frames"]) == sum(len(split.parts[name].rows) for name in ("train", "val"))
-    # What it finds: the likeliest value of each, and after three epochs more than always the same one where that is easy.
+    assert slips > 0 and len(seen["frames"]) == sum(
+        len(split.parts[name].rows) for name in ("train", "val")
+    )
+    # What it finds: the likeliest value of each, and after three epochs more than always the same
+    # one where that is easy.
     part = split.parts["train"]
     frames, true = store.read(part.rows), seen["labels"][places_of(seen["train"])].numpy()
     found = encoders.classify(classifier, frames, torch.device("cpu"))
     assert found.shape == true.shape == (len(part.rows), len(kept)) and found.dtype == np.int64
     with torch.no_grad():
         scores = classifier(torch.from_numpy(frames[:4]).float().unsqueeze(1) / 255)
-    assert scores.shape == (4, len(kept), 256) and np.array_equal(scores.argmax(-1).numpy(), found[:4])
+    assert scores.shape == (4, len(kept), 256) and np.array_equal(
+        scores.argmax(-1).numpy(), found[:4]
+    )
     if kind == "supervised-shared":
         score = kept.index("score")
         most_frequent = np.bincount(true[:, score]).max() / len(true)
@@ -812,10 +1048,14 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(collected, tmp_path
 
 
 def places_of(index):
-    return np.concatenate([np.arange(n) + first for first, n in zip(index.first, index.lengths, strict=True)])
+    return np.concatenate(
+        [np.arange(n) + first for first, n in zip(index.first, index.lengths, strict=True)]
+    )
 
 
-@pytest.mark.parametrize(("kind", "wrong", "right"), [("supervised", "pretrain", "probe"), ("vae", "probe", "pretrain")])
+@pytest.mark.parametrize(
+    ("kind", "wrong", "right"), [("supervised", "pretrain", "probe"), ("vae", "probe", "pretrain")]
+)
 def test_frames_of_another_purpose_are_refused(collected, tmp_path, kind, wrong, right):
     given = {"method": kind, "frames": collected.frames(wrong), "split": collected.split(wrong)}
     text = rf"{wrong}\.safetensors is of the {wrong}'s frames: {kind} learns from {right}'s$"
@@ -826,24 +1066,42 @@ def test_frames_of_another_purpose_are_refused(collected, tmp_path, kind, wrong,
 
 @pytest.mark.parametrize("method", ["vae", "supervised"])
 def test_a_method_that_learns_needs_frames(collected, tmp_path, method):
-    with pytest.raises(UserError, match=rf"^{method} learns from frames: name the files of its frames and their split$"):
-        train(collected.config, **arguments(collected, tmp_path, method=method, frames=None, split=None))
+    with pytest.raises(
+        UserError,
+        match=rf"^{method} learns from frames: name the files of its frames and their split$",
+    ):
+        train(
+            collected.config,
+            **arguments(collected, tmp_path, method=method, frames=None, split=None),
+        )
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"label_set": "atariari-2019"}, r"probe\.safetensors is of label set {made}, not {asked}: make the split again$"),
-        ({"probe": {"classes": 100}}, r"^a label is \d+, no class of 100: set probe\.classes to 256$"),
+        (
+            {"label_set": "atariari-2019"},
+            r"probe\.safetensors is of label set {made}, not {asked}: make the split again$",
+        ),
+        (
+            {"probe": {"classes": 100}},
+            r"^a label is \d+, no class of 100: set probe\.classes to 256$",
+        ),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(collected, tmp_path, change, text):
     content = collected.config.model_dump()
     if "label_set" in change:
-        change["label_set"] = next(name for name in labels.LABEL_SETS if name != collected.config.label_set)
+        change["label_set"] = next(
+            name for name in labels.LABEL_SETS if name != collected.config.label_set
+        )
         text = text.format(made=collected.config.label_set, asked=change["label_set"])
     config = Config.check(merge(content, change), "x")
-    given = {"method": "supervised", "frames": collected.frames("probe"), "split": collected.split("probe")}
+    given = {
+        "method": "supervised",
+        "frames": collected.frames("probe"),
+        "split": collected.split("probe"),
+    }
     with pytest.raises(UserError, match=text):
         train(config, **arguments(collected, tmp_path, **given))
 
@@ -867,12 +1125,28 @@ def test_an_encoder_of_one_s_own(collected, tmp_path):
     file.write_text(MODULE)
     state = {"map.weight": torch.full((7, 160), 0.5), "map.bias": torch.arange(7.0)}
     safetensors.torch.save_file(state, weights)
-    row = {"kind": "custom", "module": f"{file}:Columns", "kwargs": {"number": 7, "gain": 2.0}, "frame_stack": 2}
+    row = {
+        "kind": "custom",
+        "module": f"{file}:Columns",
+        "kwargs": {"number": 7, "gain": 2.0},
+        "frame_stack": 2,
+    }
     config = configured(collected, drawn=row, given=row | {"weights": str(weights)})
     made = {}
-    for name, method, seed in (("1", "drawn", 0), ("2", "drawn", 0), ("3", "drawn", 1), ("4", "given", 0), ("5", "given", 1)):
+    for name, method, seed in (
+        ("1", "drawn", 0),
+        ("2", "drawn", 0),
+        ("3", "drawn", 1),
+        ("4", "given", 0),
+        ("5", "given", 1),
+    ):
         (tmp_path / name).mkdir()
-        train(config, **arguments(collected, tmp_path / name, method=method, seed=seed, frames=None, split=None))
+        train(
+            config,
+            **arguments(
+                collected, tmp_path / name, method=method, seed=seed, frames=None, split=None
+            ),
+        )
         made[name] = bytes_of(tmp_path / name)
         assert made[name][1] == b"epoch\n"
     assert made["1"] == made["2"]
@@ -881,11 +1155,20 @@ def test_an_encoder_of_one_s_own(collected, tmp_path):
     frames = noise(3, 2)
     for name, same in (("1", False), ("4", True), ("5", True)):
         encoder, header = encoders.load(tmp_path / name / "out")
-        expected = {"encoder": "custom", "module": str(file), "class": "Columns", "feature_size": 7, "frame_stack": 2}
+        expected = {
+            "encoder": "custom",
+            "module": str(file),
+            "class": "Columns",
+            "feature_size": 7,
+            "frame_stack": 2,
+        }
         assert header == header | expected | {"kwargs": {"number": 7, "gain": 2.0}}
         assert header["module_sha256"] == hashlib.sha256(MODULE.encode()).hexdigest()
         features = encoders.encode(encoder, frames, torch.device("cpu"))
-        by_hand = frames.float().mean(dim=(1, 2)) / 255 @ encoder.map.weight.detach().T + encoder.map.bias.detach()
+        by_hand = (
+            frames.float().mean(dim=(1, 2)) / 255 @ encoder.map.weight.detach().T
+            + encoder.map.bias.detach()
+        )
         assert np.allclose(features, 2 * by_hand.numpy(), rtol=1e-5, atol=1e-5)
         assert all(torch.equal(encoder.state_dict()[key], state[key]) for key in state) == same
 
@@ -895,7 +1178,10 @@ def test_an_untrained_encoder_needs_no_frames(collected, tmp_path):
     for name, seed in (("1", 0), ("2", 0), ("3", 1)):
         (tmp_path / name).mkdir()
         train(
-            collected.config, **arguments(collected, tmp_path / name, method="random-cnn", seed=seed, frames=None, split=None)
+            collected.config,
+            **arguments(
+                collected, tmp_path / name, method="random-cnn", seed=seed, frames=None, split=None
+            ),
         )
         made[name] = bytes_of(tmp_path / name)
         assert made[name][1] == b"epoch\n"
@@ -916,7 +1202,9 @@ def test_every_kind_has_a_class():
         assert cls.__module__ == f"workflow_src.methods.{kind.replace('-', '_')}"
         supervision = {"variables": ["x", "y"], "classes": 5} if row.learns_from == "probe" else {}
         model = cls(row, torch.Generator().manual_seed(0), **supervision)
-        expected = {"supervised": Classifier, "supervised-shared": SharedClassifier}.get(kind, NatureCNN)
+        expected = {"supervised": Classifier, "supervised-shared": SharedClassifier}.get(
+            kind, NatureCNN
+        )
         assert isinstance(model.encoder, expected)
         assert set(model.header) == ({"variables", "classes", "shared"} if supervision else set())
         # What the file declares is what the class does.
@@ -927,7 +1215,10 @@ def test_every_kind_has_a_class():
 
 def test_a_kind_cannot_stand_twice():
     objective.find("st-dim")
-    with pytest.raises(ValueError, match=r"^two methods are called st-dim: workflow_src\.methods\.st_dim and .*test_methods$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^two methods are called st-dim: workflow_src\.methods\.st_dim and .*test_methods$",
+    ):
 
         @objective.method("st-dim")
         class Another(Objective):

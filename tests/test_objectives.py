@@ -1,6 +1,7 @@
 """Every method's loss against its formula written as plain loops, what each draws, and that each learns in the one loop.
 
-For the formulas the package's own ``.float()`` is made ``.double()``: both sides count in float64, and differ in the last bits.
+For the formulas the package's own ``.float()`` is made ``.double()``: both sides count in float64,
+and differ in the last bits.
 """
 
 import copy
@@ -50,7 +51,9 @@ def build(kind, seed=0, feature_size=8, **row):
 def batch(kind, size, stack=1, seed=0):
     """Frames of noise and, where they are asked for, labels."""
     rng = np.random.default_rng(seed)
-    frames = torch.from_numpy(rng.integers(256, size=(size, TAKES.get(kind, 2), stack, 210, 160), dtype=np.uint8))
+    frames = torch.from_numpy(
+        rng.integers(256, size=(size, TAKES.get(kind, 2), stack, 210, 160), dtype=np.uint8)
+    )
     labels = torch.from_numpy(rng.integers(CLASSES, size=(size, 1, len(VARIABLES))))
     return (frames, labels) if kind.startswith("supervised") else (frames,)
 
@@ -129,13 +132,18 @@ def st_dim(model, frames):
         for i, local in enumerate(after):
             predicted = affine(model.local_local, local[:, y, x])
             loss = loss + loss_of_choice([predicted @ other[:, y, x] for other in before], i)
-    return global_local_t_dim(model, frames) | {"local_local": loss / (height * width * len(frames))}
+    return global_local_t_dim(model, frames) | {
+        "local_local": loss / (height * width * len(frames))
+    }
 
 
 def global_t_dim(model, frames):
     before = [model.encoder(image(frames, i, 0))[0] for i in range(len(frames))]
     after = [model.encoder(image(frames, i, 1))[0] for i in range(len(frames))]
-    losses = [loss_of_choice([affine(model.global_global, z) @ other for other in before], i) for i, z in enumerate(after)]
+    losses = [
+        loss_of_choice([affine(model.global_global, z) @ other for other in before], i)
+        for i, z in enumerate(after)
+    ]
     return {"global_global": sum(losses) / len(losses)}
 
 
@@ -148,14 +156,20 @@ def jsd_st_dim(model, frames):
             for name, left in (("global_local", z[i]), ("local_local", after[i][:, y, x])):
                 score = getattr(model, name)
                 for other, answer in ((before, 1.0), (hat, 0.0)):
-                    value = F.bilinear(left[None], other[i][:, y, x][None], score.weight[None], score.bias)[0]
-                    found[name].append(F.binary_cross_entropy_with_logits(value, torch.tensor([answer]).to(value)))
+                    value = F.bilinear(
+                        left[None], other[i][:, y, x][None], score.weight[None], score.bias
+                    )[0]
+                    found[name].append(
+                        F.binary_cross_entropy_with_logits(value, torch.tensor([answer]).to(value))
+                    )
     assert len(found["global_local"]) == 2 * height * width * len(frames)
     return {name: sum(losses) / len(losses) for name, losses in found.items()}
 
 
 @WHATEVER
-@pytest.mark.parametrize("formula", [st_dim, global_local_t_dim, global_t_dim, jsd_st_dim, dim], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "formula", [st_dim, global_local_t_dim, global_t_dim, jsd_st_dim, dim], ids=lambda f: f.__name__
+)
 def test_spatial_losses_are_their_formulas(doubled, formula, encoder, stack):
     kind = formula.__name__.replace("_", "-")
     size = 4 if encoder == "nature" else 2 if kind == "jsd-st-dim" else 3
@@ -173,7 +187,10 @@ def vae(noise):
         for i in range(len(frames)):
             shown = image(frames, i, 0)
             hidden = model.encoder.head[:-1](model.encoder.local(shown))
-            mean, log_variance = model.encoder.head[-1](hidden)[0], affine(model.log_variance, hidden[0])
+            mean, log_variance = (
+                model.encoder.head[-1](hidden)[0],
+                affine(model.log_variance, hidden[0]),
+            )
             posterior = torch.distributions.Normal(mean, log_variance.exp().sqrt())
             z = mean if noise is None else mean + posterior.stddev * noise[i]
             decoded = torch.sigmoid(model.decoder.layers(z[None]))
@@ -182,7 +199,9 @@ def vae(noise):
             for row, expected in zip(decoded[0].flatten(0, 1), shown[0].flatten(0, 1), strict=True):
                 error = error + (row - expected) @ (row - expected)
             terms["squared_error"] = terms["squared_error"] + error / len(frames)
-            kl = torch.distributions.kl_divergence(posterior, torch.distributions.Normal(torch.zeros_like(mean), 1.0)).sum()
+            kl = torch.distributions.kl_divergence(
+                posterior, torch.distributions.Normal(torch.zeros_like(mean), 1.0)
+            ).sum()
             terms["kl"] = terms["kl"] + 2.5 * kl / len(frames)
         return terms
 
@@ -192,7 +211,10 @@ def vae(noise):
 @WHATEVER
 @pytest.mark.parametrize("learns", [True, False], ids=["train", "eval"])
 def test_vae_is_its_formula(doubled, encoder, stack, learns):
-    model, (frames,) = build("vae", encoder=encoder, frame_stack=stack).train(learns), batch("vae", 3, stack)
+    model, (frames,) = (
+        build("vae", encoder=encoder, frame_stack=stack).train(learns),
+        batch("vae", 3, stack),
+    )
     model.draw(index(9), CORRECTED, np.random.default_rng(0))
     noise = model.draw_noise(torch.zeros(3, 8))
     model.noise = None  # the same again
@@ -210,7 +232,9 @@ def test_vae_s_noise_is_standard_normal_and_new_for_every_batch_but_not_for_ever
     assert all(torch.equal(a, b) for a, b in zip(one, again, strict=True))
     assert not any(torch.equal(a, b) for a, b in itertools.combinations(one + other, 2))
     numbers = torch.cat(one).flatten()
-    assert abs(numbers.mean()) < 5 / math.sqrt(len(numbers)) and numbers.std().item() == pytest.approx(1, abs=0.03)
+    assert abs(numbers.mean()) < 5 / math.sqrt(
+        len(numbers)
+    ) and numbers.std().item() == pytest.approx(1, abs=0.03)
     assert torch.corrcoef(torch.stack([one[0].flatten(), one[1].flatten()]))[0, 1].abs() < 0.06
 
 
@@ -219,11 +243,21 @@ def test_pixel_pred_is_its_formula(doubled, encoder, stack):
     def formula(model, frames):
         errors = []
         for i in range(len(frames)):
-            decoded = torch.sigmoid(model.decoder.layers(affine(model.step, model.encoder(image(frames, i, 0))[0])[None]))
-            errors += [row.square().sum() for row in (decoded - image(frames, i, 1))[0].flatten(0, 1)]
+            decoded = torch.sigmoid(
+                model.decoder.layers(
+                    affine(model.step, model.encoder(image(frames, i, 0))[0])[None]
+                )
+            )
+            errors += [
+                row.square().sum() for row in (decoded - image(frames, i, 1))[0].flatten(0, 1)
+            ]
         return {"squared_error": sum(errors) / (len(frames) * stack * 210 * 160)}
 
-    check(build("pixel-pred", encoder=encoder, frame_stack=stack), formula, *batch("pixel-pred", 3, stack))
+    check(
+        build("pixel-pred", encoder=encoder, frame_stack=stack),
+        formula,
+        *batch("pixel-pred", 3, stack),
+    )
 
 
 def cpc_loops(model, frames):
@@ -248,26 +282,53 @@ def cpc_loops(model, frames):
 
 @pytest.mark.parametrize(
     ("encoder", "stack", "scores"),
-    [("nature", 1, 2**23), ("impala", 3, 2**23), ("nature", 1, 1), ("nature", 1, 2 * 3 * 3 * 7), ("nature", 1, 5 * 3 * 3 * 7)],
+    [
+        ("nature", 1, 2**23),
+        ("impala", 3, 2**23),
+        ("nature", 1, 1),
+        ("nature", 1, 2 * 3 * 3 * 7),
+        ("nature", 1, 5 * 3 * 3 * 7),
+    ],
 )
 def test_cpc_is_its_formula_in_chunks_too(doubled, monkeypatch, encoder, stack, scores):
     monkeypatch.setattr(cpc, "_SCORES", scores)
     sizes, product = [], cpc.product
-    monkeypatch.setattr(cpc, "product", lambda x, weight: sizes.append(len(x)) or product(x, weight))
-    check(build("cpc", encoder=encoder, frame_stack=stack), cpc_loops, *batch("cpc", 3, stack), to=1e-7)  # weights: float32
+    monkeypatch.setattr(
+        cpc, "product", lambda x, weight: sizes.append(len(x)) or product(x, weight)
+    )
+    check(
+        build("cpc", encoder=encoder, frame_stack=stack),
+        cpc_loops,
+        *batch("cpc", 3, stack),
+        to=1e-7,
+    )  # weights: float32
     # 6 + 4 + 2 rows. Chunks may cross from one horizon to the next.
     # Of each chunk's three products, the first two have its rows, of three sequences each.
     rows = [size // 3 for size in sizes[::3]]
-    assert rows == [size // 3 for size in sizes[1::3]] == {2**23: [12], 1: [1] * 12, 126: [2] * 6, 315: [5, 5, 2]}[scores]
+    assert (
+        rows
+        == [size // 3 for size in sizes[1::3]]
+        == {2**23: [12], 1: [1] * 12, 126: [2] * 6, 315: [5, 5, 2]}[scores]
+    )
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(2, 9), st.integers(1, 4), st.integers(1, 9), st.integers(1, 400), st.integers(0, 99))
+@given(
+    st.integers(2, 9), st.integers(1, 4), st.integers(1, 9), st.integers(1, 400), st.integers(0, 99)
+)
 def test_cpc_s_chunks_change_nothing(length, size, step, scores, seed):
     horizons = tuple(range(1, length, step))
     generator = torch.Generator().manual_seed(seed)
     given = [
-        torch.randn(length, size, len(horizons), 3, generator=generator, dtype=torch.float64, requires_grad=True),
+        torch.randn(
+            length,
+            size,
+            len(horizons),
+            3,
+            generator=generator,
+            dtype=torch.float64,
+            requires_grad=True,
+        ),
         torch.randn(length, size, 3, generator=generator, dtype=torch.float64, requires_grad=True),
     ]
     whole = cpc.info_nce(*given, horizons)
@@ -292,20 +353,31 @@ def test_cpc_of_one_sequence_has_negatives_in_time_only():
 
 def taken_out(model, variable, encoder="nature", stack=1):
     """The encoder and classifier of one variable as a plain module with weights of its own."""
-    alone = nn.Sequential(encoders.build(encoder, 8, torch.Generator(), stack), nn.Linear(8, CLASSES)).double()
-    state = {name: parameter[variable].detach().clone() for name, parameter in model.encoder.one.named_parameters()}
+    alone = nn.Sequential(
+        encoders.build(encoder, 8, torch.Generator(), stack), nn.Linear(8, CLASSES)
+    ).double()
+    state = {
+        name: parameter[variable].detach().clone()
+        for name, parameter in model.encoder.one.named_parameters()
+    }
     assert list(state) == [name for name, _ in alone.named_parameters()]
     alone.load_state_dict(state)
     return alone
 
 
 def cross_entropy(scores, labels):
-    return sum(loss_of_choice(list(each), label) for each, label in zip(scores, labels.tolist(), strict=True)) / len(scores)
+    return sum(
+        loss_of_choice(list(each), label)
+        for each, label in zip(scores, labels.tolist(), strict=True)
+    ) / len(scores)
 
 
 @WHATEVER
 def test_supervised_trains_each_variable_as_if_it_were_alone(doubled, encoder, stack):
-    model, (frames, labels) = build("supervised", encoder=encoder, frame_stack=stack).double(), batch("supervised", 3, stack)
+    model, (frames, labels) = (
+        build("supervised", encoder=encoder, frame_stack=stack).double(),
+        batch("supervised", 3, stack),
+    )
     alone = [taken_out(model, v, encoder, stack) for v in range(len(VARIABLES))]
     firsts = [next(iter(each.parameters())) for each in alone]
     assert not any(torch.equal(one, other) for one, other in itertools.combinations(firsts, 2))
@@ -323,12 +395,16 @@ def test_supervised_trains_each_variable_as_if_it_were_alone(doubled, encoder, s
             assert found[VARIABLES[v]].item() == pytest.approx(loss.item(), rel=1e-8)
             optimizer.zero_grad()
             loss.backward()
-            for (name, stacked), one in zip(model.encoder.one.named_parameters(), each.parameters(), strict=True):
+            for (name, stacked), one in zip(
+                model.encoder.one.named_parameters(), each.parameters(), strict=True
+            ):
                 assert (stacked.grad[v] - one.grad).norm() < 1e-6 * one.grad.norm(), (step, name)
             optimizer.step()
         together.step()
     for v, each in enumerate(alone):
-        for (name, stacked), one in zip(model.encoder.one.named_parameters(), each.parameters(), strict=True):
+        for (name, stacked), one in zip(
+            model.encoder.one.named_parameters(), each.parameters(), strict=True
+        ):
             assert (stacked[v] - one).norm() < 1e-7 * one.norm(), name
 
 
@@ -379,7 +455,10 @@ def test_losses_are_float32_and_little_else_in_bfloat16(kind):
 @pytest.mark.parametrize("kind", LEARNING)
 def test_initial_values_are_the_generator_s_alone(kind):
     def state(seed):
-        return {name: tensor.numpy().tobytes() for name, tensor in build(kind, seed).state_dict().items()}
+        return {
+            name: tensor.numpy().tobytes()
+            for name, tensor in build(kind, seed).state_dict().items()
+        }
 
     before = torch.get_rng_state()
     one = state(0)
@@ -392,10 +471,15 @@ def test_initial_values_are_the_generator_s_alone(kind):
     assert all(name.endswith("bias") and not any(one[name]) for name in same)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in LEARNING if Method(kind=kind, module=None).decodes is not None])
+@pytest.mark.parametrize(
+    "kind", [kind for kind in LEARNING if Method(kind=kind, module=None).decodes is not None]
+)
 @pytest.mark.parametrize(("encoder", "stack"), [("nature", 1), ("impala", 3)])
 def test_reconstructions_are_by_way_of_the_representation(kind, encoder, stack):
-    model, (frames, *_) = build(kind, encoder=encoder, frame_stack=stack).eval(), batch(kind, 2, stack)
+    model, (frames, *_) = (
+        build(kind, encoder=encoder, frame_stack=stack).eval(),
+        batch(kind, 2, stack),
+    )
     with torch.no_grad():
         found = model.reconstruct(frames[:, 0])
         z = model.encoder(frames[:, 0].float() / 255)
@@ -413,7 +497,10 @@ def index(*lengths, start=0, gap=0):
 
 
 def members(episodes):
-    return [range(first, first + length) for first, length in zip(episodes.first, episodes.lengths, strict=True)]
+    return [
+        range(first, first + length)
+        for first, length in zip(episodes.first, episodes.lengths, strict=True)
+    ]
 
 
 def episode_of(episodes, position):
@@ -423,7 +510,10 @@ def episode_of(episodes, position):
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 SWITCHES = st.builds(
-    MethodProtocol, wrap_pairs=st.booleans(), keep=st.just("last"), sampling=st.sampled_from(["replacement", "permutation"])
+    MethodProtocol,
+    wrap_pairs=st.booleans(),
+    keep=st.just("last"),
+    sampling=st.sampled_from(["replacement", "permutation"]),
 )
 
 
@@ -440,7 +530,10 @@ def test_frames_are_those_of_the_episodes(lengths, switches, gap, seed):
 
 
 def test_frames_are_in_random_order():
-    orders = {tuple(draw_frames(index(2, 1, gap=4), CORRECTED, np.random.default_rng(seed)).ravel()) for seed in range(50)}
+    orders = {
+        tuple(draw_frames(index(2, 1, gap=4), CORRECTED, np.random.default_rng(seed)).ravel())
+        for seed in range(50)
+    }
     assert orders == set(itertools.permutations([0, 1, 6]))
 
 
@@ -468,7 +561,10 @@ def test_who_learns_of_single_frames(kind, switches):
 @pytest.mark.parametrize("switches", [PAPER, CORRECTED], ids=["paper", "corrected"])
 def test_who_learns_of_pairs(kind, switches):
     episodes = index(5, 9, 1, gap=2)
-    found, expected = (draw(episodes, switches, np.random.default_rng(0)) for draw in (build(kind).draw, draw_pairs))
+    found, expected = (
+        draw(episodes, switches, np.random.default_rng(0))
+        for draw in (build(kind).draw, draw_pairs)
+    )
     assert np.array_equal(found, expected)
 
 
@@ -509,11 +605,18 @@ def test_jsd_s_other_frame_is_any_of_the_episode(switches):
             others = found[found[:, 1] == t, 2]
             counts = np.array([np.count_nonzero(others == position) for position in each])
             assert counts.sum() == len(others) > 0, number
-            assert (abs(counts - len(others) / len(each)) < 6 * math.sqrt(len(others) / len(each))).all()
+            assert (
+                abs(counts - len(others) / len(each)) < 6 * math.sqrt(len(others) / len(each))
+            ).all()
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=6), SWITCHES, st.integers(0, 3), st.integers(0, 99))
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=6),
+    SWITCHES,
+    st.integers(0, 3),
+    st.integers(0, 99),
+)
 def test_cpc_s_sequences(lengths, switches, gap, seed):
     episodes = index(*lengths, 7, start=5, gap=gap)
     found = NEW["cpc"].draw(episodes, switches, np.random.default_rng(seed))
@@ -550,13 +653,22 @@ def test_episodes_too_short_for_cpc_are_refused(switches):
 
 def test_cpc_needs_something_to_predict():
     row = Method(kind="cpc", options={"sequence_length": 1})
-    with pytest.raises(UserError, match=r"^cpc: options\.sequence_length is 1, and there would be nothing to predict: set it"):
+    with pytest.raises(
+        UserError,
+        match=r"^cpc: options\.sequence_length is 1, and there would be nothing to predict: set it",
+    ):
         cpc.CPC(row, torch.Generator())
 
 
-@pytest.mark.parametrize(("length", "step", "horizons"), [(100, 4, [*range(1, 100, 4)]), (2, 4, [1]), (7, 2, [1, 3, 5])])
+@pytest.mark.parametrize(
+    ("length", "step", "horizons"), [(100, 4, [*range(1, 100, 4)]), (2, 4, [1]), (7, 2, [1, 3, 5])]
+)
 def test_cpc_s_horizons(length, step, horizons):
-    row = Method(kind="cpc", feature_size=8, options={"sequence_length": length, "horizon_step": step, "gru_size": 6})
+    row = Method(
+        kind="cpc",
+        feature_size=8,
+        options={"sequence_length": length, "horizon_step": step, "gru_size": 6},
+    )
     model = cpc.CPC(row, torch.Generator().manual_seed(0))
     assert model.horizons == tuple(horizons)
     assert model.predict.out_features == 8 * len(horizons) and model.gru.num_layers == 2
@@ -566,13 +678,18 @@ def test_cpc_s_horizons(length, step, horizons):
 
 
 TRAIN, VAL = index(30, 30), index(12, 12, start=60)
-SETTINGS = defaults({"training": {"epochs": 2, "batch_size": 8, "lr": 1e-3, "precision": "float32", "threads": 1}}).training
+SETTINGS = defaults(
+    {"training": {"epochs": 2, "batch_size": 8, "lr": 1e-3, "precision": "float32", "threads": 1}}
+).training
 
 
 @pytest.fixture(scope="module")
 def square():
     """A bright square that moves on a dark background, and where it is: what there is to learn."""
-    frames, labels = torch.full((84, 210, 160), 20, dtype=torch.uint8), torch.zeros(84, len(VARIABLES), dtype=torch.int64)
+    frames, labels = (
+        torch.full((84, 210, 160), 20, dtype=torch.uint8),
+        torch.zeros(84, len(VARIABLES), dtype=torch.int64),
+    )
     for position in range(84):
         x, y = (5 * position) % 130, 10 + (7 * position) % 170
         frames[position, y : y + 24, x : x + 24] = 230
@@ -583,14 +700,26 @@ def square():
 
 def fit(model, frames, labels, switches=CORRECTED, stack=1, drawn=0, **more):
     what = {"what": "it", "progress": False, "labels": labels, "stack": stack}
-    settings = SETTINGS.model_copy(update={key: more.pop(key) for key in list(more) if key in Training.model_fields})
+    settings = SETTINGS.model_copy(
+        update={key: more.pop(key) for key in list(more) if key in Training.model_fields}
+    )
     return training.fit(
-        model, frames, TRAIN, VAL, settings, switches, lambda *names: seeds.generator(drawn, *names), **what, **more
+        model,
+        frames,
+        TRAIN,
+        VAL,
+        settings,
+        switches,
+        lambda *names: seeds.generator(drawn, *names),
+        **what,
+        **more,
     )
 
 
 def contents(model):
-    return {name: tensor.contiguous().numpy().tobytes() for name, tensor in model.state_dict().items()}
+    return {
+        name: tensor.contiguous().numpy().tobytes() for name, tensor in model.state_dict().items()
+    }
 
 
 @pytest.mark.parametrize("kind", LEARNING)
@@ -616,7 +745,9 @@ def test_every_kind_learns_and_goes_on_where_it_was_interrupted(kind, square, tm
     first.draw = stops
     with pytest.raises(KeyboardInterrupt):
         fit(first, frames, labels, switches, stack, checkpoint=path, checkpoint_seconds=0, **longer)
-    again = fit(second, frames, labels, switches, stack, checkpoint=path, checkpoint_seconds=0, **longer)
+    again = fit(
+        second, frames, labels, switches, stack, checkpoint=path, checkpoint_seconds=0, **longer
+    )
     assert next(draws) == 5 and again == rows
     assert contents(second) == contents(model)
 
@@ -653,7 +784,9 @@ class Recorder(Objective):
         self.encoder, self.seen = nn.Linear(1, 1), []
 
     def draw(self, episodes, switches, rng):
-        return np.concatenate([np.arange(each.start, each.stop) for each in members(episodes)]).reshape(-1, 2)
+        return np.concatenate(
+            [np.arange(each.start, each.stop) for each in members(episodes)]
+        ).reshape(-1, 2)
 
     def forward(self, frames, labels=None):
         self.seen.append((frames.clone(), labels))
@@ -676,9 +809,13 @@ def test_an_example_is_its_own_frames_and_those_before(stack, given):
         expected = []
         for part in (TRAIN, VAL):
             for each in members(part):
-                expected += [[max(each.start, t - back) for back in range(stack - 1, -1, -1)] for t in each]
+                expected += [
+                    [max(each.start, t - back) for back in range(stack - 1, -1, -1)] for t in each
+                ]
         assert found == expected
         if given:
-            assert torch.cat([labels for _, labels in seen]).flatten(0, 1).tolist() == [[t, 1000 + t] for *_, t in expected]
+            assert torch.cat([labels for _, labels in seen]).flatten(0, 1).tolist() == [
+                [t, 1000 + t] for *_, t in expected
+            ]
         else:
             assert all(labels is None for _, labels in seen)

@@ -35,8 +35,20 @@ REASONS = ["its episode", "terminal frame", "short episode", "duplicate in train
 @pytest.fixture(scope="module")
 def config():
     """Three games, both protocols, two seeds, three methods."""
-    others = [name for name in yaml.safe_load((ROOT / "config.yaml").read_text())["methods"] if name not in METHODS]
-    return defaults({"games": GAMES, "seeds": [0, 1], "methods": dict.fromkeys(others), "ledger": None, "scaling": None})
+    others = [
+        name
+        for name in yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
+        if name not in METHODS
+    ]
+    return defaults(
+        {
+            "games": GAMES,
+            "seeds": [0, 1],
+            "methods": dict.fromkeys(others),
+            "ledger": None,
+            "scaling": None,
+        }
+    )
 
 
 def scores(config: Config) -> pd.DataFrame:
@@ -45,22 +57,42 @@ def scores(config: Config) -> pd.DataFrame:
     for game, protocol, (method, row), seed in itertools.product(
         config.games, config.protocols, config.methods.items(), config.seeds
     ):
-        head = ["random_agent", protocol, method, row.readouts(config.probe)[0], game, seed, config.label_set]
+        head = [
+            "random_agent",
+            protocol,
+            method,
+            row.readouts(config.probe)[0],
+            game,
+            seed,
+            config.label_set,
+        ]
         names = {"variable": list(variables(config.label_set, game)), "mean_over_categories": [""]}
         names |= {"mean_over_variables": [""], "mean_weighted": [""]}
-        names["category"] = [c for c in CATEGORY_NAMES if any(c in categories(v) for v in names["variable"])]
+        names["category"] = [
+            c for c in CATEGORY_NAMES if any(c in categories(v) for v in names["variable"])
+        ]
         for level, metric in itertools.product(names, ("f1", "accuracy")):
             rows += [[*head, level, name, metric, random.uniform()] for name in names[level]]
     return pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
 
 
-def write_split(path: Path, config: Config, purpose: str, protocol: str, game: str, seed: int) -> None:
+def write_split(
+    path: Path, config: Config, purpose: str, protocol: str, game: str, seed: int
+) -> None:
     """A split of 100 frames: 60 train, 20 val, 10 test, and 10 dropped, 7 of which are duplicates."""
     part = np.repeat(np.array([0, 1, 2, 3], np.uint8), [60, 20, 10, 10])
     reason = np.repeat(np.array([0, 1, 3], np.uint8), [90, 3, 7])
     names = list(variables(config.label_set, game))
-    about = {name: {"entropy": 0.1 * number, "kept": number > 0} for number, name in enumerate(names)}
-    header = {"game": game, "policy": "random_agent", "protocol": protocol, "purpose": purpose, "seed": seed}
+    about = {
+        name: {"entropy": 0.1 * number, "kept": number > 0} for number, name in enumerate(names)
+    }
+    header = {
+        "game": game,
+        "policy": "random_agent",
+        "protocol": protocol,
+        "purpose": purpose,
+        "seed": seed,
+    }
     header |= {"parts": ["train", "val", "test", "dropped"], "reasons": REASONS}
     header |= {"label_set": config.label_set, "variables": about} if purpose == "probe" else {}
     artifacts.write_arrays(path, "split", {"part": part, "reason": reason}, header)
@@ -69,7 +101,9 @@ def write_split(path: Path, config: Config, purpose: str, protocol: str, game: s
 def write_picture(path: Path, frames: int = 1) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     shades = [Image.new("L", (320, 210), 40 * shade) for shade in range(frames)]
-    shades[0].save(path, save_all=frames > 1, append_images=shades[1:]) if frames > 1 else shades[0].save(path, dpi=(300, 300))
+    shades[0].save(path, save_all=frames > 1, append_images=shades[1:]) if frames > 1 else shades[
+        0
+    ].save(path, dpi=(300, 300))
     return path
 
 
@@ -111,12 +145,19 @@ def run(config, tmp_path_factory):
         for seed, protocol in itertools.product(config.seeds, config.protocols):
             for purpose in ("pretrain", "probe"):
                 names = {"purpose": purpose, "protocol": protocol, "game": game, "seed": seed}
-                write_split(directory / layout.SPLIT.format(policy="random_agent", **names), config, **names)
+                write_split(
+                    directory / layout.SPLIT.format(policy="random_agent", **names), config, **names
+                )
         verdicts = itertools.cycle(["alive", "constant", "suspicious"])
-        rows = "".join(f"{name},{byte},{next(verdicts)},{HOSTILE}\n" for name, byte in variables("paper-2019", game).items())
+        rows = "".join(
+            f"{name},{byte},{next(verdicts)},{HOSTILE}\n"
+            for name, byte in variables("paper-2019", game).items()
+        )
         for label_set in ("paper-2019", "revised-2020"):
             audit = layout.AUDIT.format(label_set=label_set, game=game)
-            artifacts.write_text(directory / f"{audit}.csv", f"variable,ram_index,verdict,reason\n{rows}")
+            artifacts.write_text(
+                directory / f"{audit}.csv", f"variable,ram_index,verdict,reason\n{rows}"
+            )
             write_picture(directory / f"{audit}.png")
         write_picture(directory / f"{layout.FRAMES.format(game=game)}.png")
         write_picture(directory / f"{layout.FRAMES.format(game=game)}.gif", frames=3)
@@ -126,7 +167,13 @@ def run(config, tmp_path_factory):
         artifacts.write_text(directory / path, text)
     write_picture(results / "figures/f1_by_game.png")
     write_picture(results / "figures/learning_curves.png")
-    shown = sorted([*(results / "tables").glob("*.csv"), *(results / "figures").rglob("*.png"), *results.rglob("audit/*/*")])
+    shown = sorted(
+        [
+            *(results / "tables").glob("*.csv"),
+            *(results / "figures").rglob("*.png"),
+            *results.rglob("audit/*/*"),
+        ]
+    )
     return Run(config, directory, shown)
 
 
@@ -182,21 +229,36 @@ def test_it_is_sound_html(tags):
     for link in tags.of("a"):
         assert link["href"].startswith(("#", "data:text/csv;base64,"))
         assert not link["href"].startswith("#") or link["href"][1:] in ids, link
-    assert all(image["alt"] and image["src"].startswith("data:image/") and image["width"] for image in tags.of("img"))
-    assert len(tags.of("h1")) == len([a for a in tags.of("article") if a["class"] == "view"]) == 3 + len(GAMES)
+    assert all(
+        image["alt"] and image["src"].startswith("data:image/") and image["width"]
+        for image in tags.of("img")
+    )
+    assert (
+        len(tags.of("h1"))
+        == len([a for a in tags.of("article") if a["class"] == "view"])
+        == 3 + len(GAMES)
+    )
     assert {"main", "header", "nav", "footer"} <= {tag for tag, _ in tags.found}
     assert tags.of("html")[0]["lang"] == "en"
 
 
 def test_it_is_one_file_without_addresses(written, tags):
-    addresses = [a[key] for _, a in tags.found for key in ("src", "href", "srcset", "action") if key in a]
+    addresses = [
+        a[key] for _, a in tags.found for key in ("src", "href", "srcset", "action") if key in a
+    ]
     assert len(addresses) > 50 and all(address.startswith(("#", "data:")) for address in addresses)
     assert not tags.of("link")[1:] and not [a for a in tags.of("script") if "src" in a]
-    policy = next(a["content"] for a in tags.of("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        a["content"] for a in tags.of("meta") if a.get("http-equiv") == "Content-Security-Policy"
+    )
     assert policy.startswith("default-src 'none'; img-src data:;")
-    assert written.read_text().count("DataTables 2.") <= 2  # the library once: its licence, and its style's
+    assert (
+        written.read_text().count("DataTables 2.") <= 2
+    )  # the library once: its licence, and its style's
     pictures = [a["src"] for a in tags.of("img")]
-    assert len(pictures) == len([p for p in written.parent.rglob("*.*") if p.suffix in (".png", ".gif")])
+    assert len(pictures) == len(
+        [p for p in written.parent.rglob("*.*") if p.suffix in (".png", ".gif")]
+    )
 
 
 def test_every_game_has_its_page(run, tags):
@@ -207,7 +269,9 @@ def test_every_game_has_its_page(run, tags):
         assert heads == ["Variable", "Protocol", "MAJ-CLF", "RANDOM-CNN", "ST-DIM"]
         assert below == ["F1", "accuracy"] * 3
         names = sorted(variables("paper-2019", game))
-        assert [row[:2] for row in rows] == [[name, protocol] for name in names for protocol in ("paper", "corrected")]
+        assert [row[:2] for row in rows] == [
+            [name, protocol] for name in names for protocol in ("paper", "corrected")
+        ]
 
 
 def test_splits_say_what_was_dropped_and_why(tags):
@@ -217,18 +281,37 @@ def test_splits_say_what_was_dropped_and_why(tags):
     assert len(rows) == 2 * 2 * 2  # protocols, seeds, purposes
     assert rows[0] == ["pretrain", "paper", "0", "100", "60", "20", "10", "10", "3", "0", "7"]
     heads, *rows = tags.rows["entropies-pong"]
-    assert [row[-1] for row in rows[:6]] == ["kept", "kept", "dropped", "kept", "kept", "kept"]  # by name
+    assert [row[-1] for row in rows[:6]] == [
+        "kept",
+        "kept",
+        "dropped",
+        "kept",
+        "kept",
+        "kept",
+    ]  # by name
 
 
 def test_trainings_are_summed_up(tags):
     heads, *rows = tags.rows["histories-pong"]
-    assert heads == ["Method", "Protocol", "Seed", "Epochs", "Untrained", "Least", "At epoch", "Last", "Last train"]
+    assert heads == [
+        "Method",
+        "Protocol",
+        "Seed",
+        "Epochs",
+        "Untrained",
+        "Least",
+        "At epoch",
+        "Last",
+        "Last train",
+    ]
     assert rows[0] == ["ST-DIM", "paper", "0", "2", "5", "2", "1", "3", "1"]
     assert len(rows) == 4
 
 
 def test_the_headline_is_table_2s_mean(run, tags):
-    mean = pd.read_csv(run.directory / "results/tables/table2_f1_by_game.csv").query("game == 'mean' and protocol == 'paper'")
+    mean = pd.read_csv(run.directory / "results/tables/table2_f1_by_game.csv").query(
+        "game == 'mean' and protocol == 'paper'"
+    )
     heads, below, *rows = tags.rows["headline"]
     assert heads == ["Method", "Published", "Protocol paper", "Protocol corrected"]
     assert below == ["F1", "± std", "difference"] * 2
@@ -266,7 +349,10 @@ def test_a_file_that_is_missing_is_named(run, tmp_path, which):
     assert not (tmp_path / "out.html").exists()
 
 
-@pytest.mark.parametrize("name, content", [("a.csv", b""), ("a.csv", b"a\n1,2\n3\n,,\n"), ("a.png", b"none"), ("a.gif", b"")])
+@pytest.mark.parametrize(
+    "name, content",
+    [("a.csv", b""), ("a.csv", b"a\n1,2\n3\n,,\n"), ("a.png", b"none"), ("a.gif", b"")],
+)
 def test_a_damaged_file_is_named(run, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DamagedFile, match=rf"{name} is damaged"):
@@ -292,9 +378,17 @@ def test_another_kind_of_file_is_refused(run, tmp_path):
         ("/run/results/figures/learning_curves.png", "learning_curves", {}),
         ("results/figures/learning_curves/pong.png", "learning_curves/{game}", {"game": "pong"}),
         ("results/tables/table4_pong.csv", "table4_{game}", {"game": "pong"}),
-        ("results/tables/reproduction_pong.csv", "reproduction_pong", {}),  # of the whole run by its title
+        (
+            "results/tables/reproduction_pong.csv",
+            "reproduction_pong",
+            {},
+        ),  # of the whole run by its title
         ("results/audit/frames/boxing.gif", "audit/frames/{game}", {"game": "boxing"}),
-        ("results/audit/paper-2019/pong.csv", "audit/{label_set}/{game}", {"game": "pong", "label_set": "paper-2019"}),
+        (
+            "results/audit/paper-2019/pong.csv",
+            "audit/{label_set}/{game}",
+            {"game": "pong", "label_set": "paper-2019"},
+        ),
         ("results/tables/audit.csv", "audit", {}),
         ("results/tables/table4_freeway.csv", "table4_freeway", {}),  # no game of this run
     ],
@@ -303,7 +397,9 @@ def test_files_are_placed_by_their_paths(config, path, key, names):
     assert page.subject(Path(path), config) == (key, names)
 
 
-@pytest.mark.parametrize("key, shown", [("odd_one", "Odd one"), ("odd/{game}", "Odd"), ("odd_{game}", "Odd")])
+@pytest.mark.parametrize(
+    "key, shown", [("odd_one", "Odd one"), ("odd/{game}", "Odd"), ("odd_{game}", "Odd")]
+)
 def test_titles_that_are_not_known_are_names(key, shown):
     assert title(key, game="pong") == (shown, "")
     assert title("learning_curves/{game}", game="pong")[0] == "Learning curves of pong"
@@ -319,7 +415,14 @@ def test_numbers_have_the_decimals_they_need():
 
 
 def test_heads_of_one_method_stand_below_its_name(config):
-    frame = pd.DataFrame({"policy": "p", "game": ["pong", "mean"], "st-dim": [0.5, 0.25], "st-dim_paper": [0.81, np.nan]})
+    frame = pd.DataFrame(
+        {
+            "policy": "p",
+            "game": ["pong", "mean"],
+            "st-dim": [0.5, 0.25],
+            "st-dim_paper": [0.81, np.nan],
+        }
+    )
     found = cells.table(config, frame.assign(**{"st-dim_std": np.nan}), "t", caption="Said.")
     assert [(head.text, head.span) for head in found.groups] == [("Game", 1), ("ST-DIM", 2)]
     assert [head.text for head in found.heads if head.below] == ["ours", "paper"]
@@ -330,9 +433,21 @@ def test_heads_of_one_method_stand_below_its_name(config):
 
 
 def test_a_verdict_is_a_badge_and_comes_early(config):
-    row = {"variable": "ball_x", "ram_index": 49, "least": 0, "verdict": "constant", "reason": "always 0"}
+    row = {
+        "variable": "ball_x",
+        "ram_index": 49,
+        "least": 0,
+        "verdict": "constant",
+        "reason": "always 0",
+    }
     found = cells.table(config, pd.DataFrame([row]), "t")
-    assert [head.text for head in found.heads] == ["Variable", "Verdict", "Reason", "RAM byte", "Least"]
+    assert [head.text for head in found.heads] == [
+        "Variable",
+        "Verdict",
+        "Reason",
+        "RAM byte",
+        "Least",
+    ]
     assert found.rows[0][1] == cells.Cell("constant", badge="bad")
 
 
@@ -363,9 +478,13 @@ def test_gpus_are_named_where_there_are_any(monkeypatch, tmp_path):
 
 def test_the_command_finds_its_files(run, written, monkeypatch):
     monkeypatch.chdir(run.directory)
-    Path("config.yaml").write_text(yaml.safe_dump(run.config.model_dump(exclude_none=True), sort_keys=False))
+    Path("config.yaml").write_text(
+        yaml.safe_dump(run.config.model_dump(exclude_none=True), sort_keys=False)
+    )
     shown = [str(path.relative_to(run.directory)) for path in run.shown]
-    done = CliRunner().invoke(cli, ["report", *shown, "--out", "again.html"], catch_exceptions=False)
+    done = CliRunner().invoke(
+        cli, ["report", *shown, "--out", "again.html"], catch_exceptions=False
+    )
     assert done.exit_code == 0, done.output
     assert Path("again.html").read_bytes() == written.read_bytes()
 
@@ -382,7 +501,9 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=ARGUMENTS
+        )
         yield browser
         browser.close()
 
@@ -397,7 +518,12 @@ def visit(browser, written):
         contexts[-1].set_default_timeout(15_000)
         tab = contexts[-1].new_page()
         tab.on("request", lambda request: requests.append(request.url))
-        tab.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        tab.on(
+            "console",
+            lambda said: (
+                complaints.append(said.text) if said.type in ("error", "warning") else None
+            ),
+        )
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.goto(f"{written.as_uri()}#{address}")
         if wait:
@@ -407,16 +533,22 @@ def visit(browser, written):
     yield visit
     for context in contexts:
         context.close()
-    assert {re.sub("#.*", "", url) for url in requests if not url.startswith(("data:", "blob:"))} <= {written.as_uri()}
+    assert {
+        re.sub("#.*", "", url) for url in requests if not url.startswith(("data:", "blob:"))
+    } <= {written.as_uri()}
     assert complaints == []
 
 
 def column(tab, section, number):
-    return tab.eval_on_selector_all(f"#{section} tbody tr td:nth-child({number})", "cells => cells.map(c => c.textContent)")
+    return tab.eval_on_selector_all(
+        f"#{section} tbody tr td:nth-child({number})", "cells => cells.map(c => c.textContent)"
+    )
 
 
 def views(tab):
-    return tab.eval_on_selector_all(".view", "views => views.filter(v => v.checkVisibility()).map(v => v.id)")
+    return tab.eval_on_selector_all(
+        ".view", "views => views.filter(v => v.checkVisibility()).map(v => v.id)"
+    )
 
 
 def until(tab, found, expected):
@@ -433,7 +565,9 @@ def background(tab):
 
 
 def overflow(tab):
-    return tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return tab.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
 
 
 @pytest.mark.parametrize("address", ["", "tables", "figures", *(f"game={game}" for game in GAMES)])
@@ -451,9 +585,14 @@ def test_the_policy_forbids_requests(browser, written):
     with browser.new_context() as context:
         tab = context.new_page()
         tab.goto(written.as_uri())
-        assert tab.evaluate("fetch('http://127.0.0.1:9/').then(() => 'went', error => error.name)") == "TypeError"
+        assert (
+            tab.evaluate("fetch('http://127.0.0.1:9/').then(() => 'went', error => error.name)")
+            == "TypeError"
+        )
         refused = "new Promise(r => { document.addEventListener('securitypolicyviolation', e => r(e.effectiveDirective));"
-        assert tab.evaluate(refused + "new Image().src = 'http://127.0.0.1:9/a.png' })") == "img-src"
+        assert (
+            tab.evaluate(refused + "new Image().src = 'http://127.0.0.1:9/a.png' })") == "img-src"
+        )
 
 
 def test_a_table_sorts_numbers_as_numbers(visit):
@@ -470,7 +609,9 @@ def test_a_table_below_two_rows_of_heads_sorts(visit):
     tab.click("#variables-mspacman thead tr:nth-child(2) th:nth-child(1)")
     found = sorted(column(tab, "variables-mspacman", 3), key=float)
     until(tab, lambda: column(tab, "variables-mspacman", 3), found)
-    tab.click("#variables-mspacman thead th.group >> nth=0")  # a head of several columns sorts nothing
+    tab.click(
+        "#variables-mspacman thead th.group >> nth=0"
+    )  # a head of several columns sorts nothing
     tab.wait_for_timeout(100)
     assert column(tab, "variables-mspacman", 3) == found
 
@@ -506,7 +647,9 @@ def test_games_are_chosen_by_list_link_and_address(visit):
 def test_an_address_inside_of_a_page_opens_it(visit):
     tab = visit("odd-csv")
     until(tab, lambda: views(tab), ["tables"])
-    assert tab.evaluate("document.getElementById('odd-csv').getBoundingClientRect().top < innerHeight")
+    assert tab.evaluate(
+        "document.getElementById('odd-csv').getBoundingClientRect().top < innerHeight"
+    )
 
 
 def test_light_and_dark_follow_the_system_and_the_button(visit):
@@ -522,13 +665,17 @@ def test_light_and_dark_follow_the_system_and_the_button(visit):
     until(light, lambda: background(light), white)
     dark.emulate_media(color_scheme="light")
     until(dark, lambda: background(dark), white)
-    paper = visit("figures", color_scheme="dark").eval_on_selector(".picture", "box => getComputedStyle(box).backgroundColor")
+    paper = visit("figures", color_scheme="dark").eval_on_selector(
+        ".picture", "box => getComputedStyle(box).backgroundColor"
+    )
     assert min(map(int, re.findall(r"\d+", paper)[:3])) > 230  # figures are drawn for white
 
 
 def test_it_works_where_nothing_can_be_remembered(visit, browser, written):
     with browser.new_context(color_scheme="light") as context:
-        context.add_init_script("Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden') } })")
+        context.add_init_script(
+            "Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden') } })"
+        )
         tab = context.new_page()
         tab.goto(written.as_uri())
         before = background(tab)
@@ -571,7 +718,9 @@ def test_the_keyboard_is_enough(visit):
     tab.focus("#game")
     tab.keyboard.press("p")
     tab.wait_for_selector("[id='game=pong'].shown")
-    until(tab, lambda: tab.evaluate("document.activeElement.id"), "game")  # who steps through the list stays in it
+    until(
+        tab, lambda: tab.evaluate("document.activeElement.id"), "game"
+    )  # who steps through the list stays in it
     tab.focus(".skip")
     tab.keyboard.press("Enter")
     until(tab, lambda: tab.evaluate("document.activeElement.id"), "content")
@@ -590,5 +739,8 @@ def test_without_scripts_all_can_be_read(browser, written):
     with browser.new_context(java_script_enabled=False) as context:
         tab = context.new_page()
         tab.goto(written.as_uri())
-        assert tab.locator("#overview").is_visible() and tab.locator("[id='game=pong'] table").first.is_visible()
+        assert (
+            tab.locator("#overview").is_visible()
+            and tab.locator("[id='game=pong'] table").first.is_visible()
+        )
         assert not tab.locator("#theme").is_visible() and not tab.locator("#game").is_visible()

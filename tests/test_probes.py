@@ -53,7 +53,11 @@ def part(n, d=6, variables=3, classes=8, seed=0):
     """Features of four episodes, and labels that have nothing to do with them."""
     rng = np.random.default_rng(seed)
     lengths = np.array([len(piece) for piece in np.array_split(np.arange(n), 4)])
-    return linear.Features(rng.normal(size=(n, d)).astype(np.float32), rng.integers(classes, size=(n, variables)), lengths)
+    return linear.Features(
+        rng.normal(size=(n, d)).astype(np.float32),
+        rng.integers(classes, size=(n, variables)),
+        lengths,
+    )
 
 
 def separable(n, seed, width=12):
@@ -70,11 +74,17 @@ def exclusive(n, seed, width=6):
     """First variable: whether two features are of one sign, which no linear classifier finds; second: the sign of a third."""
     values = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
     above = values > 0
-    return linear.Features(values, np.stack([above[:, 0] ^ above[:, 1], above[:, 2]], axis=1).astype(np.uint8), np.array([n]))
+    return linear.Features(
+        values,
+        np.stack([above[:, 0] ^ above[:, 1], above[:, 2]], axis=1).astype(np.uint8),
+        np.array([n]),
+    )
 
 
 def fit(train, val, settings=SETTINGS, switches=None, seed=0, kind=linear, **how):
-    return kind.fit(train, val, settings, switches or quirks(), np.random.default_rng(seed), CPU, **how)
+    return kind.fit(
+        train, val, settings, switches or quirks(), np.random.default_rng(seed), CPU, **how
+    )
 
 
 def accuracy(probes, test):
@@ -92,7 +102,9 @@ def test_scores_are_those_of_scikit_learn(n, variables, values, seed):
     for v in range(variables):
         f1 = f1_score(true[:, v], predicted[:, v], average="weighted", zero_division=0)
         assert found["f1"][v] == pytest.approx(f1, abs=1e-12)
-        assert found["accuracy"][v] == pytest.approx(accuracy_score(true[:, v], predicted[:, v]), abs=1e-12)
+        assert found["accuracy"][v] == pytest.approx(
+            accuracy_score(true[:, v], predicted[:, v]), abs=1e-12
+        )
 
 
 def test_scores_of_degenerate_predictions():
@@ -105,17 +117,30 @@ def test_scores_of_degenerate_predictions():
 
 
 def test_summary_of_categories_a_member_of_one_and_an_outsider():
-    values = {"ball_x": 0.2, "ball_y": 0.4, "num_lives_direction": 0.9, "room_number": 0.5, "tile_color": 1.0}
-    found = metrics.summarise({name: {"f1": value, "accuracy": value / 2, "support": 7} for name, value in values.items()})
+    values = {
+        "ball_x": 0.2,
+        "ball_y": 0.4,
+        "num_lives_direction": 0.9,
+        "room_number": 0.5,
+        "tile_color": 1.0,
+    }
+    found = metrics.summarise(
+        {name: {"f1": value, "accuracy": value / 2, "support": 7} for name, value in values.items()}
+    )
     # num_lives_direction is in two categories, tile_color in none.
     assert {name: row["f1"] for name, row in found["categories"].items()} == pytest.approx(
         {"small_object_localization": 0.3, "score_clock_lives_display": 0.9, "misc": 0.7}
     )
     assert found["mean_over_categories"] == pytest.approx({"f1": 1.9 / 3, "accuracy": 0.95 / 3})
     assert found["mean_over_variables"] == pytest.approx({"f1": 0.6, "accuracy": 0.3})
-    # Small objects have 2 variables, the display 1, misc 2: num_lives_direction counts twice, tile_color not at all.
-    assert found["mean_weighted"] == pytest.approx({"f1": (2 * 0.3 + 0.9 + 2 * 0.7) / 5, "accuracy": 1.45 / 5})
-    assert all(type(value) is float for row in found["categories"].values() for value in row.values())
+    # Small objects have 2 variables, the display 1, misc 2: num_lives_direction counts twice,
+    # tile_color not at all.
+    assert found["mean_weighted"] == pytest.approx(
+        {"f1": (2 * 0.3 + 0.9 + 2 * 0.7) / 5, "accuracy": 1.45 / 5}
+    )
+    assert all(
+        type(value) is float for row in found["categories"].values() for value in row.values()
+    )
 
 
 def test_summary_without_any_category_is_refused():
@@ -161,8 +186,16 @@ class Masked(torch.nn.Module):
 def modules(train, settings, rng, kind="linear"):
     """One module a variable, with the weights that the stack of ``kind`` draws."""
     variables, d = train.labels.shape[1], train.values.shape[1]
-    sizes = [(d, settings.hidden), (settings.hidden, settings.classes)] if kind == "mlp" else [(d, settings.classes)]
-    weights = [tensor for inputs, units in sizes for tensor in fitting.initial(variables, units, inputs, rng)]
+    sizes = (
+        [(d, settings.hidden), (settings.hidden, settings.classes)]
+        if kind == "mlp"
+        else [(d, settings.classes)]
+    )
+    weights = [
+        tensor
+        for inputs, units in sizes
+        for tensor in fitting.initial(variables, units, inputs, rng)
+    ]
     found = []
     for v in range(variables):
         if kind == "mlp":
@@ -193,7 +226,11 @@ def plain(train, val, settings, switches, rng, kind="linear"):
     for v, model in enumerate(models):
         optimizer = torch.optim.Adam(model.parameters(), lr=switches.lr, eps=settings.eps)
         scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="max", factor=settings.plateau_factor, patience=settings.plateau_patience, min_lr=settings.min_lr
+            optimizer,
+            mode="max",
+            factor=settings.plateau_factor,
+            patience=settings.plateau_patience,
+            min_lr=settings.min_lr,
         )
         stopper, best, history = EarlyStopping(settings.patience), None, []
         for order, val_order in epochs:
@@ -204,10 +241,15 @@ def plain(train, val, settings, switches, rng, kind="linear"):
                 batch = order[i * size : (i + 1) * size]
                 optimizer.zero_grad()
                 scores = model(torch.tensor(train.values[batch]))
-                torch.nn.functional.cross_entropy(scores, torch.tensor(train.labels[batch, v])).backward()
+                torch.nn.functional.cross_entropy(
+                    scores, torch.tensor(train.labels[batch, v])
+                ).backward()
                 optimizer.step()
             with torch.no_grad():
-                hits = model(torch.tensor(val.values[val_order])).argmax(1).numpy() == val.labels[val_order, v]
+                hits = (
+                    model(torch.tensor(val.values[val_order])).argmax(1).numpy()
+                    == val.labels[val_order, v]
+                )
             if stopper(hits.mean()):
                 best = copy.deepcopy(model)
             scheduler.step(hits.mean())
@@ -221,7 +263,11 @@ STACKED = {"linear": {}, "observed": {"observed": True}, "mlp": {"kind": mlp}}
 
 def assert_same_weights(probes, v, model):
     """The probe of variable ``v`` has the weights of ``model``, where these can be seen in a score."""
-    names = ("hidden_weight", "hidden_bias", "weight", "bias") if isinstance(probes, mlp.MlpProbes) else ("weight", "bias")
+    names = (
+        ("hidden_weight", "hidden_bias", "weight", "bias")
+        if isinstance(probes, mlp.MlpProbes)
+        else ("weight", "bias")
+    )
     for name, expected in zip(names, model.parameters(), strict=True):
         found = getattr(probes, name)[v]
         if isinstance(model, Masked):
@@ -233,9 +279,16 @@ def assert_same_weights(probes, v, model):
 @pytest.mark.parametrize("keep", ["last", "best"])
 @pytest.mark.parametrize("kind", STACKED)
 def test_all_variables_at_once_equal_one_after_the_other(kind, keep, sampling):
-    # Labels without meaning: accuracies go up and down, rates fall at different times, variables stop at different epochs.
-    train, val, switches = part(100, variables=5), part(43, variables=5, seed=1), quirks(keep, sampling)
-    train.labels[train.labels[:, 1] > 4, 1] = 0  # the second variable's validation has classes that train has not
+    # Labels without meaning: accuracies go up and down, rates fall at different times, variables
+    # stop at different epochs.
+    train, val, switches = (
+        part(100, variables=5),
+        part(43, variables=5, seed=1),
+        quirks(keep, sampling),
+    )
+    train.labels[train.labels[:, 1] > 4, 1] = (
+        0  # the second variable's validation has classes that train has not
+    )
     settings = changed(epochs=25, patience=7, plateau_patience=1)
     found = fit(train, val, settings, switches, seed=13, **STACKED[kind])
     expected = plain(train, val, settings, switches, np.random.default_rng(13), kind)
@@ -254,7 +307,9 @@ def test_steps_equal_autograd_at_the_papers_size(kind):
     train, val = part(64 * 20, d=256, classes=256), part(64, d=256, classes=256, seed=1)
     settings, switches = changed(classes=256, hidden=256, batch_size=64, epochs=1), quirks(lr=3e-4)
     found = fit(train, val, settings, switches, **STACKED[kind])
-    for v, (model, _) in enumerate(plain(train, val, settings, switches, np.random.default_rng(0), kind)):
+    for v, (model, _) in enumerate(
+        plain(train, val, settings, switches, np.random.default_rng(0), kind)
+    ):
         assert_same_weights(found, v, model)
 
 
@@ -262,7 +317,12 @@ def test_steps_equal_autograd_at_the_papers_size(kind):
 def test_gradients_of_the_hidden_layer_equal_autograd_at_any_rate(rate):
     train, settings = part(16), changed()
     models = modules(train, settings, np.random.default_rng(0), "mlp")
-    stack = mlp.Stack([torch.stack(p).detach() for p in zip(*(m.parameters() for m in models), strict=True)], 1e-3, 1e-5, CPU)
+    stack = mlp.Stack(
+        [torch.stack(p).detach() for p in zip(*(m.parameters() for m in models), strict=True)],
+        1e-3,
+        1e-5,
+        CPU,
+    )
     stack.set_rates(np.array([1, rate, rate]))
     x, y = torch.tensor(train.values), torch.tensor(train.labels)
     stack.learn(x.unsqueeze(0), y.unsqueeze(0))
@@ -282,11 +342,16 @@ def test_schedule_equals_torch_and_a_plain_loop(sequence, lr, patience):
     # Steps of a hundred thousandth fall on both sides of the plateau's threshold.
     schedule = fitting.Schedule(3, lr, changed(patience=patience, plateau_patience=2))
     optimizers = [torch.optim.SGD([torch.zeros(1)], lr=lr) for _ in range(3)]
-    plateaus = [torch.optim.lr_scheduler.ReduceLROnPlateau(o, "max", factor=0.2, patience=2, min_lr=1e-5) for o in optimizers]
+    plateaus = [
+        torch.optim.lr_scheduler.ReduceLROnPlateau(o, "max", factor=0.2, patience=2, min_lr=1e-5)
+        for o in optimizers
+    ]
     stoppers = [EarlyStopping(patience) for _ in range(3)]
     for accuracies in 0.1 + np.array(sequence) / 12e4:
         better, stopped = schedule.step(accuracies)
-        assert better.tolist() == [stopper(a) for stopper, a in zip(stoppers, accuracies, strict=True)]
+        assert better.tolist() == [
+            stopper(a) for stopper, a in zip(stoppers, accuracies, strict=True)
+        ]
         assert stopped.tolist() == [stopper.stop for stopper in stoppers]
         for plateau, accuracy in zip(plateaus, accuracies, strict=True):
             plateau.step(accuracy)
@@ -299,13 +364,17 @@ def test_schedule_equals_torch_and_a_plain_loop(sequence, lr, patience):
 def test_a_rate_that_changes_and_neighbours_that_leave_do_not_change_weights_and_predictions(kind):
     rng, train = np.random.default_rng(0), part(32)
     layers = [(8, 6)] if kind is linear else [(7, 6), (8, 7)]
-    stack = kind.Stack([tensor for layer in layers for tensor in fitting.initial(3, *layer, rng)], 1e-3, 1e-5, CPU)
+    stack = kind.Stack(
+        [tensor for layer in layers for tensor in fitting.initial(3, *layer, rng)], 1e-3, 1e-5, CPU
+    )
     x = torch.tensor(train.values)
     stack.learn(x.view(2, 16, 6), torch.tensor(train.labels).view(2, 16, 3))
     before, scores = stack.weights(), stack.scores(x)
     factor = np.array([1, 0.2, 0.04], np.float32)
     stack.set_rates(factor)
-    torch.testing.assert_close(stack.scores(x) * torch.tensor(factor)[:, None], scores, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(
+        stack.scores(x) * torch.tensor(factor)[:, None], scores, atol=1e-6, rtol=1e-5
+    )
     stack.retain(torch.tensor([True, False, True]))
     for old, new in zip(before, stack.weights(), strict=True):
         torch.testing.assert_close(old[[0, 2]], new, atol=0, rtol=3e-7)
@@ -313,19 +382,26 @@ def test_a_rate_that_changes_and_neighbours_that_leave_do_not_change_weights_and
 
 def test_a_stopped_variable_keeps_the_weights_of_the_epoch_it_stopped_at():
     train, val = separable(128, 0), separable(64, 1)
-    val.labels[:, 1] = 9  # never right, so the first accuracy is never exceeded: it stops after 1 + 3 epochs
-    long, short = (fit(train, val, changed(patience=3, classes=16, epochs=epochs)) for epochs in (9, 4))
+    val.labels[:, 1] = (
+        9  # never right, so the first accuracy is never exceeded: it stops after 1 + 3 epochs
+    )
+    long, short = (
+        fit(train, val, changed(patience=3, classes=16, epochs=epochs)) for epochs in (9, 4)
+    )
     assert np.isfinite(long.accuracy).sum(0)[1] == 4
     assert torch.equal(long.weight[1], short.weight[1]) and torch.equal(long.bias[1], short.bias[1])
     assert not torch.equal(long.weight[0], short.weight[0])
 
 
 def test_best_and_last_weights_differ_where_validation_gets_worse():
-    # Validation contradicts training: whatever the first variable learns makes it worse, so its first epoch is the best.
+    # Validation contradicts training: whatever the first variable learns makes it worse, so its
+    # first epoch is the best.
     train, val = separable(128, 0), separable(64, 1)
     val.labels[:] = (val.labels + 1) % 4
     which = (1, "last"), (6, "best"), (6, "last")
-    first, best, last = (fit(train, val, changed(epochs=epochs), quirks(keep, lr=1e-2)) for epochs, keep in which)
+    first, best, last = (
+        fit(train, val, changed(epochs=epochs), quirks(keep, lr=1e-2)) for epochs, keep in which
+    )
     assert first.accuracy[0, 0] >= best.accuracy[:, 0].max(), "the case is not as described"
     assert torch.equal(best.weight[0], first.weight[0]) and torch.equal(best.bias[0], first.bias[0])
     assert not torch.equal(last.weight[0], best.weight[0])
@@ -337,7 +413,9 @@ def test_best_and_last_weights_differ_where_validation_gets_worse():
 @pytest.mark.parametrize("sampling", ["permutation", "replacement"])
 def test_what_is_there_is_learnt_and_what_is_not_stays_at_chance(sampling):
     test = separable(1000, 2)
-    probes = fit(separable(1500, 0), separable(300, 1), changed(epochs=15), quirks("best", sampling, lr=1e-2))
+    probes = fit(
+        separable(1500, 0), separable(300, 1), changed(epochs=15), quirks("best", sampling, lr=1e-2)
+    )
     f1 = metrics.scores(test.labels, probes.predict(test.values), classes=8)["f1"]
     assert f1[0] > 0.95 and f1[1] < 0.35
 
@@ -371,7 +449,9 @@ def test_predictions_do_not_depend_on_the_size_of_chunks(monkeypatch, kind):
 def test_a_hidden_layer_finds_what_no_linear_classifier_does():
     train, val, test = (exclusive(n, seed) for n, seed in ((1500, 0), (300, 1), (1000, 2)))
     settings, switches = changed(epochs=30, hidden=32), quirks("best", lr=1e-2)
-    flat, deep = (accuracy(fit(train, val, settings, switches, kind=kind), test) for kind in (linear, mlp))
+    flat, deep = (
+        accuracy(fit(train, val, settings, switches, kind=kind), test) for kind in (linear, mlp)
+    )
     assert flat[0] < 0.6 and deep[0] > 0.9
     assert flat[1] > 0.95 and deep[1] > 0.95
 
@@ -383,10 +463,14 @@ def test_classes_never_seen_are_never_predicted_and_always_wrong():
     train.labels[:, 0] = np.where(train.labels[:, 0] == 6, 0, train.labels[:, 0])
     everything = fit(train, val, changed(epochs=1), quirks(lr=1e-5)).predict(test.values)
     found = fit(train, val, changed(epochs=1), quirks(lr=1e-5), observed=True).predict(test.values)
-    assert {3, 6} <= set(everything[:, 0]), "the case is too easy: a probe that has learnt nothing should predict them"
+    assert {3, 6} <= set(everything[:, 0]), (
+        "the case is too easy: a probe that has learnt nothing should predict them"
+    )
     assert not {3, 6} & set(found[:, 0]) and set(found[:, 0]) <= set(train.labels[:, 0])
     assert not (found == test.labels)[test.labels[:, 0] == 3, 0].any()
-    np.testing.assert_array_equal(found[:, 1:], everything[:, 1:])  # which have all classes in train
+    np.testing.assert_array_equal(
+        found[:, 1:], everything[:, 1:]
+    )  # which have all classes in train
 
 
 # Logistic regression
@@ -396,7 +480,9 @@ def test_logistic_is_scikit_learns_on_standardised_features():
     train, test = separable(600, 0), separable(200, 1)
     train.values[:] = train.values * 30 + 5
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.5, max_iter=500))
-    expected = np.stack([model.fit(train.values, y).predict(test.values) for y in train.labels.T], axis=1)
+    expected = np.stack(
+        [model.fit(train.values, y).predict(test.values) for y in train.labels.T], axis=1
+    )
     found = logistic.fit(train, SETTINGS)
     np.testing.assert_array_equal(found.predict(test.values), expected)
     np.testing.assert_array_equal(found.models[1].coef_, model[1].coef_)
@@ -424,7 +510,9 @@ def test_logistic_takes_what_its_iterations_reach_without_a_word():
 def test_divergence_names_variable_epoch_and_loss(kind):
     train, val = part(100), part(43, seed=1)
     train.values[:] = 3e38  # finite, but its scores are not
-    with pytest.raises(UserError, match=r"the probe of score diverged in epoch 0: loss (nan|inf); lower"):
+    with pytest.raises(
+        UserError, match=r"the probe of score diverged in epoch 0: loss (nan|inf); lower"
+    ):
         fit(train, val, names=["score", "b", "c"], **STACKED[kind])
 
 
@@ -496,35 +584,58 @@ def world(monkeypatch, tmp_path):
     ram = rng.integers(4, size=(600, 128)).astype(np.uint8)
     frames = np.zeros((600, 210, 160), np.uint8)
     frames[np.arange(600), 0, ram[:, names["ball_x"]]] = 255
-    store = SimpleNamespace(ram=ram, header={"game": "pong"}, sha256="f", path="frames", read=lambda rows: frames[rows])
+    store = SimpleNamespace(
+        ram=ram, header={"game": "pong"}, sha256="f", path="frames", read=lambda rows: frames[rows]
+    )
     store.episode = np.arange(600) // 60
 
     def piece(*episodes):
         rows = np.concatenate([np.arange(60 * e, 60 * e + 60) for e in episodes])
         return dataset.Part(rows, rows, np.full(len(episodes), 60))
 
-    kept = {name: {"entropy": 1.0, "kept": i % 2 == 0 or name == "ball_x"} for i, name in enumerate(names)}
+    kept = {
+        name: {"entropy": 1.0, "kept": i % 2 == 0 or name == "ball_x"}
+        for i, name in enumerate(names)
+    }
     header = {"game": "pong", "purpose": "probe", "label_set": "paper-2019", "frames_sha256": "f"}
     # The parts' episodes lie between one another, as shuffled ones do.
-    split = dataset.Split({"train": piece(0, 2, 4, 6, 8, 9), "val": piece(1, 5), "test": piece(3, 7)}, kept, header)
+    split = dataset.Split(
+        {"train": piece(0, 2, 4, 6, 8, 9), "val": piece(1, 5), "test": piece(3, 7)}, kept, header
+    )
     monkeypatch.setattr(probe, "FrameStore", SimpleNamespace(open=lambda path: store))
     monkeypatch.setattr(probe, "read_split", lambda path: split)
-    monkeypatch.setattr(encoders, "load", lambda path: (FirstPixels(), {"game": "pong", "method": "random-cnn"}))
+    monkeypatch.setattr(
+        encoders, "load", lambda path: (FirstPixels(), {"game": "pong", "method": "random-cnn"})
+    )
     monkeypatch.setattr(probe, "_CHUNK", 100)
     config = Config.load("config.yaml")
     quicker = {
         name: row.model_copy(update={"probes": row.probes.model_copy(update={"lr": 3e-2})})
         for name, row in config.protocols.items()
     }
-    settings = config.probe.model_copy(update={"epochs": 30, "threads": 1, "hidden": 32, "kinds": SETTINGS.kinds})
+    settings = config.probe.model_copy(
+        update={"epochs": 30, "threads": 1, "hidden": 32, "kinds": SETTINGS.kinds}
+    )
     config = config.model_copy(update={"probe": settings, "protocols": quicker, "device": "cpu"})
-    return SimpleNamespace(config=config, store=store, split=split, kept=kept, out=tmp_path / "probe.json")
+    return SimpleNamespace(
+        config=config, store=store, split=split, kept=kept, out=tmp_path / "probe.json"
+    )
 
 
-def run(world, method="random-cnn", readout="linear", protocol="corrected", weights="weights", **change):
-    which = {"game": "pong", "policy": "random_agent", "protocol": protocol, "method": method, "seed": 0} | change
+def run(
+    world, method="random-cnn", readout="linear", protocol="corrected", weights="weights", **change
+):
+    which = {
+        "game": "pong",
+        "policy": "random_agent",
+        "protocol": protocol,
+        "method": method,
+        "seed": 0,
+    } | change
     which["readout"] = readout
-    probe.probe(world.config, **which, frames="frames", split="split", weights=weights, out=world.out)
+    probe.probe(
+        world.config, **which, frames="frames", split="split", weights=weights, out=world.out
+    )
     return artifacts.read_json(world.out)
 
 
@@ -550,7 +661,11 @@ def test_step_writes_every_key_and_reads_the_variable_that_is_there(world):
     }
     assert all(row["f1"] < 0.5 for name, row in found["variables"].items() if name != "ball_x")
     assert set(found["categories"]) <= set(CATEGORIES)
-    assert set(found["mean_over_categories"]) == set(found["mean_over_variables"]) == {"f1", "accuracy"}
+    assert (
+        set(found["mean_over_categories"])
+        == set(found["mean_over_variables"])
+        == {"f1", "accuracy"}
+    )
     assert set(found["mean_weighted"]) == {"f1", "accuracy"}
 
 
@@ -562,10 +677,14 @@ def test_step_reads_the_variable_that_is_there_with_every_other_probe(world, rea
     assert all(row["f1"] < 0.5 for name, row in found["variables"].items() if name != "ball_x")
 
 
-def test_step_draws_by_readout_and_by_the_protocol_that_the_ledger_compares_with(world, monkeypatch):
+def test_step_draws_by_readout_and_by_the_protocol_that_the_ledger_compares_with(
+    world, monkeypatch
+):
     """All probes of a method draw alike, so that they compare."""
     names = []
-    monkeypatch.setattr(probe.seeds, "generator", lambda *which: names.append(which) or np.random.default_rng(0))
+    monkeypatch.setattr(
+        probe.seeds, "generator", lambda *which: names.append(which) or np.random.default_rng(0)
+    )
     variant = next(row.protocol for row in world.config.variants if row.quirk == "Q1")
     for readout in ("linear", "mlp", "observed", "logistic"):
         run(world, readout=readout, protocol=variant)
@@ -579,10 +698,14 @@ def test_step_draws_by_readout_and_by_the_protocol_that_the_ledger_compares_with
 def test_step_gives_the_encoder_as_many_frames_as_it_was_trained_on(world, monkeypatch):
     header = {"game": "pong", "method": "random-cnn", "frame_stack": 2}
     monkeypatch.setattr(encoders, "load", lambda path: (EarlierPixels(), header))
-    assert run(world)["variables"]["ball_x"]["f1"] < 0.5, "an earlier frame's pixels say nothing of this one's RAM"
+    assert run(world)["variables"]["ball_x"]["f1"] < 0.5, (
+        "an earlier frame's pixels say nothing of this one's RAM"
+    )
     earlier = {}
     for name, old in world.split.parts.items():
-        earlier[name] = dataset.Part(old.rows, np.maximum(old.rows - 1, old.rows // 60 * 60), old.lengths)
+        earlier[name] = dataset.Part(
+            old.rows, np.maximum(old.rows - 1, old.rows // 60 * 60), old.lengths
+        )
     world.split.parts.update(earlier)
     assert run(world)["variables"]["ball_x"]["f1"] == 1.0
 
@@ -597,12 +720,19 @@ def test_step_scores_what_a_classifier_says(world, monkeypatch):
     assert found["probe"] == "supervised" and found["variables"]["ball_x"]["f1"] == 1.0
     columns, test = variables("paper-2019", "pong"), world.store.ram[world.split.parts["test"].rows]
     assert all(
-        found["variables"][name]["accuracy"] == (test[:, columns[name]] == 0).mean() for name in kept if name != "ball_x"
+        found["variables"][name]["accuracy"] == (test[:, columns[name]] == 0).mean()
+        for name in kept
+        if name != "ball_x"
     )
-    assert {row["support"] for row in run(world, "supervised", "supervised", "paper")["variables"].values()} == {64}
+    assert {
+        row["support"]
+        for row in run(world, "supervised", "supervised", "paper")["variables"].values()
+    } == {64}
     for other in (kept[::-1], kept[1:], None):
         header["variables"] = other
-        with pytest.raises(UserError, match=r"weights is of the variables .*, not .*: name the right file"):
+        with pytest.raises(
+            UserError, match=r"weights is of the variables .*, not .*: name the right file"
+        ):
             run(world, method="supervised", readout="supervised")
 
 
@@ -613,7 +743,9 @@ def test_step_refuses_a_readout_that_the_method_does_not_have(world):
         ("maj-clf", "linear", "majority"),
         ("supervised", "linear", "supervised"),
     ):
-        with pytest.raises(UserError, match=rf"unknown probe of {method} '{readout}'.*; known: {known}$"):
+        with pytest.raises(
+            UserError, match=rf"unknown probe of {method} '{readout}'.*; known: {known}$"
+        ):
             run(world, method=method, readout=readout)
     assert not world.out.exists()
 
@@ -637,7 +769,9 @@ def test_step_scores_full_batches_drawn_with_replacement_in_the_papers_protocol(
 def test_step_scores_the_majority_without_weights(world):
     found = run(world, method="maj-clf", readout="majority", weights=None)
     column = variables("paper-2019", "pong")["ball_x"]
-    train, test = (world.store.ram[world.split.parts[name].rows][:, column] for name in ("train", "test"))
+    train, test = (
+        world.store.ram[world.split.parts[name].rows][:, column] for name in ("train", "test")
+    )
     assert found["probe"] == "majority"
     assert found["variables"]["ball_x"]["accuracy"] == (test == np.bincount(train).argmax()).mean()
 

@@ -16,7 +16,11 @@ from workflow_src.methods.objective import Objective, find
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = sorted((ROOT / "workflow_src").rglob("*.py"))
-LOCK = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+LOCK = dict(
+    re.findall(
+        r"^([A-Za-z0-9_.-]+)==(\S+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+    )
+)
 
 
 def normal(name: str) -> str:
@@ -34,7 +38,9 @@ def test_the_environment_is_the_locks():
 
 def test_the_lock_pins_all_that_the_project_names():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = project["dependencies"] + [r for extra in project["optional-dependencies"].values() for r in extra]
+    named = project["dependencies"] + [
+        r for extra in project["optional-dependencies"].values() for r in extra
+    ]
     missing = {normal(re.split(r"[<>=\[]", r)[0]) for r in named} - set(map(normal, LOCK))
     assert not missing
     assert LOCK["torch"] == "2.13.0"
@@ -55,8 +61,17 @@ def imports(files: list[Path]) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add(node.module.split(".")[0])
-    names = {"cv2": "opencv-python-headless", "yaml": "pyyaml", "ale_py": "ale-py", "sklearn": "scikit-learn", "PIL": "pillow"}
-    return {normal(names.get(name, name)) for name in found - set(sys.stdlib_module_names) - {"workflow_src"}}
+    names = {
+        "cv2": "opencv-python-headless",
+        "yaml": "pyyaml",
+        "ale_py": "ale-py",
+        "sklearn": "scikit-learn",
+        "PIL": "pillow",
+    }
+    return {
+        normal(names.get(name, name))
+        for name in found - set(sys.stdlib_module_names) - {"workflow_src"}
+    }
 
 
 def test_every_import_is_declared():
@@ -74,7 +89,9 @@ def test_every_import_is_declared():
 
 
 def test_imports_only_go_down():
-    run = subprocess.run([Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stdout
 
 
@@ -83,8 +100,12 @@ def test_registry_configuration_and_documents_agree(kind):
     rows = Config.load(ROOT / "config.yaml").methods
     assert issubclass(find(kind), Objective)
     # An encoder of one's own is nobody else's row.
-    assert kind == "custom" or kind in {row.kind for row in rows.values()}, f"no row of config.yaml is a {kind}"
-    assert (ROOT / "docs" / "methods" / f"{kind}.md").is_file(), f"docs/methods/{kind}.md is missing"
+    assert kind == "custom" or kind in {row.kind for row in rows.values()}, (
+        f"no row of config.yaml is a {kind}"
+    )
+    assert (ROOT / "docs" / "methods" / f"{kind}.md").is_file(), (
+        f"docs/methods/{kind}.md is missing"
+    )
 
 
 def test_ci_calls_the_readmes_test_command():
@@ -113,34 +134,54 @@ def test_plain_commands_of_the_readme_are_those_of_make():
 def test_config_is_written_in_one_place():
     """Every key that the README or the docs show in `code` as a dotted setting exists."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    text = "".join(file.read_text() for file in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+    text = "".join(
+        file.read_text() for file in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    )
     sections = "|".join(k for k, v in config.items() if isinstance(v, dict))
     for key in set(re.findall(rf"`((?:{sections})(?:\.[a-z0-9_-]+)+)`", text)):
         value = config
         for part in key.split("."):
-            assert isinstance(value, dict) and part in value, f"{key} stands in a document, not in config.yaml"
+            assert isinstance(value, dict) and part in value, (
+                f"{key} stands in a document, not in config.yaml"
+            )
             value = value[part]
 
 
 def test_version_licence_and_citation_agree():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "workflow_src.__version__"}
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {
+        "attr": "workflow_src.__version__"
+    }
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     top = re.search(r"^## \[(\S+)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert citation["version"] == top[1] == __version__
     assert str(citation["date-released"]) == top[2]
     holder = citation["authors"][0]["name"]
     licence = (ROOT / "LICENSE").read_text()
-    assert citation["license"] == project["project"]["license"] == "MIT" and licence.startswith("MIT License\n")
+    assert citation["license"] == project["project"]["license"] == "MIT" and licence.startswith(
+        "MIT License\n"
+    )
     assert f"Copyright (c) {top[2][:4]} {holder}\n" in licence
-    assert project["project"]["authors"] == [{"name": holder}] and project["project"]["license-files"] == ["LICENSE"]
+    assert project["project"]["authors"] == [{"name": holder}] and project["project"][
+        "license-files"
+    ] == ["LICENSE"]
 
 
 def test_the_citation_has_what_its_format_asks_for():
     """The keys that version 1.2.0 of the format requires, and those that it knows."""
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert {"cff-version", "message", "title", "authors"} <= set(citation)
-    known = {"type", "version", "date-released", "license", "keywords", "references", "abstract", "url", "preferred-citation"}
+    known = {
+        "type",
+        "version",
+        "date-released",
+        "license",
+        "keywords",
+        "references",
+        "abstract",
+        "url",
+        "preferred-citation",
+    }
     assert set(citation) <= {"cff-version", "message", "title", "authors"} | known
     assert citation["cff-version"] == "1.2.0" and citation["type"] == "software"
     (paper,) = citation["references"]
@@ -151,17 +192,25 @@ def test_the_citation_has_what_its_format_asks_for():
 def test_the_changelog_keeps_its_format():
     text = (ROOT / "CHANGELOG.md").read_text()
     known = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
-    assert text.startswith("# Changelog\n") and set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= known
+    assert (
+        text.startswith("# Changelog\n")
+        and set(re.findall(r"^### (.+)$", text, re.MULTILINE)) <= known
+    )
     assert all(
         re.fullmatch(r"\[(Unreleased|\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d)\]?", one)
         for one in re.findall(r"^## (.+)$", text, re.M)
     )
 
 
-@pytest.mark.parametrize("document", ["README.md", *(str(f.relative_to(ROOT)) for f in sorted((ROOT / "docs").rglob("*.md")))])
+@pytest.mark.parametrize(
+    "document",
+    ["README.md", *(str(f.relative_to(ROOT)) for f in sorted((ROOT / "docs").rglob("*.md")))],
+)
 def test_what_documents_point_to_is_there(document):
     text = (ROOT / document).read_text()
     found = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) + re.findall(r'(?:src|href)="([^"#]+)', text)
     local = [target for target in found if "://" not in target]
     assert document != "README.md" or len(local) > 10
-    assert [target for target in local if not (ROOT / document).parent.joinpath(target).exists()] == []
+    assert [
+        target for target in local if not (ROOT / document).parent.joinpath(target).exists()
+    ] == []

@@ -18,7 +18,11 @@ import boto3
 import pytest
 import yaml
 from dvc.lock import make_lock
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
 from werkzeug.serving import make_server
 from workflow import TINY, also, configure, jobs, run, snakemake
 
@@ -41,7 +45,9 @@ def machine(tmp_path_factory):
     """Nothing of this machine's own settings, and nothing left on it: DVC keeps notes of every run in /var/tmp."""
     notes = tmp_path_factory.mktemp("dvc")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+        patch.setenv(
+            "PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        )
         for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
             patch.setenv(name, str(notes / name))
         for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
@@ -62,7 +68,9 @@ def made(source, machine) -> Path:
     done = snakemake(source, directory, SPLITS, ENCODERS)
     assert done.returncode == 0, done.stderr
     done = bridge(source, "record", directory)
-    assert done.returncode == 0 and "3 of 19 stages recorded" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "3 of 19 stages recorded" in done.stdout, (
+        done.stdout + done.stderr
+    )
     return directory
 
 
@@ -96,7 +104,11 @@ class Bucket:
     def __init__(self):
         self.app = DomainDispatcherApplication(create_backend_app)
         self.puts = math.inf  # so many more are let through
-        self.waits, self.goes_on, self.guard = threading.Event(), threading.Event(), threading.Lock()
+        self.waits, self.goes_on, self.guard = (
+            threading.Event(),
+            threading.Event(),
+            threading.Lock(),
+        )
         self.server = make_server("127.0.0.1", 0, self.serve, threaded=True, request_handler=Quiet)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.endpoint = f"http://127.0.0.1:{self.server.port}"
@@ -116,7 +128,12 @@ class Bucket:
         return self.app(environ, start_response)
 
     def keys(self, path: str) -> set[str]:
-        return {entry["Key"] for entry in self.client.list_objects_v2(Bucket="bucket", Prefix=path).get("Contents", [])}
+        return {
+            entry["Key"]
+            for entry in self.client.list_objects_v2(Bucket="bucket", Prefix=path).get(
+                "Contents", []
+            )
+        }
 
     def change(self, key: str, change) -> None:
         body = self.client.get_object(Bucket="bucket", Key=key)["Body"].read()
@@ -180,7 +197,11 @@ def contents(directory: Path) -> dict[str, bytes]:
 def sizes(directory: Path) -> dict[str, int]:
     """The files of a run's cache."""
     cache = directory / ".dvc/cache"
-    return {str(file.relative_to(cache)): file.stat().st_size for file in cache.rglob("*") if file.is_file()}
+    return {
+        str(file.relative_to(cache)): file.stat().st_size
+        for file in cache.rglob("*")
+        if file.is_file()
+    }
 
 
 def clean(source: Path, directory: Path) -> bool:
@@ -190,7 +211,9 @@ def clean(source: Path, directory: Path) -> bool:
 
 def is_one_line(done: subprocess.CompletedProcess, *words: str) -> None:
     lines = done.stderr.splitlines()
-    assert done.returncode == 2 and len(lines) == 1 and lines[0].startswith("error: "), done.stdout + done.stderr
+    assert done.returncode == 2 and len(lines) == 1 and lines[0].startswith("error: "), (
+        done.stdout + done.stderr
+    )
     assert all(word in lines[0] for word in words), lines[0]
 
 
@@ -246,7 +269,9 @@ def test_a_killed_push_loses_nothing(source, copy, clone, s3):
         push.wait()
     s3.puts = math.inf
     s3.goes_on.set()
-    assert s3.keys("killed") == {at("killed", md5) for name, md5 in hashes(copy).items() if name != FRAMES}
+    assert s3.keys("killed") == {
+        at("killed", md5) for name, md5 in hashes(copy).items() if name != FRAMES
+    }
     assert clean(source, copy) and contents(copy) == before
 
     other = clone(copy)
@@ -277,7 +302,9 @@ def test_a_damaged_object_is_named_and_not_blessed(source, copy, clone, s3):
         assert re.search(f"{file}.* damaged", done.stdout), done.stdout
     assert f"{SPLITS}: right, but made of what was not adopted" in done.stdout
     wanted = jobs(source, other)
-    assert (wanted.get("episodes"), wanted.get("encoders")) == (2, 1), "Snakemake takes what is damaged as made"
+    assert (wanted.get("episodes"), wanted.get("encoders")) == (2, 1), (
+        "Snakemake takes what is damaged as made"
+    )
     assert (other / "dvc.lock").read_bytes() == (copy / "dvc.lock").read_bytes()
     assert contents(copy) == before
 
@@ -288,11 +315,15 @@ def test_a_damaged_object_is_named_and_not_blessed(source, copy, clone, s3):
 
     for name in (FRAME_FILE, WEIGHTS):
         s3.client.delete_object(Bucket="bucket", Key=at("damaged", of[name]))
-    assert "up to date" in settled(source, copy, "push")  # DVC takes a folder whose list is there as all there
+    assert "up to date" in settled(
+        source, copy, "push"
+    )  # DVC takes a folder whose list is there as all there
     for name in (FRAMES, ENCODERS):
         s3.client.delete_object(Bucket="bucket", Key=at("damaged", of[name]))
     assert "4 files pushed" in settled(source, copy, "push")
-    for command in re.findall("`(.+?)`", done.stdout):  # the mends that the lines name, where they were printed
+    for command in re.findall(
+        "`(.+?)`", done.stdout
+    ):  # the mends that the lines name, where they were printed
         mended = run(source, "sh", "-c", command)
         assert mended.returncode == 0, mended.stderr
     done = bridge(source, "adopt", other)
@@ -311,17 +342,28 @@ def nobody():
 @pytest.mark.parametrize(
     "config, words",
     [
-        ("[core]\n remote = local\n['remote \"local\"']\n url = ../remote\n", ["local", "not there"]),
+        (
+            "[core]\n remote = local\n['remote \"local\"']\n url = ../remote\n",
+            ["local", "not there"],
+        ),
         ("[core]\n", ["none is set", "dvc remote add"]),
         ("[core]\n remote = gone\n", ["gone"]),
-        ("[core]\n remote = s3\n['remote \"s3\"']\n url = s3://none/path\n endpointurl = {s3}\n", ["s3://none/path", "exist"]),
-        ("[core]\n remote = s3\n['remote \"s3\"']\n url = s3://bucket/path\n endpointurl = {nobody}\n", ["{nobody}"]),
+        (
+            "[core]\n remote = s3\n['remote \"s3\"']\n url = s3://none/path\n endpointurl = {s3}\n",
+            ["s3://none/path", "exist"],
+        ),
+        (
+            "[core]\n remote = s3\n['remote \"s3\"']\n url = s3://bucket/path\n endpointurl = {nobody}\n",
+            ["{nobody}"],
+        ),
     ],
     ids=["directory", "none", "unknown", "bucket", "endpoint"],
 )
 def test_a_remote_that_is_not_there_is_named(source, made, clone, s3, nobody, config, words):
     other = clone(made)
-    config = config.format(s3=s3.endpoint, nobody=nobody).replace("[core]", "[core]\n no_scm = True")
+    config = config.format(s3=s3.endpoint, nobody=nobody).replace(
+        "[core]", "[core]\n no_scm = True"
+    )
     (other / ".dvc/config").write_text(config)
     before = time.monotonic()
     done = bridge(source, "adopt", other)
@@ -367,7 +409,10 @@ def test_a_cache_that_cannot_be_written(source, unrecorded, cache):
     with open(unrecorded / ".dvc/config", "a") as config:
         config.write(f"[cache]\n    dir = {cache}\n")
     is_one_line(bridge(source, "record", unrecorded), "cannot write", cache)
-    assert ((unrecorded / "dvc.lock").read_bytes(), (unrecorded / "recorded.csv").read_bytes()) == before
+    assert (
+        (unrecorded / "dvc.lock").read_bytes(),
+        (unrecorded / "recorded.csv").read_bytes(),
+    ) == before
 
 
 def test_a_cache_with_too_little_room(source, unrecorded):
@@ -393,7 +438,9 @@ def test_dvc_repro_at_work_and_killed(source, copy, tmp_path):
     (tmp_path / "hold").touch()
     late = tmp_path / "bin" / "snakemake"
     late.parent.mkdir()
-    late.write_text(f'#!/bin/sh\ntouch {tmp_path}/here\nwhile [ -e {tmp_path}/hold ]; do sleep 0.1; done\nexec false "$@"\n')
+    late.write_text(
+        f'#!/bin/sh\ntouch {tmp_path}/here\nwhile [ -e {tmp_path}/hold ]; do sleep 0.1; done\nexec false "$@"\n'
+    )
     late.chmod(0o755)
     repro = ["repro", "--single-item", stage(ENCODERS)]
     path = os.pathsep.join([str(late.parent), os.environ["PATH"]])
@@ -407,15 +454,24 @@ def test_dvc_repro_at_work_and_killed(source, copy, tmp_path):
         assert second.returncode != 0 and "busy" in second.stderr
         process.kill()
         process.wait()
-    assert str(process.pid) in (copy / ".dvc/tmp/rwlock").read_text()  # which DVC drops by itself: its process is gone
+    assert (
+        str(process.pid) in (copy / ".dvc/tmp/rwlock").read_text()
+    )  # which DVC drops by itself: its process is gone
     done = bridge(source, "record", copy)
-    assert done.returncode == 0 and re.search("recorded, but not here.*encoders", done.stdout), done.stdout + done.stderr
+    assert done.returncode == 0 and re.search("recorded, but not here.*encoders", done.stdout), (
+        done.stdout + done.stderr
+    )
     settled(source, copy, *repro)
     assert (copy / "dvc.lock").read_bytes() == lock and contents(copy) == before
 
 
 def test_snakemake_at_work_and_killed(source, copy):
-    lock, before, cache, of = (copy / "dvc.lock").read_bytes(), contents(copy), sizes(copy), hashes(copy)
+    lock, before, cache, of = (
+        (copy / "dvc.lock").read_bytes(),
+        contents(copy),
+        sizes(copy),
+        hashes(copy),
+    )
     for name in (name for name in of if name.startswith(SPLITS)):
         (copy / at(".dvc/cache", of[name])).unlink()
     shutil.rmtree(copy / SPLITS)
@@ -425,7 +481,11 @@ def test_snakemake_at_work_and_killed(source, copy):
     with started(source, snake, "--directory", copy, "--cores", "1", SPLITS) as process:
         wait(lambda: list((copy / ".snakemake").glob("incomplete/*")))
         os.killpg(process.pid, signal.SIGSTOP)
-        is_one_line(bridge(source, "adopt", copy), "Snakemake is at work", f"snakemake --directory {copy} --unlock")
+        is_one_line(
+            bridge(source, "adopt", copy),
+            "Snakemake is at work",
+            f"snakemake --directory {copy} --unlock",
+        )
         repro = dvc(source, copy, "repro", "--single-item", stage(SPLITS))
         assert repro.returncode != 0 and "--unlock" in repro.stdout + repro.stderr
         second = snakemake(source, copy, SPLITS)
@@ -451,7 +511,9 @@ def test_a_stage_that_died_half_way_under_dvc(source, copy):
     done = dvc(source, copy, "repro", stage(SPLITS))
     said = done.stdout + done.stderr
     assert done.returncode != 0 and f"failed to reproduce '{stage(SPLITS)}'" in said, said
-    assert "Traceback" not in said and "DVC is at work" not in said, said  # within DVC, Snakemake records nothing
+    assert "Traceback" not in said and "DVC is at work" not in said, (
+        said
+    )  # within DVC, Snakemake records nothing
     assert list(yaml.safe_load((copy / "dvc.lock").read_text())["stages"]) == [stage(FRAMES)]
     assert not (copy / SPLIT_FILE).exists()
     configure(source, copy, ONE)
@@ -468,16 +530,23 @@ def test_a_damaged_listing_is_no_matter_where_there_is_a_cache(source, copy):
         if text is not None:
             (copy / "recorded.csv").write_bytes(text)
         done = bridge(source, "adopt", copy)
-        assert done.returncode == 0 and "adopted 3 of 3" in done.stdout, (text, done.stdout + done.stderr)
+        assert done.returncode == 0 and "adopted 3 of 3" in done.stdout, (
+            text,
+            done.stdout + done.stderr,
+        )
     done = bridge(source, "record", copy)
-    assert done.returncode == 0 and (copy / "recorded.csv").read_bytes() == whole, done.stdout + done.stderr
+    assert done.returncode == 0 and (copy / "recorded.csv").read_bytes() == whole, (
+        done.stdout + done.stderr
+    )
 
 
 def test_a_listing_that_was_edited_with_its_file_blesses_nothing(source, copy):
     shutil.rmtree(copy / ".dvc/cache")
     of = hashes(copy)
     (copy / SPLIT_FILE).write_bytes((copy / FRAME_FILE).read_bytes())
-    (copy / "recorded.csv").write_text((copy / "recorded.csv").read_text().replace(of[SPLIT_FILE], of[FRAME_FILE]))
+    (copy / "recorded.csv").write_text(
+        (copy / "recorded.csv").read_text().replace(of[SPLIT_FILE], of[FRAME_FILE])
+    )
     done = bridge(source, "adopt", copy)
     assert done.returncode == 2 and "adopted 2 of 3" in done.stdout, done.stdout + done.stderr
     assert re.search(f"(?m)^  .*{SPLITS}", done.stdout), done.stdout

@@ -15,7 +15,16 @@ from workflow_src import artifacts, layout
 from workflow_src.ari.labels import CATEGORIES, variables
 from workflow_src.config import Config, Method, merge, read_yaml
 from workflow_src.errors import DamagedFile, UserError
-from workflow_src.report import aggregate, curves, figures, latex, ledger, reconstructions, scaling, tables
+from workflow_src.report import (
+    aggregate,
+    curves,
+    figures,
+    latex,
+    ledger,
+    reconstructions,
+    scaling,
+    tables,
+)
 from workflow_src.report.names import CATEGORY_NAMES, DASH
 from workflow_src.report.scores import COLUMNS, ProbeFile, read_csv, read_scores, tidy, write_scores
 
@@ -24,7 +33,11 @@ REFERENCE = ROOT / "reference"
 TABLE2, TABLE3 = (name.format(metric="f1") for name in (tables.TABLE2, tables.TABLE3))
 TABLES = [
     tables.TABLE1,
-    *(name.format(metric=metric) for name in (tables.TABLE2, tables.TABLE3) for metric in tables.METRICS),
+    *(
+        name.format(metric=metric)
+        for name in (tables.TABLE2, tables.TABLE3)
+        for metric in tables.METRICS
+    ),
     tables.IQM,
     tables.BY_PROBE,
     tables.REPRODUCTION,
@@ -38,10 +51,14 @@ def config():
     paper = Config.load(ROOT / "config.yaml")
     methods = {name: Method(kind="majority") for name in ("maj-clf", "st-dim", "global_t")}
     protocols = {"paper": paper.protocols["paper"]}
-    return paper.model_copy(update={"games": ["pong", "boxing"], "methods": methods, "protocols": protocols})
+    return paper.model_copy(
+        update={"games": ["pong", "boxing"], "methods": methods, "protocols": protocols}
+    )
 
 
-def probe(game="pong", method="st-dim", seed=0, f1=0.5, protocol="paper", readout="majority", **change):
+def probe(
+    game="pong", method="st-dim", seed=0, f1=0.5, protocol="paper", readout="majority", **change
+):
     """A probe's file; the ball is at ``f1`` and the score at ``f1 + 0.2``."""
     ball, score = {"f1": f1, "accuracy": f1 + 0.1}, {"f1": f1 + 0.2, "accuracy": f1 + 0.3}
     about = {"classes": 3, "entropy": 1.0, "support": 10}
@@ -68,7 +85,14 @@ def save(folder, *probes):
     """Write probes as the workflow names them; return their paths."""
     paths = []
     for p in probes:
-        path = folder / p["policy"] / p["protocol"] / p["method"] / p["probe"] / f"{p['game']}-s{p['seed']}.json"
+        path = (
+            folder
+            / p["policy"]
+            / p["protocol"]
+            / p["method"]
+            / p["probe"]
+            / f"{p['game']}-s{p['seed']}.json"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(p))
         paths.append(path)
@@ -89,7 +113,13 @@ def settings(**change):
 def runs(config, values):
     """Scores (a frame) of the first methods: ``values`` are methods × games × seeds, F1 (mean over categories)."""
     found = [
-        probe(game, method, seed, values[i, j, k] - 0.1, readout=config.methods[method].readouts(config.probe)[0])
+        probe(
+            game,
+            method,
+            seed,
+            values[i, j, k] - 0.1,
+            readout=config.methods[method].readouts(config.probe)[0],
+        )
         for (i, method), (j, game), (k, seed) in itertools.product(
             *map(enumerate, (list(config.methods)[: len(values)], config.games, config.seeds))
         )
@@ -124,7 +154,9 @@ def test_scores_are_one_row_for_each_metric_whatever_the_order_of_the_files(tmp_
     boxing = scores[scores["game"] == "boxing"].set_index(["level", "name", "metric"])["value"]
     assert boxing["variable", "ball_x", "f1"] == 0.3
     assert boxing["category", "score_clock_lives_display", "accuracy"] == 0.3 + 0.3
-    assert boxing["mean_over_categories", "", "f1"] == 0.3 + 0.1  # to the last bit, after writing and reading
+    assert (
+        boxing["mean_over_categories", "", "f1"] == 0.3 + 0.1
+    )  # to the last bit, after writing and reading
     assert boxing["mean_over_variables", "", "accuracy"] == 0.5
 
 
@@ -146,7 +178,10 @@ def test_headlines_are_f1_by_game_averaged_over_seeds(tmp_path):
     assert methods["other"]["majority"] == {"boxing": 1.0, "mean": 1.0}
 
 
-@pytest.mark.parametrize("key", ["seed", "categories", "mean_over_categories.f1", "mean_weighted", "variables.ball_x.accuracy"])
+@pytest.mark.parametrize(
+    "key",
+    ["seed", "categories", "mean_over_categories.f1", "mean_weighted", "variables.ball_x.accuracy"],
+)
 def test_a_probe_that_lacks_a_key_is_refused(tmp_path, key):
     content = probe()
     *above, last = key.split(".")
@@ -161,7 +196,10 @@ def test_a_probe_that_lacks_a_key_is_refused(tmp_path, key):
     assert not (tmp_path / "scores.csv").exists()
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "null", json.dumps(probe(mean_over_categories={"f1": math.nan, "accuracy": 0}))])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "null", json.dumps(probe(mean_over_categories={"f1": math.nan, "accuracy": 0}))],
+)
 def test_a_damaged_probe_is_refused(tmp_path, text):
     (tmp_path / "p.json").write_text(text)
     with pytest.raises(DamagedFile, match=r"p\.json is damaged"):
@@ -175,12 +213,18 @@ def test_the_same_probe_twice_is_refused(tmp_path):
 
 
 def test_several_probes_of_one_encoder_are_kept_apart(tmp_path):
-    scores = read_scores(scored(tmp_path, probe(readout="linear", f1=0.3), probe(readout="mlp", f1=0.5)))
-    means = scores[(scores["level"] == "mean_weighted") & (scores["metric"] == "f1")].set_index("probe")["value"]
+    scores = read_scores(
+        scored(tmp_path, probe(readout="linear", f1=0.3), probe(readout="mlp", f1=0.5))
+    )
+    means = scores[(scores["level"] == "mean_weighted") & (scores["metric"] == "f1")].set_index(
+        "probe"
+    )["value"]
     assert means.to_dict() == {"linear": 0.3 + 0.05, "mlp": 0.5 + 0.05}
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", ",".join(COLUMNS) + "\na,a,a,a,a,zero,a,a,a,f1,0.5\n"])
+@pytest.mark.parametrize(
+    "text", ["", "a,b\n1,2\n", ",".join(COLUMNS) + "\na,a,a,a,a,zero,a,a,a,f1,0.5\n"]
+)
 def test_damaged_scores_are_refused(tmp_path, text):
     (tmp_path / "scores.csv").write_text(text)
     with pytest.raises(DamagedFile, match=r"scores\.csv is damaged"):
@@ -201,12 +245,16 @@ def test_table1_is_the_published_one():
     table = tables.variables_by_category(config, reference).set_index("game")
     assert list(table.columns) == [*CATEGORIES, "overall"]
     assert len(table) == 22 + 2
-    pd.testing.assert_frame_equal(table.drop("paper_total"), reference[table.columns], check_dtype=False)
+    pd.testing.assert_frame_equal(
+        table.drop("paper_total"), reference[table.columns], check_dtype=False
+    )
     assert table.loc["paper_total"].equals(table.loc["total"].rename("paper_total"))
 
 
 def test_table1_totals_the_games_of_the_configuration(config):
-    table = tables.variables_by_category(config, published(tables.REFERENCE1, "game")).set_index("game")
+    table = tables.variables_by_category(config, published(tables.REFERENCE1, "game")).set_index(
+        "game"
+    )
     assert list(table.index) == ["pong", "boxing", "total", "paper_total"]
     assert table["overall"].tolist() == [6, 7, 13, 308]
 
@@ -215,31 +263,49 @@ def test_table1_totals_the_games_of_the_configuration(config):
 
 
 def test_table2_has_ours_beside_the_published(config, tmp_path):
-    path = scored(tmp_path, probe("pong", f1=0.3), probe("boxing", f1=0.5), probe("pong", "maj-clf", f1=0.0))
+    path = scored(
+        tmp_path, probe("pong", f1=0.3), probe("boxing", f1=0.5), probe("pong", "maj-clf", f1=0.0)
+    )
     table = table2(config, path)
     assert table.index.tolist() == [("paper", "pong"), ("paper", "boxing"), ("paper", "mean")]
-    assert table.columns.tolist() == ["policy", *(m + end for m in config.methods for end in ("", "_paper", "_difference"))]
+    assert table.columns.tolist() == [
+        "policy",
+        *(m + end for m in config.methods for end in ("", "_paper", "_difference")),
+    ]
     assert table["st-dim"].tolist() == pytest.approx([0.4, 0.6, 0.5])
-    assert table["st-dim_paper"].tolist() == pytest.approx([0.81, 0.58, 0.695])  # the mean over the same two games
-    assert table["st-dim_difference"].tolist() == pytest.approx([0.4 - 0.81, 0.6 - 0.58, 0.5 - 0.695])
-    assert table["maj-clf"].tolist() == pytest.approx([0.1, math.nan, math.nan], nan_ok=True)  # lacks boxing: no mean
+    assert table["st-dim_paper"].tolist() == pytest.approx(
+        [0.81, 0.58, 0.695]
+    )  # the mean over the same two games
+    assert table["st-dim_difference"].tolist() == pytest.approx(
+        [0.4 - 0.81, 0.6 - 0.58, 0.5 - 0.695]
+    )
+    assert table["maj-clf"].tolist() == pytest.approx(
+        [0.1, math.nan, math.nan], nan_ok=True
+    )  # lacks boxing: no mean
     assert table["global_t"].isna().all()
     assert table["global_t_paper"].isna().all()
 
 
 def test_table2_mean_is_over_the_games_that_are_there(config, tmp_path):
-    table = table2(config, scored(tmp_path, probe("pong", f1=0.3), probe("pong", "maj-clf", f1=0.0)))
+    table = table2(
+        config, scored(tmp_path, probe("pong", f1=0.3), probe("pong", "maj-clf", f1=0.0))
+    )
     assert table["st-dim"].tolist() == pytest.approx([0.4, math.nan, 0.4], nan_ok=True)
     assert table["st-dim_paper"].tolist() == pytest.approx([0.81, 0.58, 0.81])
 
 
 def test_table2_gives_the_published_mean_when_all_games_are_there(config, tmp_path):
     config = config.model_copy(
-        update={"games": Config.load(ROOT / "config.yaml").games, "methods": {"vae": Method(kind="majority")}}
+        update={
+            "games": Config.load(ROOT / "config.yaml").games,
+            "methods": {"vae": Method(kind="majority")},
+        }
     )
     table = table2(config, scored(tmp_path, *(probe(game, "vae") for game in config.games)))
     assert table.loc[("paper", "mean"), "vae"] == pytest.approx(0.6)
-    assert table.loc[("paper", "mean"), "vae_paper"] == 0.40  # the mean of the published values is 0.394
+    assert (
+        table.loc[("paper", "mean"), "vae_paper"] == 0.40
+    )  # the mean of the published values is 0.394
 
 
 def test_seeds_become_mean_and_standard_deviation(config, tmp_path):
@@ -259,16 +325,29 @@ def test_seeds_become_mean_and_standard_deviation(config, tmp_path):
 
 def test_several_protocols_are_blocks_of_the_same_table(config, tmp_path):
     config = config.model_copy(
-        update={"protocols": {"paper": config.protocols["paper"], "corrected": config.protocols["paper"]}}
+        update={
+            "protocols": {
+                "paper": config.protocols["paper"],
+                "corrected": config.protocols["paper"],
+            }
+        }
     )
     table = table2(config, scored(tmp_path, probe(f1=0.3), probe(f1=0.6, protocol="corrected")))
-    assert table.index.tolist() == [(p, g) for p in ("paper", "corrected") for g in ("pong", "boxing", "mean")]
-    assert table["st-dim"].tolist() == pytest.approx([0.4, math.nan, 0.4, 0.7, math.nan, 0.7], nan_ok=True)
+    assert table.index.tolist() == [
+        (p, g) for p in ("paper", "corrected") for g in ("pong", "boxing", "mean")
+    ]
+    assert table["st-dim"].tolist() == pytest.approx(
+        [0.4, math.nan, 0.4, 0.7, math.nan, 0.7], nan_ok=True
+    )
 
 
 def test_table3_is_over_the_games_that_have_the_category(config, tmp_path):
     ball = {"f1": 0.8, "accuracy": 0.8}
-    path = scored(tmp_path, probe("pong", f1=0.3), probe("boxing", categories={"small_object_localization": ball}))
+    path = scored(
+        tmp_path,
+        probe("pong", f1=0.3),
+        probe("boxing", categories={"small_object_localization": ball}),
+    )
     table = table3(config, path).set_index("category")
     assert table.index.tolist() == list(CATEGORIES)
     assert table.loc["small_object_localization", "st-dim"] == pytest.approx((0.3 + 0.8) / 2)
@@ -279,7 +358,9 @@ def test_table3_is_over_the_games_that_have_the_category(config, tmp_path):
 
 
 def test_table3_has_nothing_for_a_method_that_lacks_a_game(config, tmp_path):
-    table = table3(config, scored(tmp_path, probe("pong"), probe("boxing"), probe("pong", "maj-clf")))
+    table = table3(
+        config, scored(tmp_path, probe("pong"), probe("boxing"), probe("pong", "maj-clf"))
+    )
     assert table["maj-clf"].isna().all()
     assert table["st-dim"].notna().sum() == 2
 
@@ -294,7 +375,9 @@ def test_no_scores_at_all_are_dashes(config, tmp_path):
 
 def test_scores_of_another_label_set_are_refused(config, tmp_path):
     with pytest.raises(UserError, match="revised-2020, the configuration says paper-2019"):
-        tables.write_tables(config, scored(tmp_path, probe(label_set="revised-2020")), REFERENCE, tmp_path)
+        tables.write_tables(
+            config, scored(tmp_path, probe(label_set="revised-2020")), REFERENCE, tmp_path
+        )
 
 
 # How tables are shown
@@ -326,8 +409,15 @@ def test_tables_are_written_the_same_twice_with_six_decimals_and_dashes(config, 
         r"boxing & -- & -- & -- \\",
         r"Mean & -- & 0.43 & \textbf{0.60} \\",
     ]
-    assert rows[3:5] == [r"pong & 0.10 & \textbf{0.81} & -- \\", r"boxing & 0.01 & \textbf{0.58} & -- \\"]
-    assert rows[6:] == [r"pong & -- & $-$0.38 & -- \\", r"boxing & -- & -- & -- \\", r"Mean & -- & $-$0.38 & -- \\"]
+    assert rows[3:5] == [
+        r"pong & 0.10 & \textbf{0.81} & -- \\",
+        r"boxing & 0.01 & \textbf{0.58} & -- \\",
+    ]
+    assert rows[6:] == [
+        r"pong & -- & $-$0.38 & -- \\",
+        r"boxing & -- & -- & -- \\",
+        r"Mean & -- & $-$0.38 & -- \\",
+    ]
     titles = re.findall(r"\\emph\{(.*?)\}", shown)
     assert titles == [
         r"Policy random\_agent, protocol paper",
@@ -347,18 +437,32 @@ def test_table2_reads_in_a_terminal(config, tmp_path):
 
 
 def test_the_caption_of_table3_says_when_the_published_values_are_not_comparable(config, tmp_path):
-    few = tables.latex_by_category(config, table3(config, scored(tmp_path, probe())), "f1", PUBLISHED)
-    assert "Not comparable: the published values are means over other games (22) than ours (1)." in few
+    few = tables.latex_by_category(
+        config, table3(config, scored(tmp_path, probe())), "f1", PUBLISHED
+    )
+    assert (
+        "Not comparable: the published values are means over other games (22) than ours (1)." in few
+    )
     assert "Small object localization" in few
     everything = config.model_copy(update={"games": Config.load(ROOT / "config.yaml").games})
     path = scored(tmp_path, *(probe(game) for game in everything.games))
-    assert "Not comparable" not in tables.latex_by_category(everything, table3(everything, path), "f1", PUBLISHED)
+    assert "Not comparable" not in tables.latex_by_category(
+        everything, table3(everything, path), "f1", PUBLISHED
+    )
 
 
 def bold(table, row):
     """The columns of ``row`` that stand in bold."""
-    header = next(line for line in table.splitlines() if line.startswith("Game & ")).removesuffix(r" \\").split(" & ")
-    cells = next(line for line in table.splitlines() if line.startswith(row)).removesuffix(r" \\").split(" & ")
+    header = (
+        next(line for line in table.splitlines() if line.startswith("Game & "))
+        .removesuffix(r" \\")
+        .split(" & ")
+    )
+    cells = (
+        next(line for line in table.splitlines() if line.startswith(row))
+        .removesuffix(r" \\")
+        .split(" & ")
+    )
     return [name for name, cell in zip(header, cells, strict=True) if cell.startswith(r"\textbf")]
 
 
@@ -368,25 +472,39 @@ def test_the_best_of_a_row_is_bold_with_ties_and_without_those_that_saw_labels(c
 
     def shown(**f1):
         found = [
-            probe("pong", method, f1=value - 0.1, readout="supervised" if method == "supervised" else "majority")
+            probe(
+                "pong",
+                method,
+                f1=value - 0.1,
+                readout="supervised" if method == "supervised" else "majority",
+            )
             for method, value in f1.items()
         ]
-        return tables.latex_by_game(config, table2(config, scored(tmp_path / str(len(f1)), *found)).reset_index())
+        return tables.latex_by_game(
+            config, table2(config, scored(tmp_path / str(len(f1)), *found)).reset_index()
+        )
 
-    assert bold(shown(**{"maj-clf": 0.404, "st-dim": 0.412, "global_t": 0.39, "supervised": 0.9}), "pong") == [
+    assert bold(
+        shown(**{"maj-clf": 0.404, "st-dim": 0.412, "global_t": 0.39, "supervised": 0.9}), "pong"
+    ) == [
         "MAJ-CLF",
         "ST-DIM",
     ]
     assert bold(shown(**{"maj-clf": 0.2, "st-dim": 0.412, "global_t": 0.39}), "pong") == ["ST-DIM"]
-    assert "Bold: the best of its row as shown, and what is within 0.01 of it, SUPERVISED aside, which learned from" in shown(
-        supervised=0.5
+    assert (
+        "Bold: the best of its row as shown, and what is within 0.01 of it, SUPERVISED aside, which learned from"
+        in shown(supervised=0.5)
     )
 
 
 def test_captions_name_protocol_label_set_frames_seeds_and_versions(config, tmp_path):
     tables.write_tables(config, scored(tmp_path, probe("pong")), REFERENCE, tmp_path)
     for name in TABLES[1:]:
-        caption = next(line for line in (tmp_path / f"{name}.tex").read_text().splitlines() if line.startswith(r"\caption"))
+        caption = next(
+            line
+            for line in (tmp_path / f"{name}.tex").read_text().splitlines()
+            if line.startswith(r"\caption")
+        )
         for part in (
             "Protocol: paper.",
             "Label set: paper-2019.",
@@ -402,7 +520,9 @@ def test_accuracies_have_tables_of_their_own_without_published_values(config, tm
     table = pd.read_csv(tmp_path / "table2_accuracy_by_game.csv").set_index("game")
     assert table["st-dim"].tolist() == pytest.approx([0.5, math.nan, 0.5], nan_ok=True)
     assert table["st-dim_paper"].isna().all()
-    assert pd.read_csv(tmp_path / "table3_accuracy_by_category.csv")["st-dim"][0] == pytest.approx(0.4)
+    assert pd.read_csv(tmp_path / "table3_accuracy_by_category.csv")["st-dim"][0] == pytest.approx(
+        0.4
+    )
     shown = (tmp_path / "table2_accuracy_by_game.tex").read_text()
     assert "Probe accuracy by game" in shown
     assert "No values were published." in shown
@@ -416,7 +536,11 @@ def test_accuracies_have_tables_of_their_own_without_published_values(config, tm
 def test_table4_has_every_variable_of_any_game(config, tmp_path, game, published):
     name = "clock" if game == "boxing" else "ball_x"
     value = {"f1": 0.5, "accuracy": 0.6}
-    path = scored(tmp_path, probe(game, variables={name: value}), probe("boxing" if game == "pong" else "pong", f1=0.9))
+    path = scored(
+        tmp_path,
+        probe(game, variables={name: value}),
+        probe("boxing" if game == "pong" else "pong", f1=0.9),
+    )
     tables.write_table4(config, game, path, REFERENCE, tmp_path / game)
     table = pd.read_csv(tmp_path / f"{game}.csv").set_index("variable")
     assert table.index.tolist() == list(variables("paper-2019", game))
@@ -438,8 +562,12 @@ def test_pong_stands_beside_the_reproduction_report(config, tmp_path):
         *("st-dim", "st-dim_report", "st-dim_difference"),  # the report has no maj-clf
     ]
     table = table.set_index(["metric", "category"])
-    assert table.loc[("f1", "small_object_localization"), "st-dim":].tolist() == pytest.approx([0.5, 0.60, -0.1])
-    assert table.loc[("accuracy", "small_object_localization"), "st-dim":].tolist() == pytest.approx([0.25, 0.58, -0.33])
+    assert table.loc[("f1", "small_object_localization"), "st-dim":].tolist() == pytest.approx(
+        [0.5, 0.60, -0.1]
+    )
+    assert table.loc[
+        ("accuracy", "small_object_localization"), "st-dim":
+    ].tolist() == pytest.approx([0.25, 0.58, -0.33])
     assert table.loc[("f1", "mean"), "st-dim":].tolist() == pytest.approx([0.4, 0.65, -0.25])
     assert math.isnan(table.loc[("f1", "agent_localization"), "st-dim"])
     shown = (tmp_path / "reproduction_pong.tex").read_text()
@@ -452,7 +580,10 @@ def test_other_labels_than_the_published_are_said_not_to_compare(config, tmp_pat
     path = scored(tmp_path, *(probe(game, label_set="revised-2020") for game in config.games))
     tables.write_tables(config, path, REFERENCE, tmp_path / "out")
     for name in (TABLE2, TABLE3, tables.REPRODUCTION):
-        assert "Not comparable: ours are of label set revised-2020" in (tmp_path / "out" / f"{name}.tex").read_text()
+        assert (
+            "Not comparable: ours are of label set revised-2020"
+            in (tmp_path / "out" / f"{name}.tex").read_text()
+        )
     assert "Not comparable" not in (tmp_path / "out" / "table2_accuracy_by_game.tex").read_text()
 
 
@@ -478,7 +609,9 @@ def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
     assert len(config.methods) == 12
     found = [
         probe(game, method, seed, protocol=protocol, readout=readout)
-        for protocol, method, game, seed in itertools.product(config.protocols, config.methods, config.games, seeds)
+        for protocol, method, game, seed in itertools.product(
+            config.protocols, config.methods, config.games, seeds
+        )
         for readout in config.methods[method].readouts(config.probe)
     ]
     variants = [*ledger_probes(config)]
@@ -487,27 +620,50 @@ def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
         rows.to_csv(tmp_path / f"{name}.csv", index=False)
     tables.write_tables(config, tmp_path / "scores.csv", REFERENCE, tmp_path)
     tables.write_table4(config, "boxing", tmp_path / "scores.csv", REFERENCE, tmp_path / "boxing")
-    tables.write_table4(config, "breakout", tmp_path / "scores.csv", REFERENCE, tmp_path / "breakout")
+    tables.write_table4(
+        config, "breakout", tmp_path / "scores.csv", REFERENCE, tmp_path / "breakout"
+    )
     ledger.write_ledger(config, tmp_path / "ledger.csv", tmp_path / "tables", tmp_path / "figures")
     (tmp_path / "tables" / "ledger.tex").rename(tmp_path / "ledger.tex")
     names = [*TABLES, "boxing", "breakout", ledger.LEDGER]
     for name in names:
         shown = (tmp_path / f"{name}.tex").read_text()
         assert shown.count(r"\label") == 1
-        assert shown.count(r"\begin{table}") == shown.count(r"\end{table}") == 1 + shown.count("Continued.")
-        tabulars = re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", shown, flags=re.DOTALL)
+        assert (
+            shown.count(r"\begin{table}")
+            == shown.count(r"\end{table}")
+            == 1 + shown.count("Continued.")
+        )
+        tabulars = re.findall(
+            r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", shown, flags=re.DOTALL
+        )
         for columns, rows in tabulars:
             assert [rows.count(rule) for rule in (r"\toprule", r"\bottomrule")] == [1, 1]
-            assert {line.count(" & ") for line in rows.splitlines() if " & " in line} == {len(columns) - 1}
-        if name == TABLE2:  # every method, in the configuration's order; with a spread there is room for half of them
+            assert {line.count(" & ") for line in rows.splitlines() if " & " in line} == {
+                len(columns) - 1
+            }
+        if (
+            name == TABLE2
+        ):  # every method, in the configuration's order; with a spread there is room for half of them
             assert {len(columns) for columns, _ in tabulars} == {13 if len(seeds) == 1 else 7}
             # Two protocols, what was published, and two differences.
             assert all(shown.count(f"{game} & ") == len(seeds) * 5 for game in config.games)
-            heads = [cell for _, rows in tabulars for cell in rows.splitlines()[2].removesuffix(r" \\").split(" & ")[1:]]
-            plain = [re.sub(r"\\shortstack\[r\]|\\rlap|\\rotatebox\{\d+\}|[{}\\]", "", head) for head in heads]
+            heads = [
+                cell
+                for _, rows in tabulars
+                for cell in rows.splitlines()[2].removesuffix(r" \\").split(" & ")[1:]
+            ]
+            plain = [
+                re.sub(r"\\shortstack\[r\]|\\rlap|\\rotatebox\{\d+\}|[{}\\]", "", head)
+                for head in heads
+            ]
             assert list(dict.fromkeys(plain)) == [method.upper() for method in config.methods]
     needs("pdflatex")  # the structure of the tables was checked, now that they compile
-    document = [r"\documentclass[a4paper]{article}", r"\usepackage[margin=2cm]{geometry}", r"\usepackage[T1]{fontenc}"]
+    document = [
+        r"\documentclass[a4paper]{article}",
+        r"\usepackage[margin=2cm]{geometry}",
+        r"\usepackage[T1]{fontenc}",
+    ]
     document += [r"\usepackage{booktabs,graphicx}", r"\begin{document}"]
     document += [*(rf"\input{{{name}}}\clearpage" for name in names), r"\end{document}"]
     (tmp_path / "all.tex").write_text("\n".join(document))
@@ -538,28 +694,56 @@ def test_blocks_that_do_not_fit_a_page_go_on_in_a_float_of_the_same_number():
 
 
 def test_the_papers_tables_and_figures_show_the_first_probe_alone(tmp_path):
-    config = settings(games=["pong"], probe={"kinds": ["linear", "mlp"]}, protocols={"corrected": None}, ledger=None)
-    config = config.model_copy(update={"methods": {m: config.methods[m] for m in ("maj-clf", "st-dim")}})
-    mixed = [probe(method="maj-clf", f1=0.0), probe(readout="linear", f1=0.3), probe(readout="mlp", f1=0.6)]
+    config = settings(
+        games=["pong"],
+        probe={"kinds": ["linear", "mlp"]},
+        protocols={"corrected": None},
+        ledger=None,
+    )
+    config = config.model_copy(
+        update={"methods": {m: config.methods[m] for m in ("maj-clf", "st-dim")}}
+    )
+    mixed = [
+        probe(method="maj-clf", f1=0.0),
+        probe(readout="linear", f1=0.3),
+        probe(readout="mlp", f1=0.6),
+    ]
     other = probe(readout="linear", f1=0.9, protocol="paper-q5")  # of the ledger
     scores = read_scores(scored(tmp_path, *mixed, other))
     assert aggregate.by_game(config, scores).to_numpy().tolist() == [pytest.approx([0.1, 0.4])]
-    assert set(aggregate.values(config, scores, "category", "f1").index.unique("protocol")) == {"paper"}
-    swapped = config.model_copy(update={"probe": config.probe.model_copy(update={"kinds": ["mlp"]})})
+    assert set(aggregate.values(config, scores, "category", "f1").index.unique("protocol")) == {
+        "paper"
+    }
+    swapped = config.model_copy(
+        update={"probe": config.probe.model_copy(update={"kinds": ["mlp"]})}
+    )
     assert aggregate.by_game(swapped, scores).to_numpy().tolist() == [pytest.approx([0.1, 0.7])]
-    assert aggregate.interquartile_means(config, scores)["iqm"].tolist() == pytest.approx([0.1, 0.4])
+    assert aggregate.interquartile_means(config, scores)["iqm"].tolist() == pytest.approx(
+        [0.1, 0.4]
+    )
 
 
 def test_f1_by_probe_has_every_probe_and_mean(tmp_path):
     config = settings(games=["pong", "boxing"], seeds=[0, 1], probe={"kinds": ["linear", "mlp"]})
-    config = config.model_copy(update={"methods": {m: config.methods[m] for m in ("maj-clf", "st-dim")}})
+    config = config.model_copy(
+        update={"methods": {m: config.methods[m] for m in ("maj-clf", "st-dim")}}
+    )
     found = [
         probe(game, seed=seed, readout="linear", f1=f)
-        for game, seed, f in zip(["pong", "boxing"] * 2, [0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], strict=True)
+        for game, seed, f in zip(
+            ["pong", "boxing"] * 2, [0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4], strict=True
+        )
     ]
     found += [probe(seed=seed, readout="mlp") for seed in (0, 1)]  # lacks a game
     table = tables.f1_by_probe(config, read_scores(scored(tmp_path, *found)))
-    assert table.columns.tolist() == ["policy", "protocol", "method", "probe", *aggregate.MEANS, "games"]
+    assert table.columns.tolist() == [
+        "policy",
+        "protocol",
+        "method",
+        "probe",
+        *aggregate.MEANS,
+        "games",
+    ]
     rows = [("maj-clf", "majority"), ("st-dim", "linear"), ("st-dim", "mlp")]
     assert [*zip(table["method"], table["probe"], strict=True)] == rows * 2
     assert table.loc[1, [*aggregate.MEANS, "games"]].tolist() == pytest.approx([0.35, 0.35, 0.3, 2])
@@ -581,11 +765,17 @@ def plain_iqm(values):
     return sum(kept) / len(kept)
 
 
-@pytest.mark.parametrize(("games", "seeds"), [(1, 1), (1, 2), (1, 3), (2, 2), (5, 1), (3, 3), (22, 2), (7, 5)])
+@pytest.mark.parametrize(
+    ("games", "seeds"), [(1, 1), (1, 2), (1, 3), (2, 2), (5, 1), (3, 3), (22, 2), (7, 5)]
+)
 def test_the_interquartile_mean_is_that_of_a_plain_loop(games, seeds):
     config = settings(games=sorted(PUBLISHED)[:games], seeds=list(range(seeds)))
     values = np.random.default_rng(games).uniform(0.1, 1, (2, games, seeds))
-    found = aggregate.interquartile_means(config, runs(config, values)).query("protocol == 'paper'").droplevel([0, 1])
+    found = (
+        aggregate.interquartile_means(config, runs(config, values))
+        .query("protocol == 'paper'")
+        .droplevel([0, 1])
+    )
     for method, scores in zip(config.methods, values, strict=False):
         iqm, low, high = found.loc[method]
         assert iqm == pytest.approx(plain_iqm(scores))
@@ -597,9 +787,12 @@ def test_the_interquartile_mean_is_that_of_a_plain_loop(games, seeds):
 def test_the_interval_is_that_of_a_plain_bootstrap_within_games():
     config = settings(games=sorted(PUBLISHED)[:6], seeds=[0, 1, 2, 3])
     draw = np.random.default_rng(0)
-    # Games differ far more than seeds: were runs drawn without strata, the interval would be several times as wide.
+    # Games differ far more than seeds: were runs drawn without strata, the interval would be
+    # several times as wide.
     values = np.linspace(0.2, 0.8, 6)[:, None] + draw.normal(0, 0.03, (6, 4))
-    found = aggregate.interquartile_means(config, runs(config, values[None])).loc[("random_agent", "paper", "maj-clf")]
+    found = aggregate.interquartile_means(config, runs(config, values[None])).loc[
+        ("random_agent", "paper", "maj-clf")
+    ]
     means = []
     for _ in range(4000):
         means.append(plain_iqm([[game[draw.integers(4)] for _ in range(4)] for game in values]))
@@ -615,7 +808,11 @@ def test_interquartile_means_are_the_same_twice_and_whatever_the_other_methods()
     once, twice = (aggregate.interquartile_means(config, scores) for _ in range(2))
     pd.testing.assert_frame_equal(once, twice, check_exact=True)
     fewer = config.model_copy(update={"methods": {"vae": config.methods["vae"]}})
-    assert aggregate.interquartile_means(fewer, scores).iloc[0].equals(once.loc[("random_agent", "paper", "vae")])
+    assert (
+        aggregate.interquartile_means(fewer, scores)
+        .iloc[0]
+        .equals(once.loc[("random_agent", "paper", "vae")])
+    )
 
 
 def test_unequal_runs_are_named(tmp_path):
@@ -624,8 +821,13 @@ def test_unequal_runs_are_named(tmp_path):
     lost = (scores["method"] == "random-cnn") & (scores["game"] == "pong") & (scores["seed"] == 1)
     with pytest.raises(UserError, match=r"lack: random-cnn/pong/seed 1 \(random_agent, paper\)$"):
         aggregate.interquartile_means(config, scores[~lost])
-    lost = (scores["method"] == "random-cnn") & ~((scores["game"] == "pong") & (scores["seed"] == 1))
-    with pytest.raises(UserError, match=r"random-cnn/pong/seed 0 .*/seed 2 .*random-cnn/boxing/seed 0 \(.*\) and 2 more$"):
+    lost = (scores["method"] == "random-cnn") & ~(
+        (scores["game"] == "pong") & (scores["seed"] == 1)
+    )
+    with pytest.raises(
+        UserError,
+        match=r"random-cnn/pong/seed 0 .*/seed 2 .*random-cnn/boxing/seed 0 \(.*\) and 2 more$",
+    ):
         aggregate.interquartile_means(config, scores[~lost])
 
 
@@ -635,7 +837,9 @@ def test_the_table_of_interquartile_means_has_intervals_of_several_seeds_alone()
         table = tables.interquartile_means(config, runs(config, np.full((1, 2, len(seeds)), 0.5)))
         assert table.columns.tolist() == ["policy", "protocol", "method", "iqm", "low", "high"]
         shown = tables.latex_interquartile_means(config, table)
-        assert (r"MAJ-CLF & 0.50 & -- \\" if len(seeds) == 1 else r"MAJ-CLF & 0.50 & [0.50, 0.50] \\") in shown
+        assert (
+            r"MAJ-CLF & 0.50 & -- \\" if len(seeds) == 1 else r"MAJ-CLF & 0.50 & [0.50, 0.50] \\"
+        ) in shown
         assert r"VAE & -- & -- \\" in shown
         assert ("a single seed has none" in shown) == (len(seeds) == 1)
 
@@ -666,9 +870,14 @@ def test_the_ledger_is_the_difference_to_the_base(tmp_path):
     for end in ("csv", "tex", "pdf", "png"):
         name = f"{ledger.LEDGER}.{end}"
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    table = read_csv(tmp_path / "one" / "ledger.csv", text=["policy", "quirk", "protocol", "switches", "method", "game"])
+    table = read_csv(
+        tmp_path / "one" / "ledger.csv",
+        text=["policy", "quirk", "protocol", "switches", "method", "game"],
+    )
     quirks = ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]
-    assert table["quirk"].unique().tolist() == quirks == [variant.quirk for variant in config.variants]
+    assert (
+        table["quirk"].unique().tolist() == quirks == [variant.quirk for variant in config.variants]
+    )
     assert len(table) == len(quirks) * 2 * 3
     q5 = table[(table["quirk"] == "Q5") & (table["method"] == "st-dim")].set_index("game")
     assert q5.index.tolist() == ["pong", "boxing", "mean"]
@@ -694,7 +903,10 @@ def test_the_figure_of_the_ledger_has_a_colour_for_a_method(tmp_path):
     assert cnn.get_xdata() == pytest.approx([0] * 9)
     assert dim.get_xdata() == pytest.approx([0, 0, 0, 0.15, 0, 0, 0, 0, 0])
     assert cnn.get_color() != dim.get_color()
-    assert [text.get_text() for text in axes.get_yticklabels()][:2] == ["Q1 shuffle_episodes", "Q2 noop"]
+    assert [text.get_text() for text in axes.get_yticklabels()][:2] == [
+        "Q1 shuffle_episodes",
+        "Q2 noop",
+    ]
 
 
 def test_missing_variants_are_named(tmp_path):
@@ -717,9 +929,17 @@ def test_a_configuration_without_a_ledger_is_refused(tmp_path, change):
 
 def grown(**change):
     """A configuration with a scaling study of two games, and scores that grow with the frames."""
-    config = settings(games=["pong", "boxing"], scaling={"percent": [50, 10], "methods": ["st-dim"]}, **change)
+    config = settings(
+        games=["pong", "boxing"], scaling={"percent": [50, 10], "methods": ["st-dim"]}, **change
+    )
     found = [
-        probe(game, f1=percent / 200 + 0.1 * (game == "pong") + seed / 50, seed=seed, protocol=protocol, readout="linear")
+        probe(
+            game,
+            f1=percent / 200 + 0.1 * (game == "pong") + seed / 50,
+            seed=seed,
+            protocol=protocol,
+            readout="linear",
+        )
         for protocol, percent in (config.sizes | {"paper": 100}).items()
         for game in config.games
         for seed in config.seeds
@@ -730,24 +950,32 @@ def grown(**change):
 def test_scaling_is_f1_by_frames(tmp_path):
     config, found = grown(seeds=[0, 1])
     for folder in ("one", "two"):
-        scaling.write_scaling(config, scored(tmp_path, *found), tmp_path / folder, tmp_path / folder)
+        scaling.write_scaling(
+            config, scored(tmp_path, *found), tmp_path / folder, tmp_path / folder
+        )
     table = pd.read_csv(tmp_path / "one" / "scaling.csv")
     assert table["game"].drop_duplicates().tolist() == ["pong", "boxing", "mean"]
     mean = table[table["game"] == "mean"]
     assert mean["percent"].tolist() == [10, 50, 100]  # in order, all frames last
     assert mean["frames"].tolist() == [10_000, 50_000, 100_000]
-    assert mean["f1"].tolist() == pytest.approx([0.1 + percent / 200 + 0.05 + 0.01 for percent in (10, 50, 100)])
+    assert mean["f1"].tolist() == pytest.approx(
+        [0.1 + percent / 200 + 0.05 + 0.01 for percent in (10, 50, 100)]
+    )
     assert mean["f1_std"].tolist() == pytest.approx([0.02 / 2**0.5] * 3, abs=1e-6)
     shown = (tmp_path / "one" / "scaling.tex").read_text()
     assert all(part in shown for part in ("10,000", r"(10 \%)", "100,000", r"(100 \%)"))
     assert r"Mean & 0.21{\tiny$\pm$}0.01 & 0.41" in shown
     for end in ("csv", "tex", "pdf", "png"):
-        assert (tmp_path / "one" / f"scaling.{end}").read_bytes() == (tmp_path / "two" / f"scaling.{end}").read_bytes()
+        assert (tmp_path / "one" / f"scaling.{end}").read_bytes() == (
+            tmp_path / "two" / f"scaling.{end}"
+        ).read_bytes()
 
 
 def test_the_figure_of_scaling_has_the_mean_and_each_game(tmp_path):
     config, found = grown()
-    (axes,) = scaling.growth(config, scaling.by_frames(config, read_scores(scored(tmp_path, *found)))).axes
+    (axes,) = scaling.growth(
+        config, scaling.by_frames(config, read_scores(scored(tmp_path, *found)))
+    ).axes
     lines = [tuple(line.get_ydata()) for line in axes.lines]
     assert len(lines) == 2 + 1
     assert lines[-1] == pytest.approx([0.2, 0.4, 0.65])
@@ -757,11 +985,16 @@ def test_the_figure_of_scaling_has_the_mean_and_each_game(tmp_path):
 def test_missing_parts_of_scaling_are_named(tmp_path):
     config, found = grown()
     few = [one for one in found if (one["protocol"], one["game"]) != ("paper-p10", "boxing")]
-    with pytest.raises(UserError, match=r"scaling needs .*; missing are paper-p10/st-dim/boxing/seed 0 \(random_agent\)$"):
+    with pytest.raises(
+        UserError,
+        match=r"scaling needs .*; missing are paper-p10/st-dim/boxing/seed 0 \(random_agent\)$",
+    ):
         scaling.write_scaling(config, scored(tmp_path, *few), tmp_path / "out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(UserError, match="has no scaling: name a base, percents and methods"):
-        scaling.write_scaling(settings(scaling=None), scored(tmp_path), tmp_path / "out", tmp_path / "out")
+        scaling.write_scaling(
+            settings(scaling=None), scored(tmp_path), tmp_path / "out", tmp_path / "out"
+        )
 
 
 # Figures
@@ -769,18 +1002,26 @@ def test_missing_parts_of_scaling_are_named(tmp_path):
 
 def check_figures(one, two, names):
     """Each is a valid PDF and PNG, twice the same, and says nothing of when and by what it was made."""
-    for name, (end, magic) in itertools.product(names, (("pdf", b"%PDF-1."), ("png", b"\x89PNG\r\n"))):
+    for name, (end, magic) in itertools.product(
+        names, (("pdf", b"%PDF-1."), ("png", b"\x89PNG\r\n"))
+    ):
         content = (one / f"{name}.{end}").read_bytes()
         assert content.startswith(magic)
         assert content == (two / f"{name}.{end}").read_bytes()
         assert b"matplotlib" not in content.lower()
         assert b"CreationDate" not in content
-    assert sorted(p.name for p in one.iterdir()) == sorted(f"{name}.{end}" for name in names for end in ("pdf", "png"))
+    assert sorted(p.name for p in one.iterdir()) == sorted(
+        f"{name}.{end}" for name in names for end in ("pdf", "png")
+    )
 
 
-@pytest.mark.parametrize("change", [{}, {"games": ["boxing"], "methods": {"dim": None, "st-dim": None}}])
+@pytest.mark.parametrize(
+    "change", [{}, {"games": ["boxing"], "methods": {"dim": None, "st-dim": None}}]
+)
 def test_the_files_of_the_layout_are_those_that_are_written(tmp_path, change):
-    config = settings(**({"games": ["pong"]} | change), ledger=None, scaling=None, protocols={"corrected": None})
+    config = settings(
+        **({"games": ["pong"]} | change), ledger=None, scaling=None, protocols={"corrected": None}
+    )
     found = [
         probe(config.games[0], method, readout=readout)
         for method, row in config.methods.items()
@@ -791,29 +1032,41 @@ def test_the_files_of_the_layout_are_those_that_are_written(tmp_path, change):
     figures.write_figures(config, path, tmp_path / "figures")
     curves.write_learning_curves(config, [], tmp_path / "figures" / curves.CURVES)
     for folder, files in (("tables", layout.tables(config)), ("figures", layout.figures(config))):
-        assert sorted(f"results/{folder}/{p.name}" for p in (tmp_path / folder).iterdir()) == sorted(files)
+        assert sorted(
+            f"results/{folder}/{p.name}" for p in (tmp_path / folder).iterdir()
+        ) == sorted(files)
 
 
 def test_figures_are_valid_and_the_same_twice(config, tmp_path):
     path = scored(tmp_path, probe("pong"))
     for folder in ("one", "two"):
         figures.write_figures(config, path, tmp_path / folder)
-    check_figures(tmp_path / "one", tmp_path / "two", [figures.HEAT_MAP, figures.CATEGORIES, figures.IQM])
+    check_figures(
+        tmp_path / "one", tmp_path / "two", [figures.HEAT_MAP, figures.CATEGORIES, figures.IQM]
+    )
 
 
 @pytest.mark.parametrize("seeds", [[0], [0, 1, 2]])
 def test_the_figure_of_interquartile_means_has_points_intervals_and_dashes(seeds):
     config = settings(games=["pong", "boxing"], seeds=seeds)
     scores = runs(config, np.random.default_rng(0).uniform(0.1, 1, (2, 2, len(seeds))))
-    found = aggregate.interquartile_means(config, scores).query("protocol == 'paper'").droplevel([0, 1])
+    found = (
+        aggregate.interquartile_means(config, scores).query("protocol == 'paper'").droplevel([0, 1])
+    )
     figure = figures.interquartile_means(config, scores)
     (axes,) = figure.axes
     points = next(line for line in axes.lines if line.get_label() == "paper")
     assert points.get_xdata()[:2] == pytest.approx(found["iqm"].iloc[:2])
     segments = [s for s in axes.collections[0].get_segments() if np.isfinite(s).all() and len(s)]
-    assert [tuple(s[:, 0]) for s in segments] == [pytest.approx(row) for row in found[["low", "high"]].dropna().to_numpy()]
-    assert [text.get_text() for text in axes.texts] == [DASH] * (10 + 12)  # ten methods, and all of the other protocol
-    assert [text.get_text() for text in axes.get_yticklabels()] == [method.upper() for method in config.methods]
+    assert [tuple(s[:, 0]) for s in segments] == [
+        pytest.approx(row) for row in found[["low", "high"]].dropna().to_numpy()
+    ]
+    assert [text.get_text() for text in axes.texts] == [DASH] * (
+        10 + 12
+    )  # ten methods, and all of the other protocol
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        method.upper() for method in config.methods
+    ]
     assert ("one seed, so no intervals" in figure.get_supxlabel()) == (len(seeds) == 1)
 
 
@@ -838,26 +1091,45 @@ def test_learning_curves_are_a_panel_for_each_method_that_learns(tmp_path):
     for folder in ("one", "two"):
         curves.write_learning_curves(config, paths, tmp_path / folder / curves.CURVES)
     check_figures(tmp_path / "one", tmp_path / "two", [curves.CURVES])
-    figure = curves.learning_curves(config, [(path.parts[-4:-1], curves.read_history(path)) for path in paths])
+    figure = curves.learning_curves(
+        config, [(path.parts[-4:-1], curves.read_history(path)) for path in paths]
+    )
     panels = figure.axes
-    assert [axes.get_title() for axes in panels] == ["VAE\npaper", "VAE\ncorrected", "ST-DIM\npaper"]
+    assert [axes.get_title() for axes in panels] == [
+        "VAE\npaper",
+        "VAE\ncorrected",
+        "ST-DIM\npaper",
+    ]
     assert [axes.get_yscale() for axes in panels] == ["log", "linear", "linear"]
     drawn = [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in panels[2].lines]
-    assert drawn == [([0, 1], [4, 2]), ([0, 1, 2], [6, 3, 2]), ([0, 1], [5, 3]), ([0, 1, 2], [7, 4, 4])]
+    assert drawn == [
+        ([0, 1], [4, 2]),
+        ([0, 1, 2], [6, 3, 2]),
+        ([0, 1], [5, 3]),
+        ([0, 1, 2], [7, 4, 4]),
+    ]
 
 
 def test_learning_curves_of_nothing_that_learns_say_so(config, tmp_path):
-    curves.write_learning_curves(config, [history(tmp_path, "st-dim", "pong", [])], tmp_path / "out" / curves.CURVES)
+    curves.write_learning_curves(
+        config, [history(tmp_path, "st-dim", "pong", [])], tmp_path / "out" / curves.CURVES
+    )
     assert (tmp_path / "out" / "learning_curves.png").exists()
     assert curves.learning_curves(config, []).get_supxlabel() == "No method of this run learns"
 
 
 def test_histories_that_are_damaged_or_of_another_run_are_refused(config, tmp_path):
     path = history(tmp_path, "st-dim", "pong", [(4, 5)])
-    with pytest.raises(UserError, match="random_agent/other/st-dim, which the configuration does not name"):
-        curves.write_learning_curves(config, [history(tmp_path, "st-dim", "pong", [(4, 5)], "other")], tmp_path)
+    with pytest.raises(
+        UserError, match="random_agent/other/st-dim, which the configuration does not name"
+    ):
+        curves.write_learning_curves(
+            config, [history(tmp_path, "st-dim", "pong", [(4, 5)], "other")], tmp_path
+        )
     path.write_text("epoch,train_loss\n0,1\n")
-    with pytest.raises(DamagedFile, match=r"pong-s0\.csv is damaged \(it lacks the column val_loss\)"):
+    with pytest.raises(
+        DamagedFile, match=r"pong-s0\.csv is damaged \(it lacks the column val_loss\)"
+    ):
         curves.write_learning_curves(config, [path], tmp_path)
 
 
@@ -866,7 +1138,12 @@ def examples(folder, method, protocol="paper", game="pong"):
     target = np.broadcast_to(np.arange(0, 180, 30, dtype=np.uint8)[:, None, None], (6, 210, 160))
     header = {"game": game, "method": method, "protocol": protocol}
     path = folder / f"{method}-{protocol}-{game}.safetensors"
-    artifacts.write_arrays(path, "examples", {"input": target, "target": target, "output": target + np.uint8(5)}, header)
+    artifacts.write_arrays(
+        path,
+        "examples",
+        {"input": target, "target": target, "output": target + np.uint8(5)},
+        header,
+    )
     return path
 
 
@@ -875,7 +1152,9 @@ def test_reconstructions_are_targets_above_outputs(tmp_path):
     for folder in ("one", "two"):
         reconstructions.write_reconstructions(paths, tmp_path / folder / "reconstructions_pong")
     check_figures(tmp_path / "one", tmp_path / "two", ["reconstructions_pong"])
-    figure = reconstructions.reconstructions([artifacts.read_arrays(path, "examples") for path in paths])
+    figure = reconstructions.reconstructions(
+        [artifacts.read_arrays(path, "examples") for path in paths]
+    )
     assert [part.get_suptitle() for part in figure.subfigs] == ["VAE", "PIXEL-PRED"]
     shown = [int(axes.images[0].get_array()[0, 0]) for axes in figure.subfigs[0].axes]
     assert shown == [0, 30, 60, 90, 120, 150, 5, 35, 65, 95, 125, 155]
@@ -893,9 +1172,17 @@ def test_reconstructions_of_several_games_or_of_none_are_refused(tmp_path):
 
 def test_ablations_are_bars_by_category_and_over_all(tmp_path):
     config = settings(games=["pong", "boxing"], protocols={"corrected": None}, ledger=None)
-    assert layout.ablated(config) == ["dim", "global-t-dim", "global-local-t-dim", "jsd-st-dim", "st-dim"]
+    assert layout.ablated(config) == [
+        "dim",
+        "global-t-dim",
+        "global-local-t-dim",
+        "jsd-st-dim",
+        "st-dim",
+    ]
     found = [
-        probe(game, method, f1=f1, readout="linear") for game in config.games for method, f1 in (("dim", 0.1), ("st-dim", 0.5))
+        probe(game, method, f1=f1, readout="linear")
+        for game in config.games
+        for method, f1 in (("dim", 0.1), ("st-dim", 0.5))
     ]
     path = scored(tmp_path, *found)
     figure = figures.ablations(config, read_scores(path))
@@ -915,20 +1202,42 @@ def test_ablations_are_bars_by_category_and_over_all(tmp_path):
 
 def test_the_heat_map_prints_values_and_dashes(config, tmp_path):
     config = config.model_copy(
-        update={"protocols": {"paper": config.protocols["paper"], "corrected": config.protocols["paper"]}}
+        update={
+            "protocols": {
+                "paper": config.protocols["paper"],
+                "corrected": config.protocols["paper"],
+            }
+        }
     )
-    path = scored(tmp_path, probe("pong", f1=0.3), probe("boxing", "maj-clf", f1=0.8), probe("pong", protocol="corrected"))
+    path = scored(
+        tmp_path,
+        probe("pong", f1=0.3),
+        probe("boxing", "maj-clf", f1=0.8),
+        probe("pong", protocol="corrected"),
+    )
     mean, _ = aggregate.over_seeds(aggregate.by_game(config, read_scores(path)))
     left, right, _ = figures.heat_map(config, mean, config.games).axes  # and the colour bar
     assert [t.get_text() for t in left.texts] == [DASH, "0.40", DASH, "0.90", DASH, DASH]
-    assert [t.get_color() for t in left.texts] == ["black", "white", "black", "black", "black", "black"]
+    assert [t.get_color() for t in left.texts] == [
+        "black",
+        "white",
+        "black",
+        "black",
+        "black",
+        "black",
+    ]
     assert [t.get_text() for t in right.texts] == [DASH, "0.60", DASH, DASH, DASH, DASH]
     assert [t.get_text() for t in left.get_yticklabels()] == ["pong", "boxing"]
     assert [t.get_text() for t in left.get_xticklabels()] == ["MAJ-CLF", "ST-DIM", "GLOBAL_T"]
-    assert (left.get_title(), right.get_title()) == ("random_agent, paper", "random_agent, corrected")
+    assert (left.get_title(), right.get_title()) == (
+        "random_agent, paper",
+        "random_agent, corrected",
+    )
 
 
 def test_over_seeds_of_one_seed_has_no_spread(config, tmp_path):
-    mean, spread = aggregate.over_seeds(aggregate.by_game(config, read_scores(scored(tmp_path, probe()))))
+    mean, spread = aggregate.over_seeds(
+        aggregate.by_game(config, read_scores(scored(tmp_path, probe())))
+    )
     assert mean["st-dim"].notna().sum() == 1
     assert spread.isna().all(axis=None)

@@ -10,7 +10,21 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from speed import bench, collect, duplicates, flops, frames, gpu, limits, measure, methods, probes, store, train, workflow
+from speed import (
+    bench,
+    collect,
+    duplicates,
+    flops,
+    frames,
+    gpu,
+    limits,
+    measure,
+    methods,
+    probes,
+    store,
+    train,
+    workflow,
+)
 from speed.baselines import collect as plain_collect
 from speed.baselines import duplicates as plain_duplicates
 from speed.baselines import st_dim as plain_st_dim
@@ -60,13 +74,23 @@ def test_a_row_is_a_line_of_the_json():
     (line,) = measure.content([Row("a", "b", 1.23456, limit=2)])
     assert line == dict.fromkeys(KEYS) | {"step": "a", "unit": "b", "ours": 1.235, "limit": 2}
     shown = measure.table([Row("a", "b", 12345.6, limit=2), Row("c", "d", 0.123456)])
-    assert "12,350" in shown and "0.123" in shown and "nan" not in shown.lower() and "None" not in shown
+    assert (
+        "12,350" in shown
+        and "0.123" in shown
+        and "nan" not in shown.lower()
+        and "None" not in shown
+    )
 
 
 def test_ratios_are_of_the_same_round():
     """The machine is half as fast in the second round, and hiccups in the third: the ratio of medians would be 0.8."""
     rounds = {"ours": [10, 5, 8], "baseline": [5, 2.5, 1], "limit": [20, 10, 10]}
-    found = measure.row("s", "u", {name: [Measured(v, 7.0 + v) for v in values] for name, values in rounds.items()}, scale=2)
+    found = measure.row(
+        "s",
+        "u",
+        {name: [Measured(v, 7.0 + v) for v in values] for name, values in rounds.items()},
+        scale=2,
+    )
     assert (found.ours, found.baseline, found.limit) == (8, 2.5, 5)
     assert (found.baseline_ratio, found.limit_ratio, found.peak_mb) == (2, 1, 17)
 
@@ -75,7 +99,9 @@ def test_sides_are_measured_in_turn(monkeypatch):
     order = []
     monkeypatch.setattr(measure, "alone", lambda side: side())
     found = measure.interleaved(2, {name: partial(order.append, name) for name in "ab"})
-    assert order == ["a", "b", "a", "b"] and {name: len(values) for name, values in found.items()} == {"a": 2, "b": 2}
+    assert order == ["a", "b", "a", "b"] and {
+        name: len(values) for name, values in found.items()
+    } == {"a": 2, "b": 2}
 
 
 def fill(megabytes, file):
@@ -109,15 +135,21 @@ def test_limits():
 def test_collecting(at, here):
     rows = numbers(collect.rows(at))
     assert [*rows] == ["collect Pong", "collect Ms Pac-Man"]
-    assert all(row.baseline > 0 and row.limit > 0 and row.baseline_ratio > 0 for row in rows.values())
+    assert all(
+        row.baseline > 0 and row.limit > 0 and row.baseline_ratio > 0 for row in rows.values()
+    )
 
 
 def test_the_plain_collection_has_frames_and_labels():
     played, labels = plain_collect.collect("pong", 20, 2)
-    assert len(played) == 20 and {(frame.shape, frame.dtype) for frame in played} == {((210, 160), np.dtype(np.uint8))}
+    assert len(played) == 20 and {(frame.shape, frame.dtype) for frame in played} == {
+        ((210, 160), np.dtype(np.uint8))
+    }
     assert len({frame.tobytes() for frame in played}) > 5, "nothing moves"
     names = variables("paper-2019", "pong")
-    assert len(labels) == 10 and all(set(names) <= set(step) and len(step[name]) == 2 for step in labels for name in names)
+    assert len(labels) == 10 and all(
+        set(names) <= set(step) and len(step[name]) == 2 for step in labels for name in names
+    )
 
 
 def test_the_store(at, here):
@@ -136,7 +168,10 @@ def test_duplicates(at, here, pong):
     assert row.baseline > 0 and row.limit > 0
     known, asked = duplicates.parts(len(pong))
     hashes = frame_hashes(pong)
-    ours, theirs = occurs_in(hashes[asked], hashes[known]), plain_duplicates.occurs(pong, known, asked)
+    ours, theirs = (
+        occurs_in(hashes[asked], hashes[known]),
+        plain_duplicates.occurs(pong, known, asked),
+    )
     assert np.array_equal(ours, theirs) and len(theirs) == 60
 
 
@@ -155,7 +190,9 @@ def test_st_dim_is_the_same_loss(one_thread, pong):
     loss.backward()
     for name, parameter in plain.named_parameters():
         mine = ours.get_parameter(name).grad
-        assert torch.allclose(parameter.grad, mine, rtol=1e-3, atol=1e-3 * float(mine.abs().max())), name
+        assert torch.allclose(
+            parameter.grad, mine, rtol=1e-3, atol=1e-3 * float(mine.abs().max())
+        ), name
 
 
 def test_training_st_dim(at, here):
@@ -166,14 +203,21 @@ def test_training_st_dim(at, here):
 def test_operations_by_hand():
     """Multiplications and additions of each layer: forward, and twice backward, but for the gradient of the frames."""
     rows = defaults({}).methods
-    convolutions = [51 * 39 * 32 * 64, 24 * 18 * 64 * 32 * 16, 11 * 8 * 128 * 64 * 16, 9 * 6 * 64 * 128 * 9]
+    convolutions = [
+        51 * 39 * 32 * 64,
+        24 * 18 * 64 * 32 * 16,
+        11 * 8 * 128 * 64 * 16,
+        9 * 6 * 64 * 128 * 9,
+    ]
     frame = 2 * (3 * (sum(convolutions) + 64 * 9 * 6 * 256) - convolutions[0]) / 1e9
     assert flops.trunk(rows["st-dim"]) == pytest.approx(frame)
     heads = 3 * 2 * (256 * 128 + 88 * (128 * 128 + 2 * 64 * 128)) / 1e9
     assert flops.per_example(rows["st-dim"], 64, {}) == pytest.approx(2 * frame + heads, rel=1e-3)
     assert flops.per_example(rows["dim"], 64, {}) == pytest.approx(frame, rel=0.05)
     told = {"variables": ["a", "b"], "classes": 256}
-    assert flops.per_example(rows["supervised"], 64, told) == pytest.approx(2 * (frame + 6 * 256 * 256 / 1e9))
+    assert flops.per_example(rows["supervised"], 64, told) == pytest.approx(
+        2 * (frame + 6 * 256 * 256 / 1e9)
+    )
     gru = 2 * 2 * 3 * 256 * 512
     scores = sum(2 * 64 * 256 * (100 - k) ** 2 for k in range(1, 100, 4))
     cpc = 100 * frame + 3 * (100 * (gru + 2 * 25 * 256 * 256) + scores) / 1e9
@@ -182,7 +226,9 @@ def test_operations_by_hand():
 
 def test_every_other_method_that_learns(at, here):
     rows = numbers(methods.rows(at))
-    learning = [name for name, row in defaults({}).methods.items() if row.learns_from and name != "st-dim"]
+    learning = [
+        name for name, row in defaults({}).methods.items() if row.learns_from and name != "st-dim"
+    ]
     assert [step.split()[1] for step in rows] == learning
     assert all(row.limit > 0 and row.baseline is None for row in rows.values())
 
@@ -209,13 +255,23 @@ def test_workflow(at):
 
 def test_bench_prints_one_table_and_writes_it(tmp_path):
     done = CliRunner().invoke(
-        bench.main, ["--only", "duplicates", "--rounds", "1", "--tiny", "--out", tmp_path / "latest.json"]
+        bench.main,
+        ["--only", "duplicates", "--rounds", "1", "--tiny", "--out", tmp_path / "latest.json"],
     )
     assert done.exit_code == 0, done.output
     (line,) = json.loads((tmp_path / "latest.json").read_text())
-    assert sorted(line) == sorted(KEYS) and line["step"] == "duplicates and entropies" and line["peak_mb"] > 10
+    assert (
+        sorted(line) == sorted(KEYS)
+        and line["step"] == "duplicates and entropies"
+        and line["peak_mb"] > 10
+    )
     hardware, head, row = done.stdout.splitlines()
-    assert "cores" in hardware and "torch" in hardware and head.startswith("step") and "duplicates" in row
+    assert (
+        "cores" in hardware
+        and "torch" in hardware
+        and head.startswith("step")
+        and "duplicates" in row
+    )
 
 
 def test_the_gpus_table_on_the_processor(one_thread):
@@ -231,4 +287,6 @@ def test_the_gpus_table_on_the_processor(one_thread):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_it_says_so():
     done = CliRunner().invoke(gpu.main, [])
-    assert done.exit_code == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert (
+        done.exit_code == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    )

@@ -52,7 +52,9 @@ class FakeStore(SimpleNamespace):
 
     def __init__(self, *streams):
         columns, shares = records(*streams)
-        super().__init__(header={"streams": shares, "settings": {"streams": len(shares)}}, **columns)
+        super().__init__(
+            header={"streams": shares, "settings": {"streams": len(shares)}}, **columns
+        )
 
     def __len__(self):
         return len(self.end)
@@ -65,7 +67,9 @@ def whole(*lengths, end=GAME_OVER):
 def assigned(found, shares=PROBE, seed=0, taken=None, **change):
     """(part, reason in words, label row) of each frame."""
     switches = SplitProtocol(**PLAIN | change)
-    part, reason, label_row = assign(found, shares, switches, np.random.default_rng(seed), "pong (probe)", taken)
+    part, reason, label_row = assign(
+        found, shares, switches, np.random.default_rng(seed), "pong (probe)", taken
+    )
     return part, np.array(REASONS)[reason], label_row
 
 
@@ -82,8 +86,14 @@ def test_of_a_share_of_the_frames_the_last_episode_is_unfinished():
     assert (reason[20:] == "not taken").all()
     # A game goes whole, whatever its lives.
     lives = FakeStore([(10, GAME_OVER), (10, LIFE_LOST), (10, GAME_OVER), (10, GAME_OVER)])
-    assert list(assigned(lives, PRETRAIN, taken=40, episode="game", keep_unfinished=False)[1]) == ["its episode"] * 40
-    with pytest.raises(UserError, match=r"1 episodes of at least 1 frames \(by game\) in 15 frames, but train, val need"):
+    assert (
+        list(assigned(lives, PRETRAIN, taken=40, episode="game", keep_unfinished=False)[1])
+        == ["its episode"] * 40
+    )
+    with pytest.raises(
+        UserError,
+        match=r"1 episodes of at least 1 frames \(by game\) in 15 frames, but train, val need",
+    ):
         assigned(lives, PRETRAIN, taken=15, episode="game", keep_unfinished=False)
 
 
@@ -95,7 +105,9 @@ def test_a_study_takes_a_part_of_the_encoders_frames_alone(breakout, tmp_path):
         for protocol in ("paper", "paper-p50"):
             out = tmp_path / f"{purpose}-{protocol}"
             split(config, protocol=protocol, purpose=purpose, out=out, **names)
-            rows[purpose, protocol] = np.concatenate([part.rows for part in read_split(out).parts.values()])
+            rows[purpose, protocol] = np.concatenate(
+                [part.rows for part in read_split(out).parts.values()]
+            )
     half = len(FrameStore.open(breakout)) // 2
     kept = rows["pretrain", "paper"]
     # The frames before the middle, but for an episode that it leaves too short.
@@ -126,12 +138,17 @@ def test_sizes_of_the_probes_parts(units, probe):
     assert part_sizes(units, list(PROBE.values())).tolist() == probe
 
 
-@pytest.mark.parametrize(("units", "pretrain"), [(2, [1, 1]), (3, [2, 1]), (5, [4, 1]), (9, [7, 2]), (10, [8, 2])])
+@pytest.mark.parametrize(
+    ("units", "pretrain"), [(2, [1, 1]), (3, [2, 1]), (5, [4, 1]), (9, [7, 2]), (10, [8, 2])]
+)
 def test_sizes_of_the_encoders_parts(units, pretrain):
     assert part_sizes(units, list(PRETRAIN.values())).tolist() == pretrain
 
 
-@pytest.mark.parametrize("shares", [[0.7, 0.1, 0.2], [0.001, 0.001, 0.998], [0.998, 0.001, 0.001], [1 / 3] * 3, [0.1, 0.9]])
+@pytest.mark.parametrize(
+    "shares",
+    [[0.7, 0.1, 0.2], [0.001, 0.001, 0.998], [0.998, 0.001, 0.001], [1 / 3] * 3, [0.1, 0.9]],
+)
 def test_parts_are_never_empty_and_near_their_shares(shares):
     for units in range(len(shares), 400):
         sizes = part_sizes(units, shares)
@@ -157,8 +174,21 @@ def test_encoders_frames_have_two_parts():
 
 
 RAGGED = [
-    [*whole(9, 5, 12, end=LIFE_LOST), (7, GAME_OVER), (2, LIFE_LOST), (11, GAME_OVER), (3, CUT_OFF)],
-    [(20, GAME_OVER), (6, LIFE_LOST), (4, GAME_OVER), (8, LIFE_LOST), (8, LIFE_LOST), (10, CUT_OFF)],
+    [
+        *whole(9, 5, 12, end=LIFE_LOST),
+        (7, GAME_OVER),
+        (2, LIFE_LOST),
+        (11, GAME_OVER),
+        (3, CUT_OFF),
+    ],
+    [
+        (20, GAME_OVER),
+        (6, LIFE_LOST),
+        (4, GAME_OVER),
+        (8, LIFE_LOST),
+        (8, LIFE_LOST),
+        (10, CUT_OFF),
+    ],
     [*whole(6, 7, 8, 9, 10, 11), (1, CUT_OFF)],
 ]
 
@@ -180,7 +210,11 @@ def test_every_frame_has_one_fate(shuffle, unit, keep, slip, shortest):
     )
     assert len(part) == len(reason) == len(label_row) == len(found)
     assert np.array_equal(part == DROPPED, reason != "its episode")
-    dropping = {"terminal frame": slip, "unfinished episode": not keep, "short episode": shortest > 1}
+    dropping = {
+        "terminal frame": slip,
+        "unfinished episode": not keep,
+        "short episode": shortest > 1,
+    }
     assert set(reason) == {"its episode"} | {why for why, does in dropping.items() if does}
     assert set(part) - {DROPPED} == {0, 1, 2}
     units = found.episode if unit == "life" else found.game
@@ -217,7 +251,10 @@ def test_unfinished_games():
     game = [*whole(3, end=LIFE_LOST), (2, GAME_OVER)]
     found = FakeStore([*game, (4, LIFE_LOST), (1, CUT_OFF)], [*game, (3, LIFE_LOST)], game)
     part, reason, _ = assigned(found, keep_unfinished=False, episode="game")
-    assert np.flatnonzero(reason == "unfinished episode").tolist() == [*range(5, 10), *range(15, 18)]
+    assert np.flatnonzero(reason == "unfinished episode").tolist() == [
+        *range(5, 10),
+        *range(15, 18),
+    ]
     assert part.tolist() == [0] * 5 + [DROPPED] * 5 + [1] * 5 + [DROPPED] * 3 + [2] * 5
 
 
@@ -230,7 +267,9 @@ def test_short_episodes():
 
 def test_labels_that_slip_at_resets():
     # Rows:           0 1 2   3 4    5 6 7     8 9  10 11 12
-    found = FakeStore([(3, GAME_OVER), (2, LIFE_LOST), (3, CUT_OFF)], [(2, LIFE_LOST), (3, GAME_OVER)])
+    found = FakeStore(
+        [(3, GAME_OVER), (2, LIFE_LOST), (3, CUT_OFF)], [(2, LIFE_LOST), (3, GAME_OVER)]
+    )
     part, reason, label_row = assigned(found, labels_slip_at_reset=True)
     # 3, 5 and 10 begin an episode within a stream, 0 and 8 a stream.
     assert label_row.tolist() == [0, 1, 2, 2, 4, 4, 6, 7, 8, 9, 9, 11, 12]
@@ -241,7 +280,9 @@ def test_labels_that_slip_at_resets():
 
 
 def test_length_counts_without_the_terminal_frame():
-    _, reason, _ = assigned(FakeStore(whole(4, 3, 4, 4)), labels_slip_at_reset=True, min_episode_frames=3)
+    _, reason, _ = assigned(
+        FakeStore(whole(4, 3, 4, 4)), labels_slip_at_reset=True, min_episode_frames=3
+    )
     assert np.flatnonzero(reason == "short episode").tolist() == [4, 5]
 
 
@@ -345,14 +386,19 @@ def test_entropies_by_hand():
 
 def test_entropies_against_scipy():
     labels = np.random.default_rng(1).geometric(0.1, (1000, 4)).clip(max=255).astype(np.uint8)
-    by_column = [scipy.stats.entropy(np.unique(labels[:, v], return_counts=True)[1]) for v in range(4)]
+    by_column = [
+        scipy.stats.entropy(np.unique(labels[:, v], return_counts=True)[1]) for v in range(4)
+    ]
     assert entropies(labels) == pytest.approx(by_column)
     assert min(by_column) > 1
 
 
 # Whole files
 
-BALL, PLAYER = variables("paper-2019", "pong")["ball_x"], variables("paper-2019", "pong")["player_y"]
+BALL, PLAYER = (
+    variables("paper-2019", "pong")["ball_x"],
+    variables("paper-2019", "pong")["player_y"],
+)
 
 
 class Made:
@@ -373,14 +419,37 @@ class Made:
     def frames(self, name="frames", **change):
         return self.write_store(name, numbered(*self.numbers), self.header, **self.columns | change)
 
-    def split(self, frames, *, switches=None, purpose="probe", game="pong", seed=0, exclude=None, min_entropy=0.6, out="split"):
+    def split(
+        self,
+        frames,
+        *,
+        switches=None,
+        purpose="probe",
+        game="pong",
+        seed=0,
+        exclude=None,
+        min_entropy=0.6,
+        out="split",
+    ):
         config = defaults(
             {
-                "protocols": {"mine": {"episodes": {"noop": False}, "splits": PLAIN | (switches or {}), **REST}},
+                "protocols": {
+                    "mine": {
+                        "episodes": {"noop": False},
+                        "splits": PLAIN | (switches or {}),
+                        **REST,
+                    }
+                },
                 "splits": {"min_entropy": min_entropy},
             }
         )
-        which = {"game": game, "policy": "random_agent", "protocol": "mine", "purpose": purpose, "seed": seed}
+        which = {
+            "game": game,
+            "policy": "random_agent",
+            "protocol": "mine",
+            "purpose": purpose,
+            "seed": seed,
+        }
         out = self.directory / out
         split(config, **which, frames=frames, out=out, exclude=exclude)
         return out
@@ -430,7 +499,10 @@ def test_reading_a_split(made):
     assert found.parts["train"].lengths.tolist() == [4] * 7
     assert load_frames(store, test.rows)[:, 0, 0].tolist() == [33, 34, 35, 37, 38, 39, 40]
     other = FrameStore.open(made.frames("other", reward=1))
-    with pytest.raises(UserError, match=r"^the split was made of other frames than .*/other holds: make the split again$"):
+    with pytest.raises(
+        UserError,
+        match=r"^the split was made of other frames than .*/other holds: make the split again$",
+    ):
         check_pair(other, found)
 
 
@@ -443,7 +515,9 @@ def test_label_rows_reach_the_file_and_the_entropies(made):
     assert found.parts["test"].rows.tolist() == [32, 33, 34, 36, 37, 38]
     assert found.parts["test"].label_rows.tolist() == [31, 33, 34, 35, 37, 38]
     # 9 of 30 frames: the first episode's first frame begins the stream.
-    assert found.variables["ball_x"]["entropy"] == pytest.approx(scipy.stats.entropy([9, 21]), abs=1e-8)
+    assert found.variables["ball_x"]["entropy"] == pytest.approx(
+        scipy.stats.entropy([9, 21]), abs=1e-8
+    )
 
 
 @pytest.mark.parametrize(("entropy_of", "kept"), [("all", True), ("train", False)])
@@ -453,7 +527,9 @@ def test_entropy_sees_the_frames_it_is_to_see(made, entropy_of, kept):
     rows = found.variables
     assert rows["player_y"] == {"entropy": pytest.approx(player, abs=1e-8), "kept": kept}
     assert rows["ball_x"] == {"entropy": pytest.approx(np.log(4), abs=1e-8), "kept": True}
-    assert {name for name, row in rows.items() if row["kept"]} == {"ball_x"} | ({"player_y"} if kept else set())
+    assert {name for name, row in rows.items() if row["kept"]} == {"ball_x"} | (
+        {"player_y"} if kept else set()
+    )
 
 
 def test_dropped_frames_have_no_say_in_the_entropy(made):
@@ -469,7 +545,12 @@ def test_smallest_entropy_that_stays(made, difference, kept):
     ram = np.zeros((40, 128), np.uint8)
     ram[::2, PLAYER], ram[:, BALL] = 1, np.arange(40)
     least = scipy.stats.entropy([1, 1]) + difference
-    assert read_split(made.split(made.frames(ram=ram), min_entropy=float(least))).variables["player_y"]["kept"] == kept
+    assert (
+        read_split(made.split(made.frames(ram=ram), min_entropy=float(least))).variables[
+            "player_y"
+        ]["kept"]
+        == kept
+    )
 
 
 def test_pretrain_frames_have_no_variables(made):
@@ -485,7 +566,9 @@ def test_the_encoders_frames_are_kept_out_of_test(made):
     arrays, header = artifacts.read_arrays(made.split(frames, exclude=exclude), KIND)
     dropped = np.flatnonzero(arrays["part"] == DROPPED)
     assert dropped.tolist() == list(range(32, 39))  # 33 to 39 were seen, 40 was not
-    assert {header["reasons"][code] for code in arrays["reason"][dropped]} == {"duplicate in pretrain"}
+    assert {header["reasons"][code] for code in arrays["reason"][dropped]} == {
+        "duplicate in pretrain"
+    }
 
 
 def test_a_protocol_that_keeps_the_encoders_frames_out_wants_them(made):
@@ -520,12 +603,17 @@ def test_nothing_to_probe_is_refused(made):
 
 def test_test_of_duplicates_only_is_refused(made):
     made.numbers[32:] = 1
-    with pytest.raises(UserError, match=r"^pong: every test frame also occurs in train or validation: collect more than 40"):
+    with pytest.raises(
+        UserError,
+        match=r"^pong: every test frame also occurs in train or validation: collect more than 40",
+    ):
         made.split(made.frames())
 
 
 def test_missing_frames(made):
-    with pytest.raises(UserError, match=r"^cannot read .*/nothing: there is no such file; make it first$"):
+    with pytest.raises(
+        UserError, match=r"^cannot read .*/nothing: there is no such file; make it first$"
+    ):
         made.split(made.directory / "nothing")
 
 
@@ -537,7 +625,10 @@ def test_missing_frames(made):
 def test_as_many_episodes_as_parts_are_enough(shares, enough, unit):
     part, _, _ = assigned(FakeStore(whole(*[3] * enough)), shares, episode=unit)
     assert part.tolist() == np.repeat(np.arange(enough), 3).tolist()
-    with pytest.raises(UserError, match=rf"^pong \(probe\): {enough - 1} episodes of at least 1 frames \(by {unit}\) in"):
+    with pytest.raises(
+        UserError,
+        match=rf"^pong \(probe\): {enough - 1} episodes of at least 1 frames \(by {unit}\) in",
+    ):
         assigned(FakeStore(whole(*[3] * (enough - 1))), shares, episode=unit)
 
 
@@ -555,9 +646,13 @@ def test_the_number_of_frames_that_is_said_is_enough(play, frames, streams, chan
         return FrameStore.open(play(game="pong", frames=n, streams=streams))
 
     few = fresh(frames)
-    with pytest.raises(UserError, match=rf"in {frames} frames, but train, val, test need one each") as refusal:
+    with pytest.raises(
+        UserError, match=rf"in {frames} frames, but train, val, test need one each"
+    ) as refusal:
         assigned(few, **change)
-    said = int(re.search(r"collect (\d+) frames or more \(episodes\.frames\)$", str(refusal.value))[1])
+    said = int(
+        re.search(r"collect (\d+) frames or more \(episodes\.frames\)$", str(refusal.value))[1]
+    )
     part, _, _ = assigned(fresh(said), **change)
     assert {0, 1, 2} <= set(part)
 
@@ -569,16 +664,27 @@ def test_the_number_of_frames_that_is_said_is_enough(play, frames, streams, chan
 def test_real_frames(breakout, tmp_path, protocol):
     switches = {"min_episode_frames": 5, "remove_pretrain_duplicates": False}
     config = defaults({"protocols": {protocol: {"splits": switches}}})
-    which = {"game": "breakout", "policy": "random_agent", "protocol": protocol, "purpose": "probe", "seed": 0}
+    which = {
+        "game": "breakout",
+        "policy": "random_agent",
+        "protocol": protocol,
+        "purpose": "probe",
+        "seed": 0,
+    }
     for name in ("a", "b"):
         split(config, **which, frames=breakout, out=tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     found, store = read_split(tmp_path / "a"), FrameStore.open(breakout)
-    seen = {name: {frame.tobytes() for frame in load_frames(store, part.rows)} for name, part in found.parts.items()}
+    seen = {
+        name: {frame.tobytes() for frame in load_frames(store, part.rows)}
+        for name, part in found.parts.items()
+    }
     assert not seen["test"] & (seen["train"] | seen["val"])
     arrays, _ = artifacts.read_arrays(tmp_path / "a", KIND)
     unit = store.game if protocol == "corrected" else store.episode
-    assert all(len(set(arrays["part"][unit == number]) - {DROPPED}) <= 1 for number in np.unique(unit))
+    assert all(
+        len(set(arrays["part"][unit == number]) - {DROPPED}) <= 1 for number in np.unique(unit)
+    )
     assert all(found.variables[name]["kept"] for name in ("player_x", "ball_x", "ball_y"))
     assert not found.variables["block_bit_map_0"]["kept"]
 
@@ -587,11 +693,22 @@ def test_a_protocol_of_the_ledger_draws_as_its_base(breakout, tmp_path):
     """Only what its quirk is about differs: the order of a shuffle does not."""
     change = {"ledger": {"base": "corrected", "target": "paper"}, "splits": {"min_entropy": 0.0}}
     config = defaults(
-        change | {"protocols": {"corrected": {"splits": {"episode": "life", "remove_pretrain_duplicates": False}}}}
+        change
+        | {
+            "protocols": {
+                "corrected": {"splits": {"episode": "life", "remove_pretrain_duplicates": False}}
+            }
+        }
     )
     found = {}
     for protocol in ("corrected", "corrected-q4", "corrected-q5", "corrected-q1"):
-        which = {"game": "breakout", "policy": "random_agent", "protocol": protocol, "purpose": "probe", "seed": 0}
+        which = {
+            "game": "breakout",
+            "policy": "random_agent",
+            "protocol": protocol,
+            "purpose": "probe",
+            "seed": 0,
+        }
         split(config, **which, frames=breakout, out=tmp_path / protocol)
         arrays, header = artifacts.read_arrays(tmp_path / protocol, KIND)
         assert header["protocol"] == protocol
@@ -599,6 +716,8 @@ def test_a_protocol_of_the_ledger_draws_as_its_base(breakout, tmp_path):
     base = found["corrected"]
     assert np.array_equal(found["corrected-q5"]["part"], base["part"])  # a quirk of encoders
     both = (found["corrected-q4"]["reason"] == 0) & (base["reason"] == 0)
-    assert both.mean() > 0.5 and np.array_equal(found["corrected-q4"]["part"][both], base["part"][both])
+    assert both.mean() > 0.5 and np.array_equal(
+        found["corrected-q4"]["part"][both], base["part"][both]
+    )
     assert not np.array_equal(found["corrected-q4"]["label_row"], base["label_row"])
     assert not np.array_equal(found["corrected-q1"]["part"], base["part"])

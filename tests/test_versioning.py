@@ -34,7 +34,10 @@ SMALLEST = {
     "scaling": None,
     "device": "cpu",
 }
-METHODS = {"maj-clf": {"kind": "majority"}, "dim": {"kind": "dim", "feature_size": 32, "lr": 5.0e-4}}
+METHODS = {
+    "maj-clf": {"kind": "majority"},
+    "dim": {"kind": "dim", "feature_size": 32, "lr": 5.0e-4},
+}
 OWN = "random_agent/paper"
 EPISODES, SPLITS = "results/episodes/random_agent", f"results/splits/{OWN}"
 ENCODER, PROBE = f"results/encoders/{OWN}/dim", f"results/probes/{OWN}/dim/linear"
@@ -42,13 +45,23 @@ MAJORITY = f"results/probes/{OWN}/maj-clf/majority"
 OF_DIM = {"encoders--random_agent--paper--dim", "probes--random_agent--paper--dim--linear"}
 VARIABLES, CURVES = "results/tables/table4_f1_by_variable", "results/figures/learning_curves"
 REPORT = {"curves", "scores", "figures", "tables", "report"}
-GIT = ["git", "-c", "user.name=tests", "-c", "user.email=tests@localhost", "-c", "commit.gpgsign=false"]
+GIT = [
+    "git",
+    "-c",
+    "user.name=tests",
+    "-c",
+    "user.email=tests@localhost",
+    "-c",
+    "commit.gpgsign=false",
+]
 
 
 def settings(directory, change):
     """Change the configuration of a run, as a person would by hand."""
     file = directory / "config.yaml"
-    file.write_text(yaml.safe_dump(merge(yaml.safe_load(file.read_text()), change), sort_keys=False))
+    file.write_text(
+        yaml.safe_dump(merge(yaml.safe_load(file.read_text()), change), sort_keys=False)
+    )
 
 
 def bridge(directory, *command):
@@ -70,7 +83,9 @@ def locked(directory):
 
 
 def contents(directory):
-    return {str(f.relative_to(directory)): f.read_bytes() for f in directory.rglob("*") if f.is_file()}
+    return {
+        str(f.relative_to(directory)): f.read_bytes() for f in directory.rglob("*") if f.is_file()
+    }
 
 
 def md5(file):
@@ -86,7 +101,10 @@ def nothing_to_do(directory):
 def environment(tmp_path_factory):
     """DVC's notes beside the tests; and what Snakemake's API leaves in this process is taken away again."""
     before = dict(os.environ)
-    os.environ |= {"DVC_SITE_CACHE_DIR": str(tmp_path_factory.mktemp("site")), "DVC_NO_ANALYTICS": "1"}
+    os.environ |= {
+        "DVC_SITE_CACHE_DIR": str(tmp_path_factory.mktemp("site")),
+        "DVC_NO_ANALYTICS": "1",
+    }
     yield
     os.environ.clear()
     os.environ |= before
@@ -96,7 +114,11 @@ def environment(tmp_path_factory):
 def made(source, tmp_path_factory):
     """A clone of the repository in which Snakemake has made a tiny run, all of it; committed, and pushed to ``remote``."""
     directory = tmp_path_factory.mktemp("bridge") / "made"
-    shutil.copytree(source, directory, ignore=lambda folder, names: {*names} - {*PARTS} if Path(folder) == source else ())
+    shutil.copytree(
+        source,
+        directory,
+        ignore=lambda folder, names: {*names} - {*PARTS} if Path(folder) == source else (),
+    )
     (directory / ".dvc").mkdir()
     for file in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / file, directory / file)
@@ -124,11 +146,17 @@ def refused(monkeypatch, capfd):
 
     def state(directory):
         notes = (".snakemake/", ".dvc/tmp/")
-        return {file: content for file, content in contents(directory).items() if not file.startswith(notes)}
+        return {
+            file: content
+            for file, content in contents(directory).items()
+            if not file.startswith(notes)
+        }
 
     def call(directory, *command):
         before = state(directory)
-        monkeypatch.setattr(sys, "argv", ["workflow_src", *map(str, command), "--run", str(directory)])
+        monkeypatch.setattr(
+            sys, "argv", ["workflow_src", *map(str, command), "--run", str(directory)]
+        )
         with pytest.raises(SystemExit) as ended:
             main()
         out, err = capfd.readouterr()
@@ -150,7 +178,9 @@ def of_dvc(directory):
             stage.name: SimpleNamespace(
                 outs={out.def_path for out in stage.outs},
                 deps={dep.def_path for dep in stage.deps if not hasattr(dep, "params")},
-                params={name for dep in stage.deps if hasattr(dep, "params") for name in dep.params},
+                params={
+                    name for dep in stage.deps if hasattr(dep, "params") for name in dep.params
+                },
                 command=stage.cmd.split(),
             )
             for stage in repo.index.stages
@@ -162,9 +192,13 @@ def differences(found, jobs):
     roots = {out: name for name, stage in found.items() for out in stage.outs}
 
     def root(file):
-        return max((out for out in roots if f"{file}/".startswith(f"{out}/")), key=len, default=file)
+        return max(
+            (out for out in roots if f"{file}/".startswith(f"{out}/")), key=len, default=file
+        )
 
-    seen = {name: SimpleNamespace(outs=set(), deps=set(), params=set(), rules=set()) for name in found}
+    seen = {
+        name: SimpleNamespace(outs=set(), deps=set(), params=set(), rules=set()) for name in found
+    }
     wrong = {}
     for job in jobs:
         for file in job.outputs:
@@ -206,8 +240,13 @@ def plan(tmp_path_factory):
     """Of several games, both protocols, and methods of every sort."""
     directory = tmp_path_factory.mktemp("plan")
     names = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
-    few = dict.fromkeys(name for name in names if name not in ("maj-clf", "random-cnn", "vae", "supervised"))
-    return directory, planned(directory, {"games": ["pong", "spaceinvaders"], "methods": few, "ledger": None, "scaling": None})
+    few = dict.fromkeys(
+        name for name in names if name not in ("maj-clf", "random-cnn", "vae", "supervised")
+    )
+    return directory, planned(
+        directory,
+        {"games": ["pong", "spaceinvaders"], "methods": few, "ledger": None, "scaling": None},
+    )
 
 
 def test_the_papers_graph_is_the_same_to_both_tools():
@@ -219,10 +258,16 @@ def test_the_papers_graph_is_the_same_to_both_tools():
     rules = {str(file.relative_to(ROOT)) for file in (ROOT / "rules").glob("*.smk")}
     code = {dep for stage in found.values() for dep in stage.deps if dep.endswith(".py")}
     assert found[stages.CHECK].deps == {"config.yaml", "Snakefile", *rules, *code}
-    assert {"workflow_src/layout.py", "workflow_src/versioning/stages.py", "workflow_src/episodes/collect.py"} <= code
+    assert {
+        "workflow_src/layout.py",
+        "workflow_src/versioning/stages.py",
+        "workflow_src/episodes/collect.py",
+    } <= code
     before = set()
     for name in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]:
-        assert {dep for dep in found[name].deps if dep.startswith("results/")} <= before, f"{name} stands before what it reads"
+        assert {dep for dep in found[name].deps if dep.startswith("results/")} <= before, (
+            f"{name} stands before what it reads"
+        )
         before |= found[name].outs
 
 
@@ -248,16 +293,44 @@ def _parameter(change):
     "stage, change, wrong",
     [
         ("splits--random_agent--paper--probe", _drop("deps", f"{EPISODES}/probe"), "deps"),
-        ("splits--random_agent--corrected--probe", _drop("deps", f"{EPISODES}-noop/pretrain"), "deps"),
-        ("probes--random_agent--paper--vae--linear", _drop("deps", f"results/encoders/{OWN}/vae"), "deps"),
+        (
+            "splits--random_agent--corrected--probe",
+            _drop("deps", f"{EPISODES}-noop/pretrain"),
+            "deps",
+        ),
+        (
+            "probes--random_agent--paper--vae--linear",
+            _drop("deps", f"results/encoders/{OWN}/vae"),
+            "deps",
+        ),
         ("figures--reconstructions", _drop("deps", f"results/examples/{OWN}/vae"), "deps"),
         ("encoders--random_agent--paper--vae", _add("deps", f"{EPISODES}/probe"), "deps"),
-        ("scores", _drop("outs", "results/metrics.json"), {"results/metrics.json": ["of no stage"]}),
+        (
+            "scores",
+            _drop("outs", "results/metrics.json"),
+            {"results/metrics.json": ["of no stage"]},
+        ),
         ("scores", _add("outs", "results/more.csv"), "outs"),
-        ("encoders--random_agent--paper--vae", _parameter(lambda names: names.remove("training.lr")), "params"),
-        ("episodes--random_agent--probe", _parameter(lambda names: names.remove("games")), "params"),
-        ("episodes--random_agent--probe", _parameter(lambda names: names.append("training.lr")), "params"),
-        ("figures", lambda stage: stage.update(cmd=stage["cmd"].replace("figures", "tables")), "command"),
+        (
+            "encoders--random_agent--paper--vae",
+            _parameter(lambda names: names.remove("training.lr")),
+            "params",
+        ),
+        (
+            "episodes--random_agent--probe",
+            _parameter(lambda names: names.remove("games")),
+            "params",
+        ),
+        (
+            "episodes--random_agent--probe",
+            _parameter(lambda names: names.append("training.lr")),
+            "params",
+        ),
+        (
+            "figures",
+            lambda stage: stage.update(cmd=stage["cmd"].replace("figures", "tables")),
+            "command",
+        ),
     ],
 )
 def test_one_edit_of_dvc_yaml_parts_the_graphs(plan, tmp_path, stage, change, wrong):
@@ -267,7 +340,9 @@ def test_one_edit_of_dvc_yaml_parts_the_graphs(plan, tmp_path, stage, change, wr
     content = yaml.safe_load((directory / "dvc.yaml").read_text())
     change(content["stages"][stage])
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    assert differences(of_dvc(tmp_path), jobs) == (wrong if isinstance(wrong, dict) else {stage: [wrong]})
+    assert differences(of_dvc(tmp_path), jobs) == (
+        wrong if isinstance(wrong, dict) else {stage: [wrong]}
+    )
 
 
 def test_an_edited_dvc_yaml_is_refused_in_one_line(plan, refused, tmp_path_factory):
@@ -287,14 +362,20 @@ def test_an_edited_dvc_yaml_is_refused_in_one_line(plan, refused, tmp_path_facto
 def test_a_run_is_recorded_at_its_end(made):
     """By itself: `made` called Snakemake and nothing else."""
     assert [*locked(made)] == [*yaml.safe_load((made / "dvc.yaml").read_text())["stages"]]
-    files = {str(file.relative_to(made)): md5(file) for file in (made / "results").rglob("*") if file.is_file()}
+    files = {
+        str(file.relative_to(made)): md5(file)
+        for file in (made / "results").rglob("*")
+        if file.is_file()
+    }
     listed = dict(line.split(",") for line in (made / "recorded.csv").read_text().splitlines()[1:])
     assert listed == files
     assert "up to date" in dvc(made, "status").stdout
     done = dvc(made, "repro")
     assert done.returncode == 0 and "Running" not in done.stdout
     assert bridge(made, "record").stdout == "dvc.lock: 19 of 19 stages recorded, 0 of them now\n"
-    assert git(made, "status", "--porcelain") == "", "not a byte of dvc.yaml, dvc.lock and recorded.csv has changed"
+    assert git(made, "status", "--porcelain") == "", (
+        "not a byte of dvc.yaml, dvc.lock and recorded.csv has changed"
+    )
 
 
 def test_what_is_recorded_and_not_here_is_said(copy):
@@ -304,12 +385,17 @@ def test_what_is_recorded_and_not_here_is_said(copy):
     head, *lines = bridge(copy, "record").stdout.splitlines()
     assert head == "dvc.lock: 19 of 19 stages recorded, 0 of them now"
     assert (
-        len(lines) == 1 and "recorded, but not here" in lines[0] and "episodes (2)" in lines[0] and "not made" not in lines[0]
+        len(lines) == 1
+        and "recorded, but not here" in lines[0]
+        and "episodes (2)" in lines[0]
+        and "not made" not in lines[0]
     )
     assert git(copy, "status", "--porcelain") == ""
     settings(copy, {"methods": {"dim": {"lr": 1.0e-3}}})
     head, first, *_ = bridge(copy, "record").stdout.splitlines()
-    assert head.startswith("dvc.lock: 12 of 19 ")  # curves, figures, tables and report name their methods
+    assert head.startswith(
+        "dvc.lock: 12 of 19 "
+    )  # curves, figures, tables and report name their methods
     assert first.startswith(f"  {ENCODER}: ") and "is missing" in first
 
 
@@ -319,7 +405,12 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
     quick.mkdir(parents=True)
     shutil.copy(copy / "config.yaml", quick)
     assert snakemake(copy, quick, f"{EPISODES}/probe").returncode == 0
-    assert {file.name for file in quick.iterdir()} == {"config.yaml", "results", "logs", ".snakemake"}
+    assert {file.name for file in quick.iterdir()} == {
+        "config.yaml",
+        "results",
+        "logs",
+        ".snakemake",
+    }
     done = bridge(copy, "record", "--run", "runs/quick")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
@@ -327,7 +418,10 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
         "  not made yet: episodes (1), splits (2), encoders (1), probes (2), figures (2), scores (1), tables (2), "
         "audit (4), curves (1), audit_summary (1), report (1)",
     ]
-    assert locked(quick)["episodes--random_agent--probe"]["outs"] == locked(copy)["episodes--random_agent--probe"]["outs"]
+    assert (
+        locked(quick)["episodes--random_agent--probe"]["outs"]
+        == locked(copy)["episodes--random_agent--probe"]["outs"]
+    )
     assert git(copy, "status", "--porcelain") == ""
 
 
@@ -337,7 +431,8 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
 def test_a_failed_run_records_what_is_whole_and_names_the_rest(copy):
     """Too few frames to split, what was made of them is stale, and a file that no rule makes lies beside the encoder.
 
-    Curves are whole, but drawn from the encoder's folder: they are not recorded as made of one with a stray file in it.
+    Curves are whole, but drawn from the encoder's folder: they are not recorded as made of one with
+    a stray file in it.
     """
     before = locked(copy)
     settings(copy, {"episodes": {"frames": {"probe": 300}}})
@@ -354,15 +449,23 @@ def test_a_failed_run_records_what_is_whole_and_names_the_rest(copy):
     assert all("is to be made again" in said[target] for target in (MAJORITY, PROBE, "tables"))
     assert head == "dvc.lock: 10 of 19 stages recorded, 6 of them now"
     after = locked(copy)
-    audit = {f"audit--{part}" for part in ("measured", "paper-2019", "revised-2020", "frames")} | {"audit_summary"}
-    assert {name for name in before if before[name] != after[name]} == {stages.CHECK, "episodes--random_agent--probe", *audit}
+    audit = {f"audit--{part}" for part in ("measured", "paper-2019", "revised-2020", "frames")} | {
+        "audit_summary"
+    }
+    assert {name for name in before if before[name] != after[name]} == {
+        stages.CHECK,
+        "episodes--random_agent--probe",
+        *audit,
+    }
 
 
 def test_a_killed_job_is_not_recorded(copy):
     """What a job that was killed may leave, in a place that its command does not write to in one go."""
     before = (copy / "dvc.lock").read_bytes()
     log = copy / "logs/curves.log"
-    for file in (curves := [copy / f"results/figures/learning_curves.{kind}" for kind in ("pdf", "png")]) + [log]:
+    for file in (
+        curves := [copy / f"results/figures/learning_curves.{kind}" for kind in ("pdf", "png")]
+    ) + [log]:
         file.unlink()
     command = [Path(sys.executable).with_name("snakemake"), "--cores", "1"]
     environment = os.environ | {"PYTHONPATH": str(copy)}
@@ -398,7 +501,11 @@ def repro(made, tmp_path_factory):
         after = {file: file.stat().st_mtime_ns for file in (directory / "logs").rglob("*.log")}
         return SimpleNamespace(
             stages=set(re.findall(r"Running stage '(\S+)'", done.stdout)),
-            jobs={file.relative_to(directory / "logs").parts[0] for file in after if after[file] != jobs.get(file)},
+            jobs={
+                file.relative_to(directory / "logs").parts[0]
+                for file in after
+                if after[file] != jobs.get(file)
+            },
             lock=(directory / "dvc.lock").read_bytes(),
             results=contents(directory / "results"),
         )
@@ -406,7 +513,11 @@ def repro(made, tmp_path_factory):
     for file in ("dvc.lock", "recorded.csv"):
         (directory / file).unlink()
     nothing = call()
-    nothing.agreed = nothing_to_do(directory), bridge(directory, "record").stdout, git(directory, "status", "--porcelain")
+    nothing.agreed = (
+        nothing_to_do(directory),
+        bridge(directory, "record").stdout,
+        git(directory, "status", "--porcelain"),
+    )
     settings(directory, {"methods": {"dim": {"lr": 1.0e-3}}})
     changed = call("scores")
     changed.status = json.loads(dvc(directory, "status", "--json").stdout)
@@ -445,7 +556,9 @@ def test_what_another_wrote_is_not_recorded(repro, tmp_path):
     shutil.copytree(repro.a, copy := tmp_path / "copy", symlinks=True)
     before = locked(copy)
     git(copy, "checkout", "--quiet", "HEAD", "config.yaml")
-    planned = dict.fromkeys(["curves", "curves_of_game", "figures", "tables", "variables", "report"], 1)
+    planned = dict.fromkeys(
+        ["curves", "curves_of_game", "figures", "tables", "variables", "report"], 1
+    )
     assert planned_jobs(copy, copy) == planned, "Snakemake does not see it"
     head, *lines = bridge(copy, "record").stdout.splitlines()
     assert head == "dvc.lock: 12 of 19 stages recorded, 0 of them now"
@@ -489,17 +602,31 @@ def test_a_clone_adopts_all_that_is_recorded(made, clone):
     assert contents(directory / "results") == contents(made / "results")
     assert "up to date" in dvc(directory, "status").stdout
     assert nothing_to_do(directory)
-    assert bridge(directory, "record").stdout == "dvc.lock: 19 of 19 stages recorded, 0 of them now\n"
+    assert (
+        bridge(directory, "record").stdout == "dvc.lock: 19 of 19 stages recorded, 0 of them now\n"
+    )
     assert git(directory, "status", "--porcelain") == ""
     settings(directory, {"methods": {"dim": {"lr": 1.0e-3}}})
-    assert planned_jobs(directory, directory)["encoders"] == 1, "Snakemake knows what they were made of"
+    assert planned_jobs(directory, directory)["encoders"] == 1, (
+        "Snakemake knows what they were made of"
+    )
 
 
 def test_what_is_wrong_is_named_and_not_blessed(made, clone, tmp_path):
     """All at once: an edited file, a stray one, an object missing in the remote, one damaged there, one in the cache."""
-    split, edited = f"{SPLITS}/pretrain/spaceinvaders-s0.safetensors", f"{PROBE}/spaceinvaders-s0.json"
-    curve, figure, stray = "results/figures/learning_curves.png", "results/figures/iqm.png", f"{MAJORITY}/old.json"
-    objects = {file: f"files/md5/{md5(made / file)[:2]}/{md5(made / file)[2:]}" for file in (curve, figure, split)}
+    split, edited = (
+        f"{SPLITS}/pretrain/spaceinvaders-s0.safetensors",
+        f"{PROBE}/spaceinvaders-s0.json",
+    )
+    curve, figure, stray = (
+        "results/figures/learning_curves.png",
+        "results/figures/iqm.png",
+        f"{MAJORITY}/old.json",
+    )
+    objects = {
+        file: f"files/md5/{md5(made / file)[:2]}/{md5(made / file)[2:]}"
+        for file in (curve, figure, split)
+    }
     shutil.copytree(made / "remote", remote := tmp_path / "remote")
     directory = clone(remote)
     (remote / objects[split]).unlink()
@@ -518,13 +645,23 @@ def test_what_is_wrong_is_named_and_not_blessed(made, clone, tmp_path):
     said = dict(line.strip().split(": ", 1) for line in lines)
     assert f"{edited} was edited or damaged" in said[PROBE]
     assert stray in said[MAJORITY] and "not of dvc.lock" in said[MAJORITY]
-    assert f"{curve} is damaged in the remote" in said["curves"] and damaged[0].exists(), "it is for its owner to put right"
-    assert [f"{SPLITS}/pretrain" in why for target, why in said.items() if "missing here" in target] == [True]
-    assert "is damaged in the remote" in said[CURVES], "of one game, its curves are those of all: the same object"
+    assert f"{curve} is damaged in the remote" in said["curves"] and damaged[0].exists(), (
+        "it is for its owner to put right"
+    )
+    assert [
+        f"{SPLITS}/pretrain" in why for target, why in said.items() if "missing here" in target
+    ] == [True]
+    assert "is damaged in the remote" in said[CURVES], (
+        "of one game, its curves are those of all: the same object"
+    )
     for target in (ENCODER, VARIABLES, "scores", "figures", "tables", "report"):
         assert said[target] == "right, but made of what was not adopted"
-    assert md5(directory / figure) == md5(made / figure) == md5(damaged[1]), "the cache's comes whole from the remote"
-    assert (directory / edited).read_bytes() == (directory / stray).read_bytes() == b"{}", "neither is overwritten"
+    assert md5(directory / figure) == md5(made / figure) == md5(damaged[1]), (
+        "the cache's comes whole from the remote"
+    )
+    assert (directory / edited).read_bytes() == (directory / stray).read_bytes() == b"{}", (
+        "neither is overwritten"
+    )
     assert planned_jobs(directory, directory) == {
         **{"splits": 1, "encoders": 1, "probes": 2, "variables": 1, "curves_of_game": 1},
         **dict.fromkeys(REPORT, 1),
@@ -570,7 +707,9 @@ def test_a_new_method_costs_only_its_own_jobs(copy):
     head, *lines = done.stdout.splitlines()
     assert head == "dvc.lock: 13 of 20 stages recorded, 1 of them now"
     assert {line.split(": ")[0].strip() for line in lines} == {CURVES, VARIABLES, *REPORT}
-    assert [name for name in locked(copy) if "chance" in name] == ["probes--random_agent--paper--chance--majority"]
+    assert [name for name in locked(copy) if "chance" in name] == [
+        "probes--random_agent--paper--chance--majority"
+    ]
     git(copy, "checkout", "--quiet", "config.yaml")
     assert bridge(copy, "record").stdout == "dvc.lock: 19 of 19 stages recorded, 0 of them now\n"
     assert (copy / "dvc.lock").read_bytes() == before, "a method that is taken out leaves"
@@ -584,7 +723,10 @@ def test_a_new_game_costs_only_its_own_jobs(copy):
     assert head == "dvc.lock: 2 of 19 stages recorded, 1 of them now"
     assert sum("pong-s0" in line and "is missing" in line for line in lines) == 6
     after = locked(copy)
-    assert {name for name in after if before[name] != after[name]} == {stages.CHECK, "episodes--random_agent--probe"}
+    assert {name for name in after if before[name] != after[name]} == {
+        stages.CHECK,
+        "episodes--random_agent--probe",
+    }
     assert after["episodes--random_agent--probe"]["outs"][0]["nfiles"] == 2
     assert (copy / EPISODES / "probe/spaceinvaders-s0.b2nd").stat().st_mtime_ns == old
 
@@ -611,7 +753,10 @@ def small(in_git, tmp_path_factory):
 @pytest.mark.parametrize(
     "damage, why",
     [
-        (lambda text: text.replace("stages:\n", "<<<<<<< HEAD\nstages:\n"), "conflict marker in line 2"),
+        (
+            lambda text: text.replace("stages:\n", "<<<<<<< HEAD\nstages:\n"),
+            "conflict marker in line 2",
+        ),
         (lambda text: "", "damaged"),
         (lambda text: text[: text.index("    outs:") + 7], "damaged"),
         (lambda text: text[: text.index("\n", text.index("    outs:") + 10)], "damaged"),
@@ -639,7 +784,9 @@ def test_a_damaged_lock_is_one_line(small, refused, damage, why):
 def test_what_cannot_be_verified_is_refused(small, refused, options, words):
     file = small / "dvc.lock"
     content = yaml.safe_load(file.read_text())
-    content["stages"] = {name: entry for name, entry in content["stages"].items() if not name.startswith("probes")}
+    content["stages"] = {
+        name: entry for name, entry in content["stages"].items() if not name.startswith("probes")
+    }
     file.write_text(yaml.safe_dump(content, sort_keys=False))
     said = refused(small, "verify", *options)
     assert all(word in said for word in words), said
@@ -676,8 +823,13 @@ def test_what_was_recorded_of_other_settings_is_not_brought(clone, made):
     directory = clone(made / "remote")
     settings(directory, {"episodes": {"noop_max": 20}})
     done = bridge(directory, "adopt")
-    assert done.returncode == 2 and "recorded of other settings or code (episodes.noop_max)" in done.stdout
-    assert not (directory / "results").exists() or not [*(directory / "results/episodes").rglob("*.b2nd")]
+    assert (
+        done.returncode == 2
+        and "recorded of other settings or code (episodes.noop_max)" in done.stdout
+    )
+    assert not (directory / "results").exists() or not [
+        *(directory / "results/episodes").rglob("*.b2nd")
+    ]
     assert planned_jobs(directory, directory)["episodes"] == 2
 
 
@@ -685,7 +837,10 @@ def test_a_run_behind_a_link(small, tmp_path):
     (tmp_path / "link").symlink_to(small)
     before = (small / "dvc.yaml").read_text()
     assert bridge(tmp_path / "link", "stages", "--check").returncode == 0
-    assert bridge(tmp_path / "link", "stages").returncode == 0 and (small / "dvc.yaml").read_text() == before
+    assert (
+        bridge(tmp_path / "link", "stages").returncode == 0
+        and (small / "dvc.yaml").read_text() == before
+    )
 
 
 def test_without_git_the_mend_is_named(small, refused):
@@ -693,7 +848,9 @@ def test_without_git_the_mend_is_named(small, refused):
     assert "is not in a git repository" in refused(small, "record")
 
 
-@pytest.mark.parametrize("edit", [Path.unlink, lambda file: file.write_text(file.read_text().replace("b2nd,", "b2nd,0"))])
+@pytest.mark.parametrize(
+    "edit", [Path.unlink, lambda file: file.write_text(file.read_text().replace("b2nd,", "b2nd,0"))]
+)
 def test_a_listing_that_is_not_of_the_lock_counts_for_nothing(small, refused, edit):
     edit(small / "recorded.csv")
     said = refused(small, "verify")
@@ -705,16 +862,25 @@ def test_a_listing_that_is_not_of_the_lock_counts_for_nothing(small, refused, ed
 
 def test_metrics_and_plots(made, tmp_path):
     metrics = json.loads((made / "results/metrics.json").read_text())
-    shown = json.loads(dvc(made, "metrics", "show", "--json").stdout)[""]["data"]["results/metrics.json"]["data"]
-    assert shown == metrics and 0 < shown["random_agent"]["paper"]["dim"]["linear"]["spaceinvaders"] < 1
+    shown = json.loads(dvc(made, "metrics", "show", "--json").stdout)[""]["data"][
+        "results/metrics.json"
+    ]["data"]
+    assert (
+        shown == metrics
+        and 0 < shown["random_agent"]["paper"]["dim"]["linear"]["spaceinvaders"] < 1
+    )
     assert dvc(made, "plots", "show", "--out", tmp_path).returncode == 0
     page = (tmp_path / "index.html").read_text()
-    losses = [row["val_loss"] for row in csv.DictReader((made / ENCODER / "spaceinvaders-s0.csv").open())]
+    losses = [
+        row["val_loss"] for row in csv.DictReader((made / ENCODER / "spaceinvaders-s0.csv").open())
+    ]
     assert len(losses) == 2 and all(f'"val_loss": "{loss}"' in page for loss in losses)
 
 
 def test_metrics_tell_what_a_change_did(repro):
     done = dvc(repro.b, "metrics", "diff", "HEAD~1", "--json")
     differ = json.loads(done.stdout)["results/metrics.json"]
-    assert differ.keys() == {f"random_agent.paper.dim.linear.{name}" for name in ("spaceinvaders", "mean")}
+    assert differ.keys() == {
+        f"random_agent.paper.dim.linear.{name}" for name in ("spaceinvaders", "mean")
+    }
     assert all(row["diff"] for row in differ.values())

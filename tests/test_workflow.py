@@ -22,10 +22,16 @@ def finished(source) -> Path:
 
 
 def test_makes_everything(finished):
-    files = {str(f.relative_to(finished / "results")) for f in (finished / "results").rglob("*") if f.is_file()}
+    files = {
+        str(f.relative_to(finished / "results"))
+        for f in (finished / "results").rglob("*")
+        if f.is_file()
+    }
     assert len([f for f in files if f.endswith(".b2nd")]) == 4
     assert len([f for f in files if f.startswith("splits/")]) == 4
-    assert len([f for f in files if f.startswith("encoders/")]) == 8  # two games, two methods, weights and history
+    assert (
+        len([f for f in files if f.startswith("encoders/")]) == 8
+    )  # two games, two methods, weights and history
     assert len([f for f in files if f.startswith("probes/")]) == 6
     for name in (
         "scores.csv",
@@ -53,7 +59,9 @@ def test_nothing_to_do_after_a_finished_run(source, finished):
 
 def test_show_prints_ours_and_the_papers(source, finished):
     done = run(source, sys.executable, "-m", "workflow_src", "show", finished)
-    assert done.returncode == 0 and "spaceinvaders" in done.stdout and "(0.57)" in done.stdout  # the paper's ST-DIM
+    assert (
+        done.returncode == 0 and "spaceinvaders" in done.stdout and "(0.57)" in done.stdout
+    )  # the paper's ST-DIM
 
 
 def test_a_touched_file_makes_nothing_stale(source, finished):
@@ -87,21 +95,44 @@ AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1,
     "change, expected",
     [
         ({"methods": {"st-dim": {"lr": 1.0e-3}}}, {"encoders": 2, "probes": 2, **REPORT, **CURVES}),
-        ({"methods": {"st-dim": {"frame_stack": 2}}}, {"encoders": 2, "probes": 2, **REPORT, **CURVES}),
+        (
+            {"methods": {"st-dim": {"frame_stack": 2}}},
+            {"encoders": 2, "probes": 2, **REPORT, **CURVES},
+        ),
         ({"probe": {"epochs": 4}}, {"probes": 4, **REPORT}),  # the majority learns nothing
         ({"probe": {"hidden": 9}}, {}),  # there is no mlp
         ({"probe": {"kinds": ["linear", "observed"]}}, {"probes": 4, **REPORT}),
-        ({"episodes": {"frames": {"probe": 3100}}}, {"episodes": 2, "splits": 2, "probes": 6, **REPORT, **AUDIT}),
+        (
+            {"episodes": {"frames": {"probe": 3100}}},
+            {"episodes": 2, "splits": 2, "probes": 6, **REPORT, **AUDIT},
+        ),
         ({"splits": {"min_entropy": 0.7}}, {"splits": 2, "probes": 6, **REPORT}),
         ({"games": ["mspacman"]}, {**REPORT, "variables": 1, "curves": 1, "audit_summary": 1}),
         (
             {"games": ["spaceinvaders", "mspacman", "pong"]},
             {
-                **{"episodes": 2, "splits": 2, "encoders": 2, "probes": 3, **REPORT, "variables": 3, "curves": 1},
-                **{"curves_of_game": 1, "audit_measured": 1, "audit": 2, "audit_frames": 1, "audit_summary": 1},
+                **{
+                    "episodes": 2,
+                    "splits": 2,
+                    "encoders": 2,
+                    "probes": 3,
+                    **REPORT,
+                    "variables": 3,
+                    "curves": 1,
+                },
+                **{
+                    "curves_of_game": 1,
+                    "audit_measured": 1,
+                    "audit": 2,
+                    "audit_frames": 1,
+                    "audit_summary": 1,
+                },
             },
         ),
-        ({"methods": {"untrained": {"kind": "random-cnn"}}}, {"encoders": 2, "probes": 2, **REPORT, **CURVES}),
+        (
+            {"methods": {"untrained": {"kind": "random-cnn"}}},
+            {"encoders": 2, "probes": 2, **REPORT, **CURVES},
+        ),
         ({"device": "cpu"}, {"encoders": 2, "probes": 6, **REPORT, **CURVES}),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
@@ -114,7 +145,9 @@ def test_a_changed_setting_rerun_for_real(source, changed):
     directory = changed({"methods": {"st-dim": {"lr": 1.0e-3}}})
     before = {f: f.read_bytes() for f in (directory / "results").rglob("*") if f.is_file()}
     assert snakemake(source, directory).returncode == 0
-    differ = {str(f.relative_to(directory / "results")) for f in before if f.read_bytes() != before[f]}
+    differ = {
+        str(f.relative_to(directory / "results")) for f in before if f.read_bytes() != before[f]
+    }
     touched = (
         "encoders/random_agent/paper/st-dim/",
         "probes/random_agent/paper/st-dim/",
@@ -148,7 +181,10 @@ def test_what_does_not_concern_a_method_leaves_it(source, changed):
         ("methods/st_dim.py", {"encoders", "probes", *REPORT, *CURVES}),
         ("methods/vae.py", set()),
         ("splits/duplicates.py", {"splits", "encoders", "probes", *REPORT, *CURVES}),
-        ("ari/annotations.csv", {"splits", "probes", *REPORT, *AUDIT}),  # encoders learn without labels
+        (
+            "ari/annotations.csv",
+            {"splits", "probes", *REPORT, *AUDIT},
+        ),  # encoders learn without labels
         # Frames and what is measured of them are made of settings, not of their model.
         ("config.py", {"splits", "encoders", "probes", *REPORT, *CURVES, "audit_summary"}),
         ("audit/verdict.py", {"audit", "audit_summary", "report"}),
@@ -178,7 +214,9 @@ def test_a_lost_file_is_made_again(source, changed):
 
 def test_lint_is_clean(source):
     done = snakemake(source, source, "--lint")
-    assert done.returncode == 0 and "good condition" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert done.returncode == 0 and "good condition" in done.stdout + done.stderr, (
+        done.stdout + done.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,7 +225,10 @@ def test_lint_is_clean(source):
         ({"probe": {"epoch": 3}}, ["probe.epoch", "did you mean epochs?"]),
         ({"games": ["pon"]}, ["unknown game 'pon'", "did you mean pong?"]),
         ({"training": {"lr": "3e-4"}}, ["training.lr", "is text, not a number"]),
-        ({"methods": {"st-dim": {"kind": "stdim"}}}, ["methods.st-dim.kind", "did you mean st-dim?"]),
+        (
+            {"methods": {"st-dim": {"kind": "stdim"}}},
+            ["methods.st-dim.kind", "did you mean st-dim?"],
+        ),
     ],
 )
 def test_a_bad_configuration_is_one_line_before_any_job(source, tmp_path, change, words):
@@ -209,9 +250,13 @@ def test_overrides_are_refused(source, tmp_path):
 
 def test_a_failing_job_leaves_no_output(source, tmp_path):
     """Too few frames to split: one line in the log, the rest of the run goes on, nothing that looks finished."""
-    configure(source, tmp_path, also(TINY, {"games": ["pong"], "episodes": {"frames": {"probe": 300}}}))
+    configure(
+        source, tmp_path, also(TINY, {"games": ["pong"], "episodes": {"frames": {"probe": 300}}})
+    )
     assert snakemake(source, tmp_path).returncode != 0
     log = (tmp_path / "logs/splits/random_agent/paper/probe/pong-s0.log").read_text()
     assert "collect" in log and "frames or more" in log and "Traceback" not in log
     assert not (tmp_path / "results/splits/random_agent/paper/probe/pong-s0.safetensors").exists()
-    assert (tmp_path / "results/encoders/random_agent/paper/random-cnn/pong-s0.safetensors").exists()
+    assert (
+        tmp_path / "results/encoders/random_agent/paper/random-cnn/pong-s0.safetensors"
+    ).exists()

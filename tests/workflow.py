@@ -8,7 +8,16 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parent.parent
-PARTS = ["Snakefile", "config.yaml", "environment.yml", "presets", "profiles", "reference", "requirements.lock", "rules"]
+PARTS = [
+    "Snakefile",
+    "config.yaml",
+    "environment.yml",
+    "presets",
+    "profiles",
+    "reference",
+    "requirements.lock",
+    "rules",
+]
 PARTS += ["docs", "workflow_src"]
 SMALL = {
     "episodes": {"frames": {"pretrain": 1500, "probe": 3000}, "streams": 2},
@@ -16,7 +25,11 @@ SMALL = {
     "probe": {"epochs": 3},
 }
 KEPT = ("maj-clf", "random-cnn", "st-dim")
-OTHERS = [name for name in yaml.safe_load((ROOT / "config.yaml").read_text())["methods"] if name not in KEPT]
+OTHERS = [
+    name
+    for name in yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
+    if name not in KEPT
+]
 TINY = SMALL | {
     "games": ["spaceinvaders", "mspacman"],
     "protocols": {"corrected": None},
@@ -28,7 +41,10 @@ TINY = SMALL | {
 
 def also(base: dict, change: dict) -> dict:
     """``base`` with ``change`` in it; unlike `merge`, keys that are null stay, which take away what a preset is laid over."""
-    both = {k: also(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v for k, v in change.items()}
+    both = {
+        k: also(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v
+        for k, v in change.items()
+    }
     return base | both
 
 
@@ -36,17 +52,37 @@ def run(source: Path, *command: str | Path) -> subprocess.CompletedProcess:
     """Run a command on the sources of ``source``, which finds the programs of this environment as after activating it."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PYTHONPATH": str(source), "PATH": path}
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=source, env=environment)
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, cwd=source, env=environment
+    )
 
 
 def snakemake(source: Path, directory: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return run(source, Path(sys.executable).with_name("snakemake"), "--directory", directory, "--cores", "2", *arguments)
+    return run(
+        source,
+        Path(sys.executable).with_name("snakemake"),
+        "--directory",
+        directory,
+        "--cores",
+        "2",
+        *arguments,
+    )
 
 
 def configure(source: Path, directory: Path, change: dict) -> None:
     """Write the configuration of a run as a person would, with a preset of their own."""
     (source / "presets" / "mine.yaml").write_text(yaml.safe_dump(change))
-    done = run(source, sys.executable, "-m", "workflow_src", "configure", "--preset", "mine", "--into", directory)
+    done = run(
+        source,
+        sys.executable,
+        "-m",
+        "workflow_src",
+        "configure",
+        "--preset",
+        "mine",
+        "--into",
+        directory,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -55,4 +91,8 @@ def jobs(source: Path, directory: Path) -> dict[str, int]:
     done = snakemake(source, directory, "-n", "--quiet", "rules")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.split() for line in (done.stdout + done.stderr).splitlines()]
-    return {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit() and line[0] not in ("all", "total")}
+    return {
+        line[0]: int(line[1])
+        for line in lines
+        if len(line) == 2 and line[1].isdigit() and line[0] not in ("all", "total")
+    }

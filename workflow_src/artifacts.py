@@ -1,8 +1,9 @@
 """Reading and writing every kind of file: atomic, deterministic, checked.
 
-A file is written beside its place and renamed when it is complete, so what bears the final name is always whole. The same
-content gives the same bytes: sorted keys, no time stamps. Arrays (weights, splits) are safetensors with a header, a
-format version and a SHA-256 over names, types, shapes and data; frames have a store of their own (`episodes.store`).
+A file is written beside its place and renamed when it is complete, so what bears the final name is
+always whole. The same content gives the same bytes: sorted keys, no time stamps. Arrays (weights,
+splits) are safetensors with a header, a format version and a SHA-256 over names, types, shapes and
+data; frames have a store of their own (`episodes.store`).
 """
 
 import contextlib
@@ -23,7 +24,8 @@ import safetensors.numpy
 
 from workflow_src.errors import DamagedFile, UserError, explained
 
-# One number for all files of this package: raise it when any format changes in a way older readers would misread.
+# One number for all files of this package: raise it when any format changes in a way older readers
+# would misread.
 FORMAT = 1
 
 
@@ -31,7 +33,8 @@ FORMAT = 1
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a hidden path beside ``path`` to write to; rename it to ``path`` when the block ends without an error.
 
-    After an error nothing is left. After SIGKILL the hidden file is left, and the next writer of ``path`` removes it.
+    After an error nothing is left. After SIGKILL the hidden file is left, and the next writer of
+    ``path`` removes it.
     """
     path = Path(path)
     with explained("write", path):
@@ -79,7 +82,9 @@ def _sweep(path: Path) -> None:
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
         match = re.fullmatch(r"\.(\d+)\.(tmp|parts)", left.name[len(path.name) + 1 :])
         if match and not _runs(int(match[1])):
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(
+                missing_ok=True
+            )
 
 
 def _runs(pid: int) -> bool:
@@ -109,7 +114,9 @@ def read_json(path: str | os.PathLike) -> Any:
         try:
             return json.loads(Path(path).read_bytes())
         except ValueError as error:
-            raise DamagedFile(f"{path} is damaged (it is not JSON): delete it and make it again") from error
+            raise DamagedFile(
+                f"{path} is damaged (it is not JSON): delete it and make it again"
+            ) from error
 
 
 def _digest(arrays: Mapping[str, np.ndarray], header: str) -> str:
@@ -121,15 +128,20 @@ def _digest(arrays: Mapping[str, np.ndarray], header: str) -> str:
     return digest.hexdigest()
 
 
-def write_arrays(path: str | os.PathLike, kind: str, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> None:
+def write_arrays(
+    path: str | os.PathLike, kind: str, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]
+) -> None:
     """Write named arrays and a JSON-able header as one safetensors file that says of what ``kind`` it is.
 
-    safetensors orders several metadata keys at random, so everything stands as one JSON string under one key.
+    safetensors orders several metadata keys at random, so everything stands as one JSON string
+    under one key.
     """
     text = json.dumps(dict(header), sort_keys=True, allow_nan=False)
     arrays = {name: np.require(array, requirements="C") for name, array in arrays.items()}
     envelope = {"format": FORMAT, "header": text, "kind": kind, "sha256": _digest(arrays, text)}
-    blob = safetensors.numpy.save(arrays, metadata={"workflow_src": json.dumps(envelope, sort_keys=True)})
+    blob = safetensors.numpy.save(
+        arrays, metadata={"workflow_src": json.dumps(envelope, sort_keys=True)}
+    )
     with atomic(path) as temporary:
         temporary.write_bytes(blob)
 
@@ -160,7 +172,9 @@ def _envelope(path: str | os.PathLike, kind: str) -> dict[str, Any]:
             envelope = {name: envelope[name] for name in ("format", "header", "kind", "sha256")}
             json.loads(envelope["header"])
         except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise DamagedFile(f"{path} is damaged, or not a file of {kind} made by this workflow: make it again") from error
+            raise DamagedFile(
+                f"{path} is damaged, or not a file of {kind} made by this workflow: make it again"
+            ) from error
     check_kind(path, kind, envelope["kind"], envelope["format"])
     return envelope
 
@@ -170,8 +184,12 @@ def check_kind(path: str | os.PathLike, kind: str, found_kind: str, found_format
     if found_kind != kind:
         raise UserError(f"{path} holds {found_kind}, not {kind}: name the right file")
     if found_format != FORMAT:
-        raise UserError(f"{path} has format version {found_format}, this program reads version {FORMAT}: make it again")
+        raise UserError(
+            f"{path} has format version {found_format}, this program reads version {FORMAT}: make it again"
+        )
 
 
 def _damaged(path: str | os.PathLike) -> DamagedFile:
-    return DamagedFile(f"{path} is damaged (checksum or structure does not match): delete it and make it again")
+    return DamagedFile(
+        f"{path} is damaged (checksum or structure does not match): delete it and make it again"
+    )

@@ -8,8 +8,9 @@
     trainer.train(tr_episodes, val_episodes, tr_labels, val_labels)
     accuracies, f1_scores = trainer.test(test_episodes, test_labels)
 
-The same code as the workflow's: same frames, same splits, same probes. Differs from the 2019 code: frames of an episode are
-one tensor, labels of an episode are arrays that can also be read frame by frame, and everything is seeded.
+The same code as the workflow's: same frames, same splits, same probes. Differs from the 2019 code:
+frames of an episode are one tensor, labels of an episode are arrays that can also be read frame by
+frame, and everything is seeded.
 """
 
 import copy
@@ -70,10 +71,11 @@ def get_episodes(
 ) -> tuple[list, list, list, list, list, list]:
     """Play ``steps`` frames of a game and split them as the benchmark does.
 
-    ``env_name``: any of the game's gymnasium ids. Returns, in this order, train episodes, validation episodes, train
-    labels, validation labels, test episodes, test labels. An episode is a uint8 tensor (T, 1, 210, 160), its labels are
-    `EpisodeLabels` of the variables with at least ``min_entropy`` nats. With the workflow's seed, steps and settings these
-    are the workflow's own frames. `UserError` for an unknown game, and for too few steps, naming how many would do.
+    ``env_name``: any of the game's gymnasium ids. Returns, in this order, train episodes,
+    validation episodes, train labels, validation labels, test episodes, test labels. An episode is
+    a uint8 tensor (T, 1, 210, 160), its labels are `EpisodeLabels` of the variables with at least
+    ``min_entropy`` nats. With the workflow's seed, steps and settings these are the workflow's own
+    frames. `UserError` for an unknown game, and for too few steps, naming how many would do.
     """
     game = game_of(env_name)
     config = defaults(
@@ -87,7 +89,9 @@ def get_episodes(
             "protocols": {protocol: {"splits": {"remove_pretrain_duplicates": False}}},
         }
     )
-    policy = config.knowing(game=game, policy=collect_mode, protocol=protocol).plays(collect_mode, protocol)
+    policy = config.knowing(game=game, policy=collect_mode, protocol=protocol).plays(
+        collect_mode, protocol
+    )
     with tempfile.TemporaryDirectory(prefix="atari-ari-") as directory:
         frames, shares = Path(directory) / "frames.b2nd", Path(directory) / "split.safetensors"
         collect(
@@ -101,7 +105,16 @@ def get_episodes(
             workers=workers,
             progress=progress,
         )
-        split(config, game=game, policy=collect_mode, protocol=protocol, purpose="probe", seed=seed, frames=frames, out=shares)
+        split(
+            config,
+            game=game,
+            policy=collect_mode,
+            protocol=protocol,
+            purpose="probe",
+            seed=seed,
+            frames=frames,
+            out=shares,
+        )
         store, shared = FrameStore.open(frames), read_split(shares)
         names = [name for name, row in shared.variables.items() if row["kept"]]
         columns = [list(shared.variables).index(name) for name in names]
@@ -109,17 +122,26 @@ def get_episodes(
         def part(which: Part) -> tuple[list[torch.Tensor], list[EpisodeLabels]]:
             values = ari_labels.labels(store.ram[which.label_rows], label_set, game)[:, columns]
             borders = np.cumsum(which.lengths)[:-1]
-            episodes = torch.from_numpy(load_frames(store, which.rows)).unsqueeze(1).split(which.lengths.tolist())
-            return list(episodes), [EpisodeLabels(names, rows) for rows in np.split(values, borders)]
+            episodes = (
+                torch.from_numpy(load_frames(store, which.rows))
+                .unsqueeze(1)
+                .split(which.lengths.tolist())
+            )
+            return list(episodes), [
+                EpisodeLabels(names, rows) for rows in np.split(values, borders)
+            ]
 
-        (tr_episodes, tr_labels), (val_episodes, val_labels), (test_episodes, test_labels) = map(part, shared.parts.values())
+        (tr_episodes, tr_labels), (val_episodes, val_labels), (test_episodes, test_labels) = map(
+            part, shared.parts.values()
+        )
     return tr_episodes, val_episodes, tr_labels, val_labels, test_episodes, test_labels
 
 
 class ProbeTrainer:
     """Fits a linear probe for each state variable on a frozen encoder.
 
-    ``encoder``: any torch module that maps float frames in [0, 1], (N, 1, 210, 160), to (N, ``representation_len``).
+    ``encoder``: any torch module that maps float frames in [0, 1], (N, 1, 210, 160), to (N,
+    ``representation_len``).
     """
 
     def __init__(
@@ -139,8 +161,15 @@ class ProbeTrainer:
         progress: bool = True,
     ):
         if not isinstance(encoder, nn.Module):
-            raise UserError(f"encoder is a {type(encoder).__name__}, not a torch module: wrap it in torch.nn.Module")
-        probe = {"epochs": epochs, "patience": patience, "batch_size": batch_size, "classes": num_classes}
+            raise UserError(
+                f"encoder is a {type(encoder).__name__}, not a torch module: wrap it in torch.nn.Module"
+            )
+        probe = {
+            "epochs": epochs,
+            "patience": patience,
+            "batch_size": batch_size,
+            "classes": num_classes,
+        }
         switches = {"keep": keep, "sampling": sampling, "lr": lr}
         config = defaults({"probe": probe, "protocols": {"corrected": {"probes": switches}}})
         self.settings, self.switches = config.probe, config.protocols["corrected"].probes
@@ -149,7 +178,13 @@ class ProbeTrainer:
         self.names: list[str] = []
         self.probes: linear.LinearProbes | None = None
 
-    def train(self, tr_episodes: Sequence, val_episodes: Sequence, tr_labels: Sequence, val_labels: Sequence) -> None:
+    def train(
+        self,
+        tr_episodes: Sequence,
+        val_episodes: Sequence,
+        tr_labels: Sequence,
+        val_labels: Sequence,
+    ) -> None:
         """Encode the frames once and fit all probes; episodes and labels as `get_episodes` gives them.
 
         Labels may also be a list of a dictionary a frame, as in the 2019 code.
@@ -162,39 +197,61 @@ class ProbeTrainer:
             train = self._features(tr_episodes, tr_labels, device)
             val = self._features(val_episodes, val_labels, device)
             self.probes = linear.fit(
-                train, val, self.settings, self.switches, rng, device, names=self.names, progress=self.progress
+                train,
+                val,
+                self.settings,
+                self.switches,
+                rng,
+                device,
+                names=self.names,
+                progress=self.progress,
             )
 
-    def test(self, test_episodes: Sequence, test_labels: Sequence) -> tuple[dict[str, float], dict[str, float]]:
+    def test(
+        self, test_episodes: Sequence, test_labels: Sequence
+    ) -> tuple[dict[str, float], dict[str, float]]:
         """Score every test frame once; returns (accuracies, f1_scores).
 
-        Keys: ``<variable>_acc``, ``<category>_avg_acc``, ``overall_avg_acc`` (mean over variables) and
-        ``across_categories_avg_acc`` (the benchmark's headline); the same with ``_f1``.
+        Keys: ``<variable>_acc``, ``<category>_avg_acc``, ``overall_avg_acc`` (mean over variables)
+        and ``across_categories_avg_acc`` (the benchmark's headline); the same with ``_f1``.
         """
         if self.probes is None:
             raise UserError("ProbeTrainer.test was called before train: train the probes first")
         with devices.acquire(self.device, self.settings.threads) as device:
             data = self._features(test_episodes, test_labels, device)
-        measured = metrics.scores(data.labels, self.probes.predict(data.values), self.settings.classes)
-        variables = {n: {m: float(values[i]) for m, values in measured.items()} for i, n in enumerate(self.names)}
+        measured = metrics.scores(
+            data.labels, self.probes.predict(data.values), self.settings.classes
+        )
+        variables = {
+            n: {m: float(values[i]) for m, values in measured.items()}
+            for i, n in enumerate(self.names)
+        }
         summary = metrics.summarise(variables)
 
         def flat(metric: str, suffix: str) -> dict[str, float]:
             rows = {name: row[metric] for name, row in variables.items()}
-            rows |= {f"{category}_avg": row[metric] for category, row in summary["categories"].items()}
+            rows |= {
+                f"{category}_avg": row[metric] for category, row in summary["categories"].items()
+            }
             rows["overall_avg"] = summary["mean_over_variables"][metric]
             rows["across_categories_avg"] = summary["mean_over_categories"][metric]
             return {f"{name}_{suffix}": value for name, value in rows.items()}
 
         return flat("accuracy", "acc"), flat("f1", "f1")
 
-    def _features(self, episodes: Sequence, labels: Sequence, device: torch.device) -> linear.Features:
+    def _features(
+        self, episodes: Sequence, labels: Sequence, device: torch.device
+    ) -> linear.Features:
         """Features (n, d) and labels of episodes, in order."""
         if not len(episodes) or len(episodes) != len(labels):
-            raise UserError(f"{len(episodes)} episodes and {len(labels)} lists of labels: give one list for each, at least one")
+            raise UserError(
+                f"{len(episodes)} episodes and {len(labels)} lists of labels: give one list for each, at least one"
+            )
         lengths = np.array([len(episode) for episode in episodes])
         if not np.array_equal(lengths, [len(rows) for rows in labels]):
-            raise UserError("an episode has another number of frames than of labels: give one label for each frame")
+            raise UserError(
+                "an episode has another number of frames than of labels: give one label for each frame"
+            )
         values = np.concatenate([self._values(rows) for rows in labels])
         if values.max(initial=0) >= self.settings.classes:
             raise UserError(
@@ -202,7 +259,9 @@ class ProbeTrainer:
             )
         # A copy: encoding moves the module and ends its training mode.
         encoder = copy.deepcopy(self.encoder)
-        features = np.concatenate([encoders.encode(encoder, _stack(episode), device) for episode in episodes])
+        features = np.concatenate(
+            [encoders.encode(encoder, _stack(episode), device) for episode in episodes]
+        )
         if features.shape[1:] != (self.representation_len,):
             raise UserError(
                 f"the encoder gives features of shape {features.shape[1:]}, not ({self.representation_len},): "
@@ -219,12 +278,16 @@ class ProbeTrainer:
                 raise KeyError
             return np.array([[row[name] for name in self.names] for row in labels])
         except KeyError:
-            raise UserError("the labels name other variables than those of training: use one split for all parts") from None
+            raise UserError(
+                "the labels name other variables than those of training: use one split for all parts"
+            ) from None
 
 
 def _stack(episode: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
     """An episode as one uint8 tensor (T, 1, 210, 160); a list of frames is stacked."""
     frames = episode if isinstance(episode, torch.Tensor) else torch.stack(list(episode))
     if frames.dtype != torch.uint8:
-        raise UserError(f"frames are {frames.dtype}, not uint8: give them as collected, they are scaled to [0, 1] here")
+        raise UserError(
+            f"frames are {frames.dtype}, not uint8: give them as collected, they are scaled to [0, 1] here"
+        )
     return frames

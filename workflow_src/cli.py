@@ -1,7 +1,8 @@
 """The command line: one subcommand a step. Each parses, calls one function, and nothing else; ``--help`` loads no torch.
 
-All settings come from the run's ``config.yaml`` (``--config``, by default the one in the current directory), so that
-Snakemake and DVC see the same; options only say which files, and of which game, policy, protocol, method and seed.
+All settings come from the run's ``config.yaml`` (``--config``, by default the one in the current
+directory), so that Snakemake and DVC see the same; options only say which files, and of which game,
+policy, protocol, method and seed.
 """
 
 import sys
@@ -20,16 +21,28 @@ def _options(*names: str) -> Callable:
     """The options that several steps share, in this order."""
     known = {
         "config": click.option(
-            "--config", "config_file", type=_FILE, default="config.yaml", show_default=True, help="The run's configuration."
+            "--config",
+            "config_file",
+            type=_FILE,
+            default="config.yaml",
+            show_default=True,
+            help="The run's configuration.",
         ),
         "game": click.option("--game", required=True, help="Game, such as mspacman."),
         "policy": click.option("--policy", required=True, help="Who plays: a row of policies."),
-        "protocol": click.option("--protocol", required=True, help="A row of protocols, such as paper."),
+        "protocol": click.option(
+            "--protocol", required=True, help="A row of protocols, such as paper."
+        ),
         "method": click.option("--method", required=True, help="A row of methods, such as st-dim."),
         "purpose": click.option(
-            "--purpose", required=True, type=click.Choice(["pretrain", "probe"]), help="What the frames are for."
+            "--purpose",
+            required=True,
+            type=click.Choice(["pretrain", "probe"]),
+            help="What the frames are for.",
         ),
-        "seed": click.option("--seed", required=True, type=click.IntRange(min=0), help="Root seed."),
+        "seed": click.option(
+            "--seed", required=True, type=click.IntRange(min=0), help="Root seed."
+        ),
         "out": click.option("--out", required=True, type=_FILE, help="File to write."),
         "quiet": click.option("--quiet", is_flag=True, help="No progress bar."),
     }
@@ -47,28 +60,51 @@ def _options(*names: str) -> Callable:
 def cli() -> None:
     """Ask an encoder where things are, who is winning, how many lives are left: the AtariARI benchmark.
 
-    The steps in the way of the data: episodes, splits, encoders, probes, scores, tables, figures, report, paper. Snakemake
-    calls them; so can you. What was made is noted and checked with DVC by stages, record, adopt, verify.
+    The steps in the way of the data: episodes, splits, encoders, probes, scores, tables, figures,
+    report, paper. Snakemake calls them; so can you. What was made is noted and checked with DVC by
+    stages, record, adopt, verify.
     """
 
 
 @cli.command()
-@click.option("--base", type=_FILE, default="config.yaml", show_default=True, help="The configuration to change.")
+@click.option(
+    "--base",
+    type=_FILE,
+    default="config.yaml",
+    show_default=True,
+    help="The configuration to change.",
+)
 @click.option("--preset", help="Name of a file in presets/ beside the base.")
 @click.option("--games", default="", help="Games instead of the preset's, separated by blanks.")
-@click.option("--into", type=click.Path(path_type=Path, file_okay=False), required=True, help="The run's directory.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The run's directory.",
+)
 def configure(base: Path, preset: str | None, games: str, into: Path) -> None:
     """Write the effective configuration of another run."""
     from workflow_src.config import configure
 
-    configure(base, base.parent / "presets" / f"{preset}.yaml" if preset else None, games.replace(",", " ").split(), into)
+    configure(
+        base,
+        base.parent / "presets" / f"{preset}.yaml" if preset else None,
+        games.replace(",", " ").split(),
+        into,
+    )
 
 
 @cli.command()
 @_options("config", "game", "policy", "purpose", "seed", "out")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one a processor. The file is the same.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes; by default one a processor. The file is the same.",
+)
 @_options("quiet")
-def episodes(config_file: Path, game: str, policy: str, workers: int | None, quiet: bool, **which) -> None:
+def episodes(
+    config_file: Path, game: str, policy: str, workers: int | None, quiet: bool, **which
+) -> None:
     """Play a game and store its frames and RAM."""
     from workflow_src.config import Config
     from workflow_src.episodes.collect import collect
@@ -100,7 +136,9 @@ def splits(config_file: Path, **which) -> None:
 
 @cli.command()
 @_options("config", "game", "policy", "protocol", "method", "seed")
-@click.option("--frames", type=_FILE, help="The encoder's frames, unless the method learns nothing.")
+@click.option(
+    "--frames", type=_FILE, help="The encoder's frames, unless the method learns nothing."
+)
 @click.option("--split", type=_FILE, help="Their split.")
 @_options("out")
 @click.option("--history", type=_FILE, required=True, help="CSV of losses to write.")
@@ -119,7 +157,9 @@ def encoders(config_file: Path, quiet: bool, **which) -> None:
 @click.option("--frames", type=_FILE, required=True, help="The probe's frames.")
 @click.option("--split", type=_FILE, required=True, help="Their split.")
 @click.option("--weights", type=_FILE, help="The encoder, unless the method has none.")
-@click.option("--probe", "readout", required=True, help="One of probe.kinds; or majority, supervised.")
+@click.option(
+    "--probe", "readout", required=True, help="One of probe.kinds; or majority, supervised."
+)
 @_options("out")
 def probes(config_file: Path, **which) -> None:
     """Read each state variable out of an encoder's features, and score it."""
@@ -149,7 +189,11 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @cli.command()
 @_options("config")
-@click.option("--study", type=click.Choice(["ledger", "scaling"]), help="Those of a study's runs, not of the tables'.")
+@click.option(
+    "--study",
+    type=click.Choice(["ledger", "scaling"]),
+    help="Those of a study's runs, not of the tables'.",
+)
 @_options("out")
 @click.option("--metrics", type=_FILE, help="JSON of the headlines to write, for `dvc metrics`.")
 def scores(config_file: Path, study: str | None, out: Path, metrics: Path | None) -> None:
@@ -160,7 +204,9 @@ def scores(config_file: Path, study: str | None, out: Path, metrics: Path | None
 
     config = Config.load(config_file)
     if study is not None and getattr(config, study) is None:
-        raise UserError(f"{config_file} has no {study}: take over that section of the repository's config.yaml")
+        raise UserError(
+            f"{config_file} has no {study}: take over that section of the repository's config.yaml"
+        )
     files = layout.probes(config) if study is None else layout.study(config, study)
     write_scores([Path(file) for file in files], out, metrics)
 
@@ -215,7 +261,9 @@ def curves(config_file: Path, game: str | None, out: Path) -> None:
 
     config = Config.load(config_file)
     of = config if game is None else config.of_game(game)
-    write_learning_curves(config, [Path(file) for file in layout.encoders(of, layout.HISTORY)], out / (game or CURVES))
+    write_learning_curves(
+        config, [Path(file) for file in layout.encoders(of, layout.HISTORY)], out / (game or CURVES)
+    )
 
 
 @cli.command()
@@ -241,7 +289,9 @@ def audit_measure(config_file: Path, game: str, frames: Path, seed: int, out: Pa
     measure(config.game(game), frames, seed, config.episodes, out)
 
 
-_MEASURED = click.option("--measured", type=_FILE, required=True, help="What was measured of the game's RAM.")
+_MEASURED = click.option(
+    "--measured", type=_FILE, required=True, help="What was measured of the game's RAM."
+)
 
 
 @cli.command()
@@ -288,7 +338,10 @@ def report(config_file: Path, shown: tuple[Path, ...], out: Path) -> None:
     from workflow_src.report.page import write_report
 
     config = Config.load(config_file)
-    splits, histories = map(Path, layout.splits(config)), map(Path, layout.encoders(config, layout.HISTORY))
+    splits, histories = (
+        map(Path, layout.splits(config)),
+        map(Path, layout.encoders(config, layout.HISTORY)),
+    )
     write_report(config, Path(layout.SCORES), list(shown), list(splits), list(histories), out)
 
 
@@ -322,10 +375,19 @@ def scaling(config_file: Path, scores: Path, tables: Path, figures: Path) -> Non
 @_options("config")
 @_SCORES
 @click.option("--reference", type=_FOLDER, required=True, help="Folder of the published numbers.")
-@click.option("--methods", type=_FOLDER, required=True, help="Folder of the methods' pages, docs/methods.")
+@click.option(
+    "--methods", type=_FOLDER, required=True, help="Folder of the methods' pages, docs/methods."
+)
 @_options("out")
 @click.argument("files", type=_FILE, nargs=-1)
-def paper(config_file: Path, scores: Path, reference: Path, methods: Path, files: tuple[Path, ...], out: Path) -> None:
+def paper(
+    config_file: Path,
+    scores: Path,
+    reference: Path,
+    methods: Path,
+    files: tuple[Path, ...],
+    out: Path,
+) -> None:
     """Write the paper of this run, with the tables (.tex) and figures (.pdf) named; needs LaTeX."""
     from workflow_src.config import Config
     from workflow_src.report.paper import write_paper
@@ -345,7 +407,9 @@ def show(run: Path) -> None:
     click.echo(f"Written to {table} (also .tex). All of the run, to explore: {run / layout.REPORT}")
 
 
-_RUN = click.option("--run", type=_FOLDER, default=".", show_default=True, help="The run's directory.")
+_RUN = click.option(
+    "--run", type=_FOLDER, default=".", show_default=True, help="The run's directory."
+)
 
 
 @cli.command()
@@ -383,13 +447,19 @@ def adopt(run: Path) -> None:
 @cli.command()
 @_RUN
 @click.option("--games", default="", help="Games, separated by blanks; by default all.")
-@click.option("--steps", default="", help="Steps, such as episodes or splits; by default all that are recorded.")
+@click.option(
+    "--steps",
+    default="",
+    help="Steps, such as episodes or splits; by default all that are recorded.",
+)
 @click.option("--cores", default="all", show_default=True, help="Processors for Snakemake.")
 def verify(run: Path, games: str, steps: str, cores: str) -> None:
     """Make artifacts again in a directory of their own, and compare them with dvc.lock; exit code 1 if any differs."""
     from workflow_src.versioning.verify import verify
 
-    lines, same = verify(run, games.replace(",", " ").split(), steps.replace(",", " ").split(), cores)
+    lines, same = verify(
+        run, games.replace(",", " ").split(), steps.replace(",", " ").split(), cores
+    )
     click.echo("\n".join(lines))
     sys.exit(0 if same else 1)
 

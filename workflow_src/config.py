@@ -1,7 +1,8 @@
 """The typed model of ``config.yaml``: the only place that knows its keys.
 
-The model is closed and strict: an unknown key, a number out of range or a number read as text is refused with the key's
-full path and what would be allowed. ``Config.load`` is called before any job starts.
+The model is closed and strict: an unknown key, a number out of range or a number read as text is
+refused with the key's full path and what would be allowed. ``Config.load`` is called before any job
+starts.
 """
 
 import ast
@@ -42,7 +43,10 @@ class Policy(Section):
     """Who plays."""
 
     kind: Literal["random"]
-    noop: bool = Field(False, description="whether action 0 is drawn too, in protocols that do not ask for it as well (Q2)")
+    noop: bool = Field(
+        False,
+        description="whether action 0 is drawn too, in protocols that do not ask for it as well (Q2)",
+    )
 
 
 class Frames(Section):
@@ -60,9 +64,15 @@ class Episodes(Section):
     """How frames are collected."""
 
     frames: Frames
-    streams: Positive = Field(description="independent emulators whose frames follow one another in the file")
-    repeat: Annotated[int, Field(ge=2)] = Field(description="emulator frames a step; the last two are merged by maximum")
-    noop_max: Annotated[int, Field(ge=0)] = Field(description="no-ops at a reset are uniform on 1..noop_max")
+    streams: Positive = Field(
+        description="independent emulators whose frames follow one another in the file"
+    )
+    repeat: Annotated[int, Field(ge=2)] = Field(
+        description="emulator frames a step; the last two are merged by maximum"
+    )
+    noop_max: Annotated[int, Field(ge=0)] = Field(
+        description="no-ops at a reset are uniform on 1..noop_max"
+    )
 
 
 class ProbeParts(Section):
@@ -85,19 +95,31 @@ class Splits(Section):
 
     pretrain: PretrainParts
     probe: ProbeParts
-    min_entropy: Annotated[float, Field(ge=0)] = Field(description="nats; variables below are dropped")
+    min_entropy: Annotated[float, Field(ge=0)] = Field(
+        description="nats; variables below are dropped"
+    )
 
 
 class SplitProtocol(Section):
     """The quirks of the 2019 code that concern splits (reference: docs/protocol.md)."""
 
     shuffle_episodes: bool = Field(description="Q1: false keeps the order of collection")
-    labels_slip_at_reset: bool = Field(description="Q4: an episode's first frame bears its predecessor's last label")
-    entropy_of: Literal["all", "train"] = Field(description="Q8: the frames that the entropy filter sees")
-    min_episode_frames: Positive = Field(description="Q8: shorter episodes are dropped; 2019: batch size + 1")
-    remove_pretrain_duplicates: bool = Field(description="Q11: test loses the encoder's training frames too")
+    labels_slip_at_reset: bool = Field(
+        description="Q4: an episode's first frame bears its predecessor's last label"
+    )
+    entropy_of: Literal["all", "train"] = Field(
+        description="Q8: the frames that the entropy filter sees"
+    )
+    min_episode_frames: Positive = Field(
+        description="Q8: shorter episodes are dropped; 2019: batch size + 1"
+    )
+    remove_pretrain_duplicates: bool = Field(
+        description="Q11: test loses the encoder's training frames too"
+    )
     episode: Literal["life", "game"] = Field(description="Q12: what is never shared between parts")
-    keep_unfinished: bool = Field(description="Q12: whether episodes cut off by the end of collecting count")
+    keep_unfinished: bool = Field(
+        description="Q12: whether episodes cut off by the end of collecting count"
+    )
 
 
 class MethodProtocol(Section):
@@ -113,9 +135,15 @@ class MethodProtocol(Section):
 class ProbeProtocol(Section):
     """The quirks that concern probes."""
 
-    keep: Literal["last", "best"] = Field(description="Q6: whose epoch's weights are kept, by variable")
-    sampling: Literal["replacement", "permutation"] = Field(description="Q7: as above, for train, val and test")
-    lr: LearningRate = Field(description="Q9: 3e-4 in the 2019 script, 5e-4 in its class and README, once 5e-2")
+    keep: Literal["last", "best"] = Field(
+        description="Q6: whose epoch's weights are kept, by variable"
+    )
+    sampling: Literal["replacement", "permutation"] = Field(
+        description="Q7: as above, for train, val and test"
+    )
+    lr: LearningRate = Field(
+        description="Q9: 3e-4 in the 2019 script, 5e-4 in its class and README, once 5e-2"
+    )
 
 
 class EpisodeProtocol(Section):
@@ -159,7 +187,9 @@ class Training(Section):
     """The one training loop."""
 
     epochs: Positive
-    patience: Positive = Field(description="epochs without a better validation loss before training stops")
+    patience: Positive = Field(
+        description="epochs without a better validation loss before training stops"
+    )
     batch_size: Annotated[int, Field(ge=2)]
     lr: LearningRate
     eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
@@ -167,7 +197,9 @@ class Training(Section):
         description="of learning encoders and decoders; linear heads and scores: float32"
     )
     channels_last: bool
-    cuda_graphs: bool = Field(description="on CUDA, record a step's kernels and launch them together; elsewhere of no effect")
+    cuda_graphs: bool = Field(
+        description="on CUDA, record a step's kernels and launch them together; elsewhere of no effect"
+    )
     threads: Positive = Field(description="of the processor; another number gives other last bits")
 
 
@@ -177,14 +209,24 @@ class Method(Section):
     kind: str = Field(description="the file in workflow_src/methods, or majority")
     encoder: Literal["nature", "impala"] = "nature"
     feature_size: Positive = 256
-    frame_stack: Positive = Field(1, description="input frames: this one and those before it in its episode")
-    options: dict[str, Any] = Field(default_factory=dict, description="what the kind's file declares as OPTIONS")
-    module: str | None = Field(None, description="custom only: path/to/file.py:Class of a torch module")
-    kwargs: dict[str, Any] = Field(default_factory=dict, description="custom only: keyword arguments of the class")
+    frame_stack: Positive = Field(
+        1, description="input frames: this one and those before it in its episode"
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="what the kind's file declares as OPTIONS"
+    )
+    module: str | None = Field(
+        None, description="custom only: path/to/file.py:Class of a torch module"
+    )
+    kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="custom only: keyword arguments of the class"
+    )
     weights: str | None = Field(None, description="custom only: its state, .safetensors or .pt")
     epochs: Positive | None = Field(None, description="instead of training.epochs")
     patience: Positive | None = Field(None, description="instead of training.patience")
-    batch_size: Annotated[int, Field(ge=2)] | None = Field(None, description="instead of training.batch_size")
+    batch_size: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="instead of training.batch_size"
+    )
     lr: LearningRate | None = Field(None, description="instead of training.lr")
     eps: Annotated[float, Field(gt=0)] | None = Field(None, description="instead of training.eps")
 
@@ -201,14 +243,22 @@ class Method(Section):
         for name, value in self.options.items():
             if name not in defaults:
                 raise ValueError(f"options: {unknown('option', name, list(defaults) or ['none'])}")
-            number = float(value) if isinstance(defaults[name], float) and type(value) is int else value
+            number = (
+                float(value) if isinstance(defaults[name], float) and type(value) is int else value
+            )
             if type(number) is not type(defaults[name]) or not 0 < number < float("inf"):
-                kind = {int: "a whole number", float: "a number with a decimal point"}[type(defaults[name])]
-                raise ValueError(f"options.{name}: {value!r} is not {kind} above 0, such as {defaults[name]}")
+                kind = {int: "a whole number", float: "a number with a decimal point"}[
+                    type(defaults[name])
+                ]
+                raise ValueError(
+                    f"options.{name}: {value!r} is not {kind} above 0, such as {defaults[name]}"
+                )
         if self.kind == "custom":
             file, _, name = (self.module or "").rpartition(":")
             if not file.endswith(".py") or not name.isidentifier():
-                raise ValueError(f"module: {self.module!r} names no class in a file; write path/to/file.py:Class")
+                raise ValueError(
+                    f"module: {self.module!r} names no class in a file; write path/to/file.py:Class"
+                )
             if self.weights is not None and Path(self.weights).suffix not in WEIGHTS:
                 raise ValueError(
                     f"weights: {self.weights!r} could run code when it is loaded; save the state_dict as {' or '.join(WEIGHTS)}"
@@ -216,13 +266,21 @@ class Method(Section):
             try:
                 json.dumps(self.kwargs, allow_nan=False)
             except (TypeError, ValueError) as error:
-                raise ValueError(f"kwargs: {error}; use numbers, texts, lists and mappings") from error
+                raise ValueError(
+                    f"kwargs: {error}; use numbers, texts, lists and mappings"
+                ) from error
         elif self.module is not None or self.kwargs or self.weights is not None:
-            raise ValueError("module, kwargs and weights belong to kind custom; remove them or set kind: custom")
+            raise ValueError(
+                "module, kwargs and weights belong to kind custom; remove them or set kind: custom"
+            )
         idle = set() if self.learns_from else set(Training.model_fields)
         idle |= {"encoder", "feature_size"} if self.kind in ("majority", "custom") else set()
         idle |= {"frame_stack"} if self.kind == "majority" else set()
-        vain = [n for n, field in type(self).model_fields.items() if n in idle and getattr(self, n) != field.default]
+        vain = [
+            n
+            for n, field in type(self).model_fields.items()
+            if n in idle and getattr(self, n) != field.default
+        ]
         if vain:
             raise ValueError(f"{vain[0]} has no effect on kind {self.kind}; remove it")
         return self
@@ -262,12 +320,17 @@ class Method(Section):
     def training(self, default: Training) -> Training:
         """``default`` with what this row changes."""
         return default.model_copy(
-            update={k: v for k, v in self.model_dump().items() if k in Training.model_fields and v is not None}
+            update={
+                k: v
+                for k, v in self.model_dump().items()
+                if k in Training.model_fields and v is not None
+            }
         )
 
 
 WEIGHTS = (".safetensors", ".pt")  # what is read without running code from the file
-# A file in methods/ is a kind, so that a new method is one file and one row; what the files share is none.
+# A file in methods/ is a kind, so that a new method is one file and one row; what the files share
+# is none.
 _METHODS = Path(__file__).parent / "methods"
 _SHARED = {"__init__", "examples", "objective", "step", "train", "training"}
 _DECLARED = ("OPTIONS", "LEARNS_FROM", "DECODES")
@@ -281,7 +344,8 @@ METHOD_KINDS = (
 def declared(kind: str) -> dict[str, Any]:
     """What a kind's file declares as literals at its top: ``OPTIONS`` with their defaults, ``LEARNS_FROM``, ``DECODES``.
 
-    Read without importing the file, which would load torch: a configuration is checked before any job starts.
+    Read without importing the file, which would load torch: a configuration is checked before any
+    job starts.
     """
     file = _METHODS / f"{kind.replace('-', '_')}.py"
     if not file.exists():
@@ -314,10 +378,14 @@ class Probe(Section):
     logistic: Logistic
     classes: Annotated[int, Field(ge=2, le=256)]
     epochs: Positive
-    patience: Positive = Field(description="epochs without a better validation accuracy before a variable stops")
+    patience: Positive = Field(
+        description="epochs without a better validation accuracy before a variable stops"
+    )
     batch_size: Positive
     eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
-    plateau_patience: Positive = Field(description="epochs without gain before a variable's learning rate falls")
+    plateau_patience: Positive = Field(
+        description="epochs without gain before a variable's learning rate falls"
+    )
     plateau_factor: Fraction
     min_lr: Annotated[float, Field(gt=0)]
     threads: Positive
@@ -341,8 +409,21 @@ class Scaling(Section):
     methods: Annotated[list[Identifier], Field(min_length=1)]
 
 
-# What columns of the tables are called, and what ends the names of those that stand beside a method's.
-_COLUMNS = ("policy", "protocol", "game", "games", "category", "variable", "metric", "seed", "probe", "method", "overall")
+# What columns of the tables are called, and what ends the names of those that stand beside a
+# method's.
+_COLUMNS = (
+    "policy",
+    "protocol",
+    "game",
+    "games",
+    "category",
+    "variable",
+    "metric",
+    "seed",
+    "probe",
+    "method",
+    "overall",
+)
 _BESIDE = ("_std", "_paper", "_report", "_difference", "_f1", "_accuracy")
 
 Study = Literal["ledger", "scaling"]
@@ -352,11 +433,15 @@ STUDIES: tuple[Study, ...] = typing.get_args(Study)
 class Config(Section):
     """A whole run."""
 
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(description="root seeds, one a replicate")
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        description="root seeds, one a replicate"
+    )
     games: Annotated[list[str], Field(min_length=1)]
     label_set: str
     device: Literal["auto", "cpu", "cuda"]
-    trainings_per_gpu: Positive = Field(1, description="side by side, each a process of its own; probes count as trainings")
+    trainings_per_gpu: Positive = Field(
+        1, description="side by side, each a process of its own; probes count as trainings"
+    )
     policies: Annotated[dict[Identifier, Policy], Field(min_length=1)]
     protocols: Annotated[dict[Identifier, Protocol], Field(min_length=1)]
     episodes: Episodes
@@ -387,13 +472,19 @@ class Config(Section):
         once = {"games": self.games, "seeds": self.seeds, "probe.kinds": self.probe.kinds}
         once |= {"studies": self.studies}
         once |= {"ledger.methods": self.ledger.methods} if self.ledger else {}
-        once |= {"scaling.percent": self.scaling.percent, "scaling.methods": self.scaling.methods} if self.scaling else {}
+        once |= (
+            {"scaling.percent": self.scaling.percent, "scaling.methods": self.scaling.methods}
+            if self.scaling
+            else {}
+        )
         for name, values in once.items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name}: an entry stands twice; name each once")
         for name in self.methods:
             if name in _COLUMNS or name.endswith(_BESIDE):
-                raise ValueError(f"methods: {name} would be mistaken for a column of the tables; call it otherwise")
+                raise ValueError(
+                    f"methods: {name} would be mistaken for a column of the tables; call it otherwise"
+                )
         for purpose in PURPOSES:
             shares = getattr(self.splits, purpose).model_dump()
             if abs(sum(shares.values()) - 1) > 1e-9:
@@ -407,19 +498,32 @@ class Config(Section):
                     raise ValueError(f"ledger.methods: {unknown('method', name, self.methods)}")
         if self.scaling is not None:
             if self.scaling.base not in self.protocols:
-                raise ValueError(f"scaling: {unknown('protocol', self.scaling.base, self.protocols)}")
+                raise ValueError(
+                    f"scaling: {unknown('protocol', self.scaling.base, self.protocols)}"
+                )
             for name in self.scaling.methods:
                 if name not in self.methods:
                     raise ValueError(f"scaling.methods: {unknown('method', name, self.methods)}")
                 if self.methods[name].learns_from != "pretrain":
-                    raise ValueError(f"scaling.methods: {name} does not learn from the encoder's frames; name others")
-        for study, names in (("ledger", [variant.protocol for variant in self.variants]), ("scaling", self.sizes)):
+                    raise ValueError(
+                        f"scaling.methods: {name} does not learn from the encoder's frames; name others"
+                    )
+        for study, names in (
+            ("ledger", [variant.protocol for variant in self.variants]),
+            ("scaling", self.sizes),
+        ):
             if getattr(self, study) is None and study in self.studies:
-                raise ValueError(f"studies: there is no section {study}; add it, or take it off the list")
+                raise ValueError(
+                    f"studies: there is no section {study}; add it, or take it off the list"
+                )
             taken = set(names) & set(self.protocols)
             if taken:
-                raise ValueError(f"protocols: {min(taken)} is the name of a row of the study {study}; call it otherwise")
-        taken = {_with_noop(name) for name, row in self.policies.items() if not row.noop} & set(self.policies)
+                raise ValueError(
+                    f"protocols: {min(taken)} is the name of a row of the study {study}; call it otherwise"
+                )
+        taken = {_with_noop(name) for name, row in self.policies.items() if not row.noop} & set(
+            self.policies
+        )
         if taken:
             raise ValueError(
                 f"policies: {min(taken)} is what {min(taken)[:-5]} is called where it draws no-ops; call it otherwise"
@@ -441,13 +545,24 @@ class Config(Section):
                     row[section][switch] = value
                     changed.add((section, switch))
             if changed:
-                found.append(Variant(quirk, f"{self.ledger.base}-{quirk.lower()}", Protocol.model_validate(row), changed))
+                found.append(
+                    Variant(
+                        quirk,
+                        f"{self.ledger.base}-{quirk.lower()}",
+                        Protocol.model_validate(row),
+                        changed,
+                    )
+                )
         return found
 
     @functools.cached_property
     def sizes(self) -> dict[str, int]:
         """The runs of the scaling study, without its base: {protocol, such as paper-p10: percent of the encoder's frames}."""
-        return {} if self.scaling is None else {f"{self.scaling.base}-p{percent}": percent for percent in self.scaling.percent}
+        return (
+            {}
+            if self.scaling is None
+            else {f"{self.scaling.base}-p{percent}": percent for percent in self.scaling.percent}
+        )
 
     def protocol(self, name: str) -> Protocol:
         """The row of a protocol, of the studies' too; `UserError` naming the known ones."""
@@ -473,20 +588,33 @@ class Config(Section):
     def studied(self, study: Study) -> dict[str, list[str]]:
         """{protocol: its methods} of a study, its base first; nothing where there is no such study."""
         row = getattr(self, study)
-        derived = [variant.protocol for variant in self.variants] if study == "ledger" else list(self.sizes)
+        derived = (
+            [variant.protocol for variant in self.variants]
+            if study == "ledger"
+            else list(self.sizes)
+        )
         return dict.fromkeys([row.base, *derived], row.methods) if row else {}
 
     def trained_as(self, protocol: str, method: str) -> str:
         """The protocol whose encoders are those of ``protocol``: the base's, where a quirk does not touch them."""
         untouched = _PROBES_ONLY
-        if self.methods[method].learns_from == "probe":  # the probe's own split decides what it learns
+        if (
+            self.methods[method].learns_from == "probe"
+        ):  # the probe's own split decides what it learns
             untouched = {(section, switch) for section, switch in untouched if section == "probes"}
-        same = any(variant.protocol == protocol and variant.changed <= untouched for variant in self.variants)
+        same = any(
+            variant.protocol == protocol and variant.changed <= untouched
+            for variant in self.variants
+        )
         return self.ledger.base if same else protocol
 
     def policy(self, name: str) -> Policy:
         """The row of a policy, also of one that `plays` with no-ops; `UserError` naming the known ones."""
-        of_q2 = {_with_noop(n): row.model_copy(update={"noop": True}) for n, row in self.policies.items() if not row.noop}
+        of_q2 = {
+            _with_noop(n): row.model_copy(update={"noop": True})
+            for n, row in self.policies.items()
+            if not row.noop
+        }
         rows = self.policies | of_q2
         return rows[one_of("policy", name, rows)]
 
@@ -503,7 +631,9 @@ class Config(Section):
         """``name``, if the label set knows that game; `UserError` naming the known ones."""
         return one_of("game", name, GAMES[self.label_set])
 
-    def knowing(self, *, game: str, policy: str, protocol: str, method: str | None = None, **_: Any) -> "Config":
+    def knowing(
+        self, *, game: str, policy: str, protocol: str, method: str | None = None, **_: Any
+    ) -> "Config":
         """This configuration, after checking that it knows what a job was asked to make."""
         self.game(game)
         self.policy(policy)
@@ -522,7 +652,9 @@ class Config(Section):
         for name, row in config.methods.items():
             for what, file in row.files.items():
                 if not (Path(path).parent / file).is_file():
-                    raise UserError(f"{path}: methods.{name}.{what}: there is no file {file}, seen from the run's directory")
+                    raise UserError(
+                        f"{path}: methods.{name}.{what}: there is no file {file}, seen from the run's directory"
+                    )
         return config
 
     @classmethod
@@ -545,10 +677,16 @@ class _Loader(yaml.SafeLoader):
     """YAML's last of two rows of the same name wins without a word; here it is refused."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [
+            self.construct_object(key, deep=True)
+            for key, _ in node.value
+            if key.tag != "tag:yaml.org,2002:merge"
+        ]
         for key in keys:
             if keys.count(key) > 1:
-                raise ValueError(f"the key {key} stands twice in the mapping of line {node.start_mark.line + 1}")
+                raise ValueError(
+                    f"the key {key} stands twice in the mapping of line {node.start_mark.line + 1}"
+                )
         return super().construct_mapping(node, deep)
 
 
@@ -557,10 +695,15 @@ def read_yaml(path: str | Path) -> dict:
     with explained("read", path):
         try:
             content = yaml.load(Path(path).read_text(), _Loader)  # safe: it is a SafeLoader
-        except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or a date that is none
+        except (
+            yaml.YAMLError,
+            ValueError,
+        ) as error:  # ValueError: no UTF-8, or a date that is none
             raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} is not a mapping of keys to values: start from config.yaml of the repository")
+        raise UserError(
+            f"{path} is not a mapping of keys to values: start from config.yaml of the repository"
+        )
     return content
 
 
@@ -618,7 +761,9 @@ def merge(base: dict, change: dict) -> dict:
 
 def defaults(change: dict) -> Config:
     """The package's own copy of the paper's configuration, changed: for use from Python, where there is no run."""
-    return Config.check(merge(read_yaml(Path(__file__).parent.parent / "config.yaml"), change), source="settings")
+    return Config.check(
+        merge(read_yaml(Path(__file__).parent.parent / "config.yaml"), change), source="settings"
+    )
 
 
 _MADE = "# sha256 of what follows: "
@@ -634,14 +779,20 @@ def _edited(text: str) -> bool:
 def configure(base: Path, preset: Path | None, games: list[str], into: Path) -> Path:
     """Write the effective configuration of another run: ``base`` changed by ``preset``, for ``games`` if any are named.
 
-    The file is written only when its content changes, so that a repeated call makes nothing stale, and never over one that
-    was edited by hand.
+    The file is written only when its content changes, so that a repeated call makes nothing stale,
+    and never over one that was edited by hand.
     """
     content = read_yaml(base)
     source = str(base)
     if preset is not None:
         if not preset.is_file():
-            raise UserError(unknown("preset", preset.stem, sorted(p.stem for p in preset.parent.glob("*.yaml")) or ["none"]))
+            raise UserError(
+                unknown(
+                    "preset",
+                    preset.stem,
+                    sorted(p.stem for p in preset.parent.glob("*.yaml")) or ["none"],
+                )
+            )
         content, source = merge(content, read_yaml(preset)), f"{base} with {preset}"
     if games:
         content["games"] = games
@@ -651,9 +802,13 @@ def configure(base: Path, preset: Path | None, games: list[str], into: Path) -> 
     text += f"{_MADE}{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
     target = into / "config.yaml"
     if target.resolve() == base.resolve():
-        raise UserError(f"cannot configure {into}: {base} is what the run is made of; name another directory with --into")
+        raise UserError(
+            f"cannot configure {into}: {base} is what the run is made of; name another directory with --into"
+        )
     if target.is_file() and _edited(target.read_text()):
-        raise UserError(f"{target} was edited by hand and would be lost: use it as it is with snakemake, or move it away")
+        raise UserError(
+            f"{target} was edited by hand and would be lost: use it as it is with snakemake, or move it away"
+        )
     if not target.is_file() or target.read_text() != text:
         artifacts.write_text(target, text)
     return target

@@ -1,8 +1,9 @@
 """Where tensors live: choosing a device, sharing a GPU between no more trainings than asked for, deterministic kernels.
 
-Snakemake counts GPUs but does not say which one a job got. A job therefore takes a lock file of its GPU, machine-wide,
-for as long as it runs; the operating system frees it when the process ends, however it ends.
-Here too is what a processor has to be told to be fast: to keep its memory, and which library makes products.
+Snakemake counts GPUs but does not say which one a job got. A job therefore takes a lock file of its
+GPU, machine-wide, for as long as it runs; the operating system frees it when the process ends,
+however it ends. Here too is what a processor has to be told to be fast: to keep its memory, and
+which library makes products.
 """
 
 import contextlib
@@ -20,7 +21,9 @@ import torch.nn.functional as F
 from workflow_src.errors import UserError
 
 _POLL_SECONDS = 0.5
-_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")  # PyTorch's own, not public
+_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
+    torch.ops.mkldnn, "_linear_pointwise"
+)  # PyTorch's own, not public
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
@@ -28,15 +31,18 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator[torch.device]:
     """Yield the device called ``name`` (auto, cpu, cuda), with deterministic kernels and ``threads`` CPU threads.
 
-    On CUDA the first GPU that fewer than ``per_gpu`` other jobs of this machine hold, if all ask for the same number; waits
-    while there is none. ``auto`` is CUDA where there is one, else the processor. `UserError` for ``cuda`` where there is none.
+    On CUDA the first GPU that fewer than ``per_gpu`` other jobs of this machine hold, if all ask
+    for the same number; waits while there is none. ``auto`` is CUDA where there is one, else the
+    processor. `UserError` for ``cuda`` where there is none.
     """
     deterministic, before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
     filled = torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
-    # Filling every new tensor, which that switches on, finds bugs in kernels; it changes no result and costs a tenth.
+    # Filling every new tensor, which that switches on, finds bugs in kernels; it changes no result
+    # and costs a tenth.
     torch.utils.deterministic.fill_uninitialized_memory = False
-    # Gradients of near-constant pixels become denormal numbers, which slowed ST-DIM on Pong from 700 to 100 pairs/s.
+    # Gradients of near-constant pixels become denormal numbers, which slowed ST-DIM on Pong from
+    # 700 to 100 pairs/s.
     torch.set_flush_denormal(True)
     # cuBLAS picks its workspace, and with it the order of sums, at run time unless told.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -48,13 +54,18 @@ def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator
     try:
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if name == "cuda" and not gpus:
-            raise UserError("device: cuda, but this machine has no usable CUDA device; set device: auto or device: cpu")
+            raise UserError(
+                "device: cuda, but this machine has no usable CUDA device; set device: auto or device: cpu"
+            )
         if name == "cpu" or not gpus:
             yield torch.device("cpu")
         else:
             torch.backends.cudnn.benchmark = False
             names = physical_gpus(gpus)
-            places = [*names, *(f"{gpu}-{place}" for place in range(2, per_gpu + 1) for gpu in names)]
+            places = [
+                *names,
+                *(f"{gpu}-{place}" for place in range(2, per_gpu + 1) for gpu in names),
+            ]
             with free_gpu(places) as index:
                 torch.cuda.set_device(index % gpus)
                 yield torch.device("cuda", index % gpus)
@@ -68,28 +79,38 @@ def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator
 def _keep_memory() -> None:
     """Have glibc keep freed tensors of up to 32 MB for the next ones, where this is glibc.
 
-    It gives them back to the operating system at once, which then clears their pages again: 12,000 page faults a training
-    step, a seventh of its time, and half of the time of encoding in batches of 256.
+    It gives them back to the operating system at once, which then clears their pages again: 12,000
+    page faults a training step, a seventh of its time, and half of the time of encoding in batches
+    of 256.
     """
     if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most it takes
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+def product(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+) -> torch.Tensor:
     """``x @ weight.T + bias`` without autograd: (n, d), (m, d), (m,) -> (n, m).
 
-    By oneDNN on a processor, as PyTorch's convolutions are: MKL, which it takes for products, has no good kernels for AMD's
-    processors (175 GFLOP/s where oneDNN has 350; a step of a probe of 6 variables 0.72 ms, so 0.46).
+    By oneDNN on a processor, as PyTorch's convolutions are: MKL, which it takes for products, has
+    no good kernels for AMD's processors (175 GFLOP/s where oneDNN has 350; a step of a probe of 6
+    variables 0.72 ms, so 0.46).
     """
     if x.device.type == "cpu" and x.dtype == torch.float32 and _ONEDNN:
-        return torch.ops.mkldnn._linear_pointwise(x.contiguous(), weight.contiguous(), bias, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise(
+            x.contiguous(), weight.contiguous(), bias, "none", [], ""
+        )
     return F.linear(x, weight, bias)
 
 
 def physical_gpus(count: int) -> list[str]:
     """Names, alike for all processes of the machine, of this process's ``count`` GPUs in its own order."""
-    visible = [part.strip() for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
+    visible = [
+        part.strip()
+        for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        if part.strip()
+    ]
     return visible[:count] if visible else [str(index) for index in range(count)]
 
 
@@ -97,7 +118,9 @@ def physical_gpus(count: int) -> list[str]:
 def free_gpu(names: list[str], directory: Path | None = None) -> Iterator[int]:
     """Hold the first GPU of ``names`` that nobody holds; yields its place in ``names``. Waits while all are held."""
     directory = directory or Path(tempfile.gettempdir())
-    locks = [filelock.FileLock(directory / f"workflow_src-gpu-{name}.lock", mode=0o666) for name in names]
+    locks = [
+        filelock.FileLock(directory / f"workflow_src-gpu-{name}.lock", mode=0o666) for name in names
+    ]
     while True:
         for index, lock in enumerate(locks):
             with contextlib.suppress(filelock.Timeout):

@@ -38,7 +38,9 @@ def explained(action: str, path: str | os.PathLike) -> Iterator[None]:
         yield
     except OSError as error:
         if isinstance(error, FileNotFoundError) and action == "read":
-            raise UserError(f"cannot read {Path(path)}: there is no such file; make it first") from error
+            raise UserError(
+                f"cannot read {Path(path)}: there is no such file; make it first"
+            ) from error
         if error.errno not in _REASONS:
             raise
         raise UserError(f"cannot {action} {Path(path)}: {_REASONS[error.errno]}") from error

@@ -1,7 +1,8 @@
 """One root seed -> independent seeds by name.
 
-Every function that draws takes its generator as an argument; nothing in the package touches a global generator. The
-2019 code seeded the environments only (quirk Q3), and pretrain and probe data alike (Q10): neither is reproduced.
+Every function that draws takes its generator as an argument; nothing in the package touches a
+global generator. The 2019 code seeded the environments only (quirk Q3), and pretrain and probe data
+alike (Q10): neither is reproduced.
 """
 
 import hashlib

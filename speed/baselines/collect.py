@@ -1,8 +1,8 @@
 """Collecting by gymnasium's own means: `AtariPreprocessing` in an `AsyncVectorEnv`, with the label wrapper around.
 
-What one puts together from the documentation to get frames and labels. Frames keep their 210x160, in gray; everything else
-is as the paper has it: a skip of 4, up to 30 no-ops, the loss of a life ends an episode. Frames and labels go to lists in
-memory, and nothing is stored.
+What one puts together from the documentation to get frames and labels. Frames keep their 210x160,
+in gray; everything else is as the paper has it: a skip of 4, up to 30 no-ops, the loss of a life
+ends an episode. Frames and labels go to lists in memory, and nothing is stored.
 """
 
 from functools import partial
@@ -20,11 +20,15 @@ def make(game: str) -> gym.Env:
     ALEInterface.setLoggerMode(LoggerMode.Error)
     env = gym.make(gym_id(game))
     return AtariARIWrapper(
-        AtariPreprocessing(env, noop_max=30, frame_skip=4, screen_size=(160, 210), terminal_on_life_loss=True)
+        AtariPreprocessing(
+            env, noop_max=30, frame_skip=4, screen_size=(160, 210), terminal_on_life_loss=True
+        )
     )
 
 
-def collect(game: str, steps: int, workers: int) -> tuple[list[np.ndarray], list[dict[str, np.ndarray]]]:
+def collect(
+    game: str, steps: int, workers: int
+) -> tuple[list[np.ndarray], list[dict[str, np.ndarray]]]:
     """Play ``steps`` at random in ``workers`` processes: frames (210, 160), and labels (workers,) by step and variable."""
     envs = gym.vector.AsyncVectorEnv([partial(make, game)] * workers)
     try:

@@ -1,6 +1,7 @@
 """Which frames occur among others, by a Python set of their bytes: the line of code that one writes first.
 
-Frames are read from the same file as ours, so that only the looking up differs. The set holds every frame of train, raw.
+Frames are read from the same file as ours, so that only the looking up differs. The set holds every
+frame of train, raw.
 """
 
 import numpy as np

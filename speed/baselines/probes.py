@@ -1,8 +1,9 @@
 """Linear probes as the 2019 code has them: one module and one optimizer a variable, and each encodes the frames for itself.
 
-For every batch and every variable the frames are divided by 255, encoded in float32 by the frozen encoder, and scored by that
-variable's linear map, which then takes a step of its own Adam; validation likewise. A learning rate that falls on plateaus and
-early stopping, by variable. Initial weights and the order of frames come as arguments, so that both sides can have the same.
+For every batch and every variable the frames are divided by 255, encoded in float32 by the frozen
+encoder, and scored by that variable's linear map, which then takes a step of its own Adam;
+validation likewise. A learning rate that falls on plateaus and early stopping, by variable. Initial
+weights and the order of frames come as arguments, so that both sides can have the same.
 """
 
 import numpy as np
@@ -19,7 +20,14 @@ Part = tuple[np.ndarray, np.ndarray]  # frames (n, 210, 160) uint8, labels (n, V
 class VariableProbe:
     """The probe of one variable."""
 
-    def __init__(self, encoder: nn.Module, weight: torch.Tensor, bias: torch.Tensor, lr: float, settings: Probe):
+    def __init__(
+        self,
+        encoder: nn.Module,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        lr: float,
+        settings: Probe,
+    ):
         self.encoder, self.device = encoder, next(encoder.parameters()).device
         self.linear = nn.Linear(weight.shape[1], len(weight)).to(self.device)
         self.linear.load_state_dict({"weight": weight, "bias": bias})
@@ -50,13 +58,20 @@ class VariableProbe:
     def predict(self, frames: np.ndarray, batch_size: int) -> np.ndarray:
         """The likeliest values, (n,) int64."""
         batches = np.split(np.arange(len(frames)), range(batch_size, len(frames), batch_size))
-        return torch.cat([self.linear(self.encode(frames, index)).argmax(1) for index in batches]).cpu().numpy()
+        return (
+            torch.cat([self.linear(self.encode(frames, index)).argmax(1) for index in batches])
+            .cpu()
+            .numpy()
+        )
 
     def validate(self, frames: np.ndarray, labels: np.ndarray, batch_size: int) -> None:
         """Take in the accuracy of an epoch."""
         accuracy = float((self.predict(frames, batch_size) == labels).mean())
         self.scheduler.step(accuracy)
-        self.best, self.stale = max(accuracy, self.best), 0 if accuracy > self.best else self.stale + 1
+        self.best, self.stale = (
+            max(accuracy, self.best),
+            0 if accuracy > self.best else self.stale + 1,
+        )
 
 
 def fit(

@@ -1,9 +1,9 @@
 """ST-DIM as the 2019 code has it: float32, a loop over the 11 x 8 places, each frame of a pair encoded on its own.
 
-Frames lie in memory as bytes, are gathered one by one for each batch, and divided by 255. The maps are scored place by
-place, with a cross entropy for each; plain Adam. No deterministic kernels, no channels last, and the loss is read every
-step, as training scripts do. The names of the parameters are those of `workflow_src`'s, so that both can be given the same
-weights.
+Frames lie in memory as bytes, are gathered one by one for each batch, and divided by 255. The maps
+are scored place by place, with a cross entropy for each; plain Adam. No deterministic kernels, no
+channels last, and the loss is read every step, as training scripts do. The names of the parameters
+are those of `workflow_src`'s, so that both can be given the same weights.
 """
 
 import time
@@ -27,7 +27,9 @@ class Encoder(nn.Module):
             nn.Conv2d(64, 128, 4, stride=2),
             nn.ReLU(),
         )
-        self.head = nn.Sequential(nn.Conv2d(128, 64, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64 * 9 * 6, 256))
+        self.head = nn.Sequential(
+            nn.Conv2d(128, 64, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64 * 9 * 6, 256)
+        )
         for layer in [*self.local, *self.head]:
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.orthogonal_(layer.weight, 2**0.5)
@@ -67,10 +69,17 @@ class STDIM(nn.Module):
 
 def gather(frames: np.ndarray, index: np.ndarray, device: torch.device | str) -> torch.Tensor:
     """A batch of frames, uint8 (n, 210, 160) -> float (B, 1, 210, 160) in [0, 1]."""
-    return torch.stack([torch.as_tensor(frames[i], dtype=torch.float32) for i in index]).unsqueeze(1).to(device) / 255
+    return (
+        torch.stack([torch.as_tensor(frames[i], dtype=torch.float32) for i in index])
+        .unsqueeze(1)
+        .to(device)
+        / 255
+    )
 
 
-def pairs_per_second(frames: np.ndarray, batches: int, batch_size: int = 64, device: torch.device | str = "cpu") -> float:
+def pairs_per_second(
+    frames: np.ndarray, batches: int, batch_size: int = 64, device: torch.device | str = "cpu"
+) -> float:
     """The rate of ``batches`` steps; one step before them does not count."""
     model = STDIM().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-4, eps=1e-5)

@@ -1,7 +1,7 @@
 """What the RAM means: label sets, categories, the games' names, and `AtariARIWrapper` for one's own environments.
 
-Source: AtariARI (Anand et al. 2019, arXiv 1906.08226). The function that turns RAM into labels is ``labels.labels``: the
-name ``labels`` of this package is the module.
+Source: AtariARI (Anand et al. 2019, arXiv 1906.08226). The function that turns RAM into labels is
+``labels.labels``: the name ``labels`` of this package is the module.
 """
 
 from importlib import import_module
@@ -9,8 +9,8 @@ from typing import Any
 
 from workflow_src.ari.labels import CATEGORIES, GAMES, LABEL_SETS, categories, variables
 
-# Loaded when asked for, by name, so that reading a configuration needs no gymnasium, and so that the import graph (which
-# decides what Snakemake reruns) does not tie every step to the wrapper.
+# Loaded when asked for, by name, so that reading a configuration needs no gymnasium, and so that
+# the import graph (which decides what Snakemake reruns) does not tie every step to the wrapper.
 _LAZY = {"AtariARIWrapper": "wrapper", "game_of": "games", "gym_id": "games", "rom_name": "games"}
 
 __all__ = ["CATEGORIES", "GAMES", "LABEL_SETS", "categories", "variables", *_LAZY]

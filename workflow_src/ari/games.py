@@ -1,6 +1,7 @@
 """One game, three names: ours (``mspacman``), the ROM's (``ms_pacman``) and gymnasium's (``MsPacmanNoFrameskip-v4``).
 
-Ours are those of the label sets (arXiv 1906.08226); the others follow from the ROMs in the ale-py wheel.
+Ours are those of the label sets (arXiv 1906.08226); the others follow from the ROMs in the ale-py
+wheel.
 """
 
 import re

@@ -1,7 +1,8 @@
 """What the RAM means: which byte holds which state variable, for two label sets, and the variables' categories.
 
-``paper-2019``: the annotations behind the published tables (22 games, 308 variables); ``revised-2020``: later corrections
-and additions (24 games, 362). Source: AtariARI (Anand et al. 2019, arXiv 1906.08226), at 2019-10-11 and 2020-06-09.
+``paper-2019``: the annotations behind the published tables (22 games, 308 variables);
+``revised-2020``: later corrections and additions (24 games, 362). Source: AtariARI (Anand et al.
+2019, arXiv 1906.08226), at 2019-10-11 and 2020-06-09.
 """
 
 import csv
@@ -16,13 +17,17 @@ def _read() -> dict[str, dict[str, dict[str, int]]]:
     sets: dict[str, dict[str, dict[str, int]]] = {}
     with open(Path(__file__).with_name("annotations.csv"), newline="") as file:
         for row in csv.DictReader(file):
-            sets.setdefault(row["label_set"], {}).setdefault(row["game"], {})[row["variable"]] = int(row["ram_index"])
+            sets.setdefault(row["label_set"], {}).setdefault(row["game"], {})[row["variable"]] = (
+                int(row["ram_index"])
+            )
     return sets
 
 
 _ANNOTATIONS = _read()
 LABEL_SETS: tuple[str, ...] = tuple(_ANNOTATIONS)
-GAMES: dict[str, tuple[str, ...]] = {label_set: tuple(sorted(games)) for label_set, games in _ANNOTATIONS.items()}
+GAMES: dict[str, tuple[str, ...]] = {
+    label_set: tuple(sorted(games)) for label_set, games in _ANNOTATIONS.items()
+}
 
 RAM_BYTES = 128
 
@@ -39,7 +44,8 @@ CATEGORIES: tuple[str, ...] = (
 def variables(label_set: str, game: str) -> dict[str, int]:
     """List the state variables of a game, name -> RAM index in 0..127, in the annotations' order.
 
-    Raises `UserError` for an unknown label set, or a game that it does not have, naming the known ones.
+    Raises `UserError` for an unknown label set, or a game that it does not have, naming the known
+    ones.
     """
     games = _ANNOTATIONS[one_of("label set", label_set, LABEL_SETS)]
     return dict(games[one_of(f"{label_set} game", game, GAMES[label_set])])

@@ -1,8 +1,8 @@
 """State variables for anyone's Atari environment: a gymnasium wrapper that puts them into ``info["labels"]``.
 
-Source: AtariARI (Anand et al. 2019, arXiv 1906.08226), section 3. As in the 2019 code: ``info["labels"]`` is a dictionary of
-name -> integer, read from the emulator's RAM at the moment of the observation. Ours: ``reset`` has it too, and the label
-set is chosen by name.
+Source: AtariARI (Anand et al. 2019, arXiv 1906.08226), section 3. As in the 2019 code:
+``info["labels"]`` is a dictionary of name -> integer, read from the emulator's RAM at the moment of
+the observation. Ours: ``reset`` has it too, and the label set is chosen by name.
 """
 
 from typing import Any
@@ -22,8 +22,9 @@ gym.register_envs(ale_py)
 class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """Adds ``info["labels"]`` to ``reset`` and ``step``; everything else passes through.
 
-    Takes any gymnasium environment whose innermost one is ale-py's, with whatever wrappers between. Raises `UserError`
-    when it is not, when the label set is unknown, or when it does not have the game.
+    Takes any gymnasium environment whose innermost one is ale-py's, with whatever wrappers between.
+    Raises `UserError` when it is not, when the label set is unknown, or when it does not have the
+    game.
     """
 
     def __init__(self, env: gym.Env, label_set: str = "paper-2019"):
@@ -38,7 +39,9 @@ class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
         ram = self.env.unwrapped.ale.getRAM()
         return dict(zip(self._names, ram[self._bytes].tolist(), strict=True))
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Reset the environment; ``info["labels"]`` belongs to the returned observation."""
         observation, info = self.env.reset(seed=seed, options=options)
         return observation, info | {"labels": self.labels()}
@@ -52,7 +55,9 @@ class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
 def _game_played(env: gym.Env) -> str:
     atari = env.unwrapped
     if not isinstance(atari, ale_py.AtariEnv):
-        raise UserError(f"{env} has no Atari emulator, so no RAM to read; wrap an environment of ale-py, such as Pong-v4")
-    # The ROM, not the spec's id: an environment built by hand has no spec, and after `gymnasium.make(..., game=...)` the id
-    # names another game than the one that is played.
+        raise UserError(
+            f"{env} has no Atari emulator, so no RAM to read; wrap an environment of ale-py, such as Pong-v4"
+        )
+    # The ROM, not the spec's id: an environment built by hand has no spec, and after
+    # `gymnasium.make(..., game=...)` the id names another game than the one that is played.
     return game_of(atari._game)

@@ -1,8 +1,8 @@
 """What the screen does when a byte is changed: write it in the emulator, let some frames pass, compare.
 
-From one restored state the game goes on without an action, once as it was and once for each value written; since the
-emulator is deterministic, every pixel that differs is the byte's doing. Four emulator frames are compared, one by one:
-sprites that flicker show in some of them only.
+From one restored state the game goes on without an action, once as it was and once for each value
+written; since the emulator is deterministic, every pixel that differs is the byte's doing. Four
+emulator frames are compared, one by one: sprites that flicker show in some of them only.
 """
 
 from collections.abc import Iterator
@@ -33,25 +33,32 @@ SHEET, FILM = 12, 48
 class Effects(NamedTuple):
     """What writing bytes did, each (B,) float64 but ``pictures``."""
 
-    pixels: np.ndarray  # share of the screen's pixels that differ in any frame, mean over moments and values
+    pixels: (
+        np.ndarray
+    )  # share of the screen's pixels that differ in any frame, mean over moments and values
     pixels_most: np.ndarray  # the same, most over moments and values
     grey: np.ndarray  # mean difference of the pixels that differ, in grey levels; 0 where none does
     overwritten: np.ndarray  # share of writes that the game undid within the frames
-    moves_x: (
-        np.ndarray
-    )  # Spearman's correlation of value and place, median over the moments at which it moves something, else 0
+    moves_x: np.ndarray  # Spearman's correlation of value and place, median over the moments at which it moves something, else 0
     moves_y: np.ndarray
-    pictures: np.ndarray  # (B, H / 2, W / 2) uint8: where pixels differ, mean over moments and values, brightest 255
+    pictures: (
+        np.ndarray
+    )  # (B, H / 2, W / 2) uint8: where pixels differ, mean over moments and values, brightest 255
 
 
-def moments(environment: Environment, rng: np.random.Generator, count: int = MOMENTS) -> Iterator[Any]:
+def moments(
+    environment: Environment, rng: np.random.Generator, count: int = MOMENTS
+) -> Iterator[Any]:
     """Play with random actions and yield the emulator's state at ``count`` moments; what is done to it meanwhile is undone."""
     frame = np.empty((HEIGHT, WIDTH), np.uint8)
     ended = True
     for _ in range(count):
         for _ in range(int(rng.integers(*_GAPS))):
             if not ended:
-                ended = environment.step(int(rng.integers(len(environment.actions))), frame)[1] != GOES_ON
+                ended = (
+                    environment.step(int(rng.integers(len(environment.actions))), frame)[1]
+                    != GOES_ON
+                )
             if ended:
                 environment.reset(frame)
                 ended = False
@@ -63,15 +70,20 @@ def moments(environment: Environment, rng: np.random.Generator, count: int = MOM
 def to_write(counts: np.ndarray) -> np.ndarray:
     """The values to write to a byte that had each value so often, (256,): at most 16 of those it had, ascending, (w,) uint8.
 
-    Evenly over the distinct values, least and most among them. A byte that never changed gets each of its bits flipped.
+    Evenly over the distinct values, least and most among them. A byte that never changed gets each
+    of its bits flipped.
     """
     values = np.flatnonzero(counts).astype(np.uint8)
     if len(values) == 1:
         return np.sort(values ^ np.left_shift(1, np.arange(8)).astype(np.uint8))
-    return values[np.unique(np.linspace(0, len(values) - 1, min(WRITTEN, len(values))).round().astype(int))]
+    return values[
+        np.unique(np.linspace(0, len(values) - 1, min(WRITTEN, len(values))).round().astype(int))
+    ]
 
 
-def render(environment: Environment, state, out: np.ndarray, byte: int = 0, value: int | None = None) -> int:
+def render(
+    environment: Environment, state, out: np.ndarray, byte: int = 0, value: int | None = None
+) -> int:
     """Go on from ``state``, with ``value`` written to RAM ``byte`` if given; the byte's value after the last frame.
 
     ``out`` (FRAMES, H, W) uint8 gets the frames in grey.
@@ -89,10 +101,11 @@ def render(environment: Environment, state, out: np.ndarray, byte: int = 0, valu
 def place(renders: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
     """Whether what moves goes with the value: Spearman's correlations of the order of renders with the places in them.
 
-    ``renders`` (w, P) uint8, one for each value ascending, of the pixels at ``x`` and ``y`` (P,). What moves in a render is
-    what differs from the background, the median over renders; its place the mean of those pixels. A render in which much
-    more differs than in most shows something else, such as a ball that is out: it is left out. 0 for a place that stays the
-    same; None with fewer than three places.
+    ``renders`` (w, P) uint8, one for each value ascending, of the pixels at ``x`` and ``y`` (P,).
+    What moves in a render is what differs from the background, the median over renders; its place
+    the mean of those pixels. A render in which much more differs than in most shows something else,
+    such as a ball that is out: it is left out. 0 for a place that stays the same; None with fewer
+    than three places.
     """
     background = np.partition(renders, len(renders) // 2, axis=0)[len(renders) // 2]
     moved = np.abs(renders.astype(np.int16) - background) >= _MOVED
@@ -106,11 +119,15 @@ def place(renders: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[float, flo
     for coordinate in (x, y):
         centre = moved[there] @ coordinate / size[there]
         moves = np.ptp(centre) >= 1  # a pixel
-        found.append(float(scipy.stats.spearmanr(np.flatnonzero(there), centre).statistic) if moves else 0.0)
+        found.append(
+            float(scipy.stats.spearmanr(np.flatnonzero(there), centre).statistic) if moves else 0.0
+        )
     return found[0], found[1]
 
 
-def effects(environment: Environment, rng: np.random.Generator, indices: np.ndarray, counts: np.ndarray) -> Effects:
+def effects(
+    environment: Environment, rng: np.random.Generator, indices: np.ndarray, counts: np.ndarray
+) -> Effects:
     """Write values to the RAM bytes ``indices`` (B,) that had each value ``counts`` (B, 256) times, at several moments."""
     values = [to_write(row) for row in counts]
     screen = environment.ale.getScreenDims()
@@ -124,8 +141,14 @@ def effects(environment: Environment, rng: np.random.Generator, indices: np.ndar
     for moment, state in enumerate(moments(environment, rng)):
         for b, index in enumerate(indices.tolist()):
             left = render(environment, state, control, index)
-            after = [render(environment, state, out, index, v) for out, v in zip(renders, values[b], strict=False)]
-            flat, base = renders[: len(after)].reshape(len(after), FRAMES, -1), control.reshape(FRAMES, -1)
+            after = [
+                render(environment, state, out, index, v)
+                for out, v in zip(renders, values[b], strict=False)
+            ]
+            flat, base = (
+                renders[: len(after)].reshape(len(after), FRAMES, -1),
+                control.reshape(FRAMES, -1),
+            )
             some = np.flatnonzero((flat != base).any(axis=(0, 1)))
             difference = np.abs(flat[:, :, some].astype(np.int16) - base[:, some]).max(axis=1)
             share = (difference > 0).sum(axis=1) / summed.shape[1]
@@ -136,7 +159,11 @@ def effects(environment: Environment, rng: np.random.Generator, indices: np.ndar
             other = values[b] != left
             written[b] += other.sum()
             undone[b] += (np.array(after)[other] == left).sum()
-            found = place(flat[:, :, some].reshape(len(after), -1), np.tile(x[some], FRAMES), np.tile(y[some], FRAMES))
+            found = place(
+                flat[:, :, some].reshape(len(after), -1),
+                np.tile(x[some], FRAMES),
+                np.tile(y[some], FRAMES),
+            )
             places[b] += [found] if found else []
     moves = np.array([np.median(found, axis=0) if found else (0.0, 0.0) for found in places])
     return Effects(
@@ -153,16 +180,22 @@ def effects(environment: Environment, rng: np.random.Generator, indices: np.ndar
 def pictures(differences: np.ndarray) -> np.ndarray:
     """Shrink differences (B, H, W) to half, keeping the largest of each square, brightest 255: (B, H / 2, W / 2) uint8."""
     n, height, width = differences.shape
-    squares = differences.reshape(n, height // SHRINK, SHRINK, width // SHRINK, SHRINK).max(axis=(2, 4))
+    squares = differences.reshape(n, height // SHRINK, SHRINK, width // SHRINK, SHRINK).max(
+        axis=(2, 4)
+    )
     most = squares.max(axis=(1, 2), keepdims=True)
-    return (255 * np.divide(squares, most, out=np.zeros_like(squares), where=most > 0)).round().astype(np.uint8)
+    return (
+        (255 * np.divide(squares, most, out=np.zeros_like(squares), where=most > 0))
+        .round()
+        .astype(np.uint8)
+    )
 
 
 def film(environment: Environment, rng: np.random.Generator, repeat: int) -> dict[str, np.ndarray]:
     """Screens with their RAM, at moments far apart and at steps that follow each other.
 
-    ``sheet`` (12, H, W) and ``film`` (48, H, W) uint8 are numbers of colours in ``palette`` (256, 3) uint8; ``sheet_ram`` and
-    ``film_ram`` (n, 128) uint8.
+    ``sheet`` (12, H, W) and ``film`` (48, H, W) uint8 are numbers of colours in ``palette`` (256,
+    3) uint8; ``sheet_ram`` and ``film_ram`` (n, 128) uint8.
     """
     palette = np.zeros((256, 3), np.uint8)
     sheet, film = [], []
@@ -173,21 +206,28 @@ def film(environment: Environment, rng: np.random.Generator, repeat: int) -> dic
         ended = False
         environment.reset(frame)
         while not ended and len(film) < FILM:
-            action, state = int(rng.integers(len(environment.actions))), environment.ale.cloneState()
+            action, state = (
+                int(rng.integers(len(environment.actions))),
+                environment.ale.cloneState(),
+            )
             film.append(picture(environment, action, repeat, palette))
             environment.ale.restoreState(state)
             ended = environment.step(action, frame)[1] != GOES_ON
     found = {"palette": palette}
     for name, pairs in (("sheet", sheet), ("film", film)):
-        found[name], found[f"{name}_ram"] = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+        found[name], found[f"{name}_ram"] = (
+            np.stack(arrays) for arrays in zip(*pairs, strict=True)
+        )
     return found
 
 
-def picture(environment: Environment, action: int, repeat: int, palette: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def picture(
+    environment: Environment, action: int, repeat: int, palette: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Play one step; its screen, (H, W) uint8 numbers of colours, and the RAM after it, (128,) uint8.
 
-    As in the benchmark, of a step's last two emulator frames every pixel is the brighter one. ``palette`` (256, 3) uint8
-    gets the colours that are seen.
+    As in the benchmark, of a step's last two emulator frames every pixel is the brighter one.
+    ``palette`` (256, 3) uint8 gets the colours that are seen.
     """
     ale, code = environment.ale, environment.actions[action]
     for _ in range(repeat - 2):

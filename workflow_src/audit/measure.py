@@ -1,8 +1,9 @@
 """Measuring what the annotated RAM bytes of a game are: from recorded frames, and by writing them in the emulator.
 
-Of each byte that any label set annotates: its values, how it changes, and whether it does what a name such as
-``num_lives`` or ``ball_x`` promises. What follows from it for a variable says `audit.verdict`. The file also keeps screens in
-colour with their RAM, for pictures with labels beside.
+Of each byte that any label set annotates: its values, how it changes, and whether it does what a
+name such as ``num_lives`` or ``ball_x`` promises. What follows from it for a variable says
+`audit.verdict`. The file also keeps screens in colour with their RAM, for pictures with labels
+beside.
 """
 
 from __future__ import annotations
@@ -30,26 +31,37 @@ COURSE = 400
 
 def annotated(game: str) -> np.ndarray:
     """The RAM bytes of a game that any label set annotates, ascending (B,)."""
-    sets = [variables(label_set, game).values() for label_set in LABEL_SETS if game in GAMES[label_set]]
+    sets = [
+        variables(label_set, game).values() for label_set in LABEL_SETS if game in GAMES[label_set]
+    ]
     return np.unique([index for indices in sets for index in indices])
 
 
 def measure(game: str, episodes: Path, seed: int, settings: Episodes, out: Path) -> None:
     """Measure the annotated bytes of ``game`` and write them to ``out``.
 
-    ``episodes`` is a file of frames; ``seed`` a root seed, and ``settings`` how an emulator is played, for the moments at
-    which bytes are written. `UserError` when the frames are of another game.
+    ``episodes`` is a file of frames; ``seed`` a root seed, and ``settings`` how an emulator is
+    played, for the moments at which bytes are written. `UserError` when the frames are of another
+    game.
     """
     artifacts.check_writable(out)
     store = FrameStore.open(episodes)
     if store.header["game"] != game:
-        raise UserError(f"{episodes} holds frames of {store.header['game']}, not of {game}: name the right file")
+        raise UserError(
+            f"{episodes} holds frames of {store.header['game']}, not of {game}: name the right file"
+        )
     indices = annotated(game)
     arrays = {"indices": indices, **of_frames(store, indices)}
-    environment = Environment(game, generator(seed, game, "emulator"), repeat=settings.repeat, noop_max=settings.noop_max)
-    arrays |= emulator.effects(environment, generator(seed, game, "writing"), indices, arrays["counts"])._asdict()
+    environment = Environment(
+        game, generator(seed, game, "emulator"), repeat=settings.repeat, noop_max=settings.noop_max
+    )
+    arrays |= emulator.effects(
+        environment, generator(seed, game, "writing"), indices, arrays["counts"]
+    )._asdict()
     arrays |= emulator.film(environment, generator(seed, game, "film"), settings.repeat)
-    artifacts.write_arrays(out, KIND, arrays, {"game": game, "frames": len(store), "episodes": store.sha256})
+    artifacts.write_arrays(
+        out, KIND, arrays, {"game": game, "frames": len(store), "episodes": store.sha256}
+    )
 
 
 def generator(seed: int, game: str, name: str) -> np.random.Generator:
@@ -64,7 +76,9 @@ def of_frames(store: FrameStore, indices: np.ndarray) -> dict[str, np.ndarray]:
     lives = recorded.changes(store.lives[:, None], store.game)
     knows_lives, lives_know = recorded.known(values, store.lives)
     stride = max(1, len(store) // recorded.READ)
-    seen = np.concatenate([recorded.coarse(chunk[-first % stride :: stride]) for first, chunk in store.chunks()])
+    seen = np.concatenate(
+        [recorded.coarse(chunk[-first % stride :: stride]) for first, chunk in store.chunks()]
+    )
     at = np.linspace(0, len(store) - 1, COURSE).round().astype(int)
     counts = recorded.value_counts(values)
     return {

@@ -1,7 +1,7 @@
 """What recorded frames say of a byte: how often it changes, whether it knows the lives, follows rewards, can be seen.
 
-Pure functions on the columns of a frame store. A change is one between two records that follow each other in a game: the
-jump to the next game says nothing of what changes a byte.
+Pure functions on the columns of a frame store. A change is one between two records that follow each
+other in a game: the jump to the next game says nothing of what changes a byte.
 """
 
 import numpy as np
@@ -14,11 +14,13 @@ from sklearn.preprocessing import StandardScaler
 VALUES = 256
 # Games show a new score, or count it, up to so many steps after the reward, or before it.
 NEAR = 1
-# The coarse frames from which bytes are read: means of squares of so many pixels, and of rows and columns.
+# The coarse frames from which bytes are read: means of squares of so many pixels, and of rows and
+# columns.
 COARSE = 10
 # As many frames as reading needs: more are passed over, at even distances.
 READ = 12000
-# The share of frames, the last, that reading is judged by: the games of other emulators than those learned from.
+# The share of frames, the last, that reading is judged by: the games of other emulators than those
+# learned from.
 HELD_OUT = 0.25
 _COMPONENTS, _ALPHA = 600, 1.0
 
@@ -51,19 +53,25 @@ def share(among: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Of the records with ``among`` (n, B) bool the share that are ``where``, (n,) or (n, B): (B,), NaN without any."""
     where = where if where.ndim == 2 else where[:, None]
     total = among.sum(axis=0)
-    return np.divide((among & where).sum(axis=0), total, out=np.full(among.shape[1], np.nan), where=total > 0)
+    return np.divide(
+        (among & where).sum(axis=0), total, out=np.full(among.shape[1], np.nan), where=total > 0
+    )
 
 
 def known(values: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How much of ``target`` (n,) uint8 each byte of ``values`` (n, B) knows, and how much of the byte the target knows.
 
-    Each (B,) in 0..1, the mutual information over the entropy of what is known: 1 where it is a function of the other, 0
-    where they are independent, NaN where it is constant.
+    Each (B,) in 0..1, the mutual information over the entropy of what is known: 1 where it is a
+    function of the other, 0 where they are independent, NaN where it is constant.
     """
     found = np.full((2, values.shape[1]), np.nan)
     for b, column in enumerate(values.T):
-        joint = np.bincount(column.astype(np.int64) * VALUES + target, minlength=VALUES**2).reshape(VALUES, VALUES)
-        of_byte, of_target, of_both = (scipy.stats.entropy(p) for p in (joint.sum(axis=1), joint.sum(axis=0), joint.ravel()))
+        joint = np.bincount(column.astype(np.int64) * VALUES + target, minlength=VALUES**2).reshape(
+            VALUES, VALUES
+        )
+        of_byte, of_target, of_both = (
+            scipy.stats.entropy(p) for p in (joint.sum(axis=1), joint.sum(axis=0), joint.ravel())
+        )
         for row, entropy in enumerate((of_target, of_byte)):
             if entropy > 0:
                 found[row, b] = np.clip((of_byte + of_target - of_both) / entropy, 0, 1)
@@ -74,27 +82,35 @@ def coarse(frames: np.ndarray) -> np.ndarray:
     """Means of squares of 10 pixels, of rows and of columns: (n, 210, 160) uint8 -> (n, 336 + 210 + 160) float32."""
     n, height, width = frames.shape
     # Bands of rows first, as whole vectors of 160 pixels: three times as fast as both axes at once.
-    bands = frames.reshape(n, height // COARSE, COARSE, width).sum(axis=2, dtype=np.uint16) / np.float32(COARSE)
+    bands = frames.reshape(n, height // COARSE, COARSE, width).sum(
+        axis=2, dtype=np.uint16
+    ) / np.float32(COARSE)
     squares = bands.reshape(n, height // COARSE, width // COARSE, COARSE).mean(axis=3)
-    return np.hstack([squares.reshape(n, -1), frames.mean(axis=2, dtype=np.float32), bands.mean(axis=1)])
+    return np.hstack(
+        [squares.reshape(n, -1), frames.mean(axis=2, dtype=np.float32), bands.mean(axis=1)]
+    )
 
 
 def readable(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
     """How well each byte is read from coarse frames: R² on the last quarter; (n, F) float32, (n, B) uint8 -> (B,).
 
-    A ridge regression on kernel features (Nyström), of all bytes at once. NaN where a byte is constant in either part: there
-    is nothing to read. Never below -1.
+    A ridge regression on kernel features (Nyström), of all bytes at once. NaN where a byte is
+    constant in either part: there is nothing to read. Never below -1.
     """
     learned = int(len(seen) * (1 - HELD_OUT))
     truth, held = values[:learned].astype(np.float64), values[learned:].astype(np.float64)
     some = (
-        (np.ptp(truth, axis=0) > 0) & (np.ptp(held, axis=0) > 0) if 0 < learned < len(seen) else np.zeros(values.shape[1], bool)
+        (np.ptp(truth, axis=0) > 0) & (np.ptp(held, axis=0) > 0)
+        if 0 < learned < len(seen)
+        else np.zeros(values.shape[1], bool)
     )
     found = np.full(values.shape[1], np.nan)
     if not some.any():
         return found
     scale = truth[:, some].std(axis=0)
-    kernel = Nystroem(gamma=0.5 / seen.shape[1], n_components=min(_COMPONENTS, learned), random_state=0)
+    kernel = Nystroem(
+        gamma=0.5 / seen.shape[1], n_components=min(_COMPONENTS, learned), random_state=0
+    )
     reader = make_pipeline(StandardScaler(), kernel, Ridge(_ALPHA))
     reader.fit(seen[:learned], truth[:, some] / scale)
     error = (reader.predict(seen[learned:]) * scale - held[:, some]) ** 2

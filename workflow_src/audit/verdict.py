@@ -12,9 +12,9 @@ A variable is what its name claims and what its byte was measured to do. No rule
 | axis | with a place on one axis | writing moves things along the other axis, not along its own |
 | unseen | all | writing changes no pixel, and frames do not show it |
 
-Rules on values look at the usual ones: the fewest that make up 99 % of frames. A byte with a single value is `constant`,
-whatever its name claims. Every rule that holds gives a reason; a variable without any is `alive`, which says no more than that
-nothing speaks against it.
+Rules on values look at the usual ones: the fewest that make up 99 % of frames. A byte with a single
+value is `constant`, whatever its name claims. Every rule that holds gives a reason; a variable
+without any is `alive`, which says no more than that nothing speaks against it.
 """
 
 import math
@@ -118,7 +118,9 @@ def _axis(variable: str, byte: Byte) -> str | None:
 def _unseen(variable: str, byte: Byte) -> str | None:
     if byte.pixels > 0 or byte.readable >= SHOWN:
         return None
-    shown = "tell nothing" if math.isnan(byte.readable) else f"do not show it (R² {byte.readable:.2f})"
+    shown = (
+        "tell nothing" if math.isnan(byte.readable) else f"do not show it (R² {byte.readable:.2f})"
+    )
     written = "the game overwrites it" if byte.overwritten >= 0.5 else "writing it changes no pixel"
     usual = byte.counts.max() / byte.counts.sum()
     rare = f"; {usual:.1%} of frames have one value" if usual >= USUAL else ""

@@ -1,8 +1,8 @@
 """Network architectures: frames -> representation. One file each; ``build`` knows them by name.
 
-An encoder is a module that maps frames (N, channels, 210, 160), float in [0, 1], to (N, feature_size) float; the channels are
-the frame and those before it (``frame_stack``), the newest last. Ours take them as stored too, in uint8. See `base` for what
-methods ask of one.
+An encoder is a module that maps frames (N, channels, 210, 160), float in [0, 1], to (N,
+feature_size) float; the channels are the frame and those before it (``frame_stack``), the newest
+last. Ours take them as stored too, in uint8. See `base` for what methods ask of one.
 """
 
 import os
@@ -27,7 +27,8 @@ DECODERS: dict[str, type[nn.Module]] = {"nature": NatureDecoder, "impala": Impal
 CUSTOM = "custom"
 KIND = "weights"
 _HEADS = "heads/"
-# Frames encoded at once. On a processor, larger tensors than these go back to the operating system after every layer.
+# Frames encoded at once. On a processor, larger tensors than these go back to the operating system
+# after every layer.
 _BATCH = {"cpu": 64, "cuda": 1024}
 
 
@@ -37,10 +38,15 @@ def build(name: str, feature_size: int, generator: torch.Generator, channels: in
 
 
 def save(
-    path: str | os.PathLike, encoder: nn.Module, header: Mapping[str, Any], heads: Mapping[str, torch.Tensor] | None = None
+    path: str | os.PathLike,
+    encoder: nn.Module,
+    header: Mapping[str, Any],
+    heads: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Write an encoder's weights, with ``header`` saying what `load` needs to build it, and beside them those of ``heads``."""
-    tensors = encoder.state_dict() | {f"{_HEADS}{name}": tensor for name, tensor in (heads or {}).items()}
+    tensors = encoder.state_dict() | {
+        f"{_HEADS}{name}": tensor for name, tensor in (heads or {}).items()
+    }
     arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     artifacts.write_arrays(path, KIND, arrays, header)
 
@@ -53,15 +59,23 @@ def load(path: str | os.PathLike) -> tuple[nn.Module, dict[str, Any]]:
     tensors, header = _read(path)
     encoder = _build(path, header)
     try:
-        encoder.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(_HEADS)})
+        encoder.load_state_dict(
+            {name: tensor for name, tensor in tensors.items() if not name.startswith(_HEADS)}
+        )
     except RuntimeError as error:
-        raise UserError(f"{path} does not fit the encoder {header['encoder']}: train it again with this version") from error
+        raise UserError(
+            f"{path} does not fit the encoder {header['encoder']}: train it again with this version"
+        ) from error
     return encoder, header
 
 
 def load_heads(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     """What a method learned beside its encoder."""
-    return {name.removeprefix(_HEADS): tensor for name, tensor in _read(path)[0].items() if name.startswith(_HEADS)}
+    return {
+        name.removeprefix(_HEADS): tensor
+        for name, tensor in _read(path)[0].items()
+        if name.startswith(_HEADS)
+    }
 
 
 def _read(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -73,13 +87,21 @@ def _build(path: str | os.PathLike, header: Mapping[str, Any]) -> nn.Module:
     """The module that a header describes, with any weights."""
     if header.get("encoder") == CUSTOM:
         if custom.sha256(header["module"]) != header["module_sha256"]:
-            raise UserError(f"{header['module']} has changed since {path} was made of it: make the encoder again")
-        return custom.make(header["module"], header["class"], header["kwargs"], header["module_seed"])
+            raise UserError(
+                f"{header['module']} has changed since {path} was made of it: make the encoder again"
+            )
+        return custom.make(
+            header["module"], header["class"], header["kwargs"], header["module_seed"]
+        )
     if header.get("encoder") not in ENCODERS:
         known = ", ".join([*ENCODERS, CUSTOM])
-        raise UserError(f"{path} holds weights of an unknown encoder {header.get('encoder')!r}; known: {known}")
+        raise UserError(
+            f"{path} holds weights of an unknown encoder {header.get('encoder')!r}; known: {known}"
+        )
     generator = torch.Generator()
-    make = partial(build, header["encoder"], header["feature_size"], generator, header.get("frame_stack", 1))
+    make = partial(
+        build, header["encoder"], header["feature_size"], generator, header.get("frame_stack", 1)
+    )
     if "variables" not in header:
         return make()
     kind = SharedClassifier if header["shared"] else Classifier
@@ -104,24 +126,36 @@ def channels_last(module: nn.Module) -> nn.Module:
     return module
 
 
-# Not inference mode: the encoder is moved in here, and its weights would be unfit for training ever after.
+# Not inference mode: the encoder is moved in here, and its weights would be unfit for training ever
+# after.
 @torch.no_grad()
-def encode(encoder: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.device) -> np.ndarray:
+def encode(
+    encoder: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.device
+) -> np.ndarray:
     """Features of uint8 frames (n, 210, 160) or (n, C, 210, 160), in order: (n, d) float32.
 
-    In float32 whatever the encoder was trained in: features are made once. The frames go to ``device`` batch by batch.
+    In float32 whatever the encoder was trained in: features are made once. The frames go to
+    ``device`` batch by batch.
     """
     encoder = encoder.to(device).eval()
     if isinstance(encoder, Encoder):  # somebody else's may rely on the order of its weights
         channels_last(encoder)
     batches = torch.as_tensor(frames).split(_BATCH[device.type])
     prepare = _with_channels if isinstance(encoder, Encoder) else scale
-    return torch.cat([encoder(prepare(batch.to(device))).float() for batch in batches]).cpu().numpy()
+    return (
+        torch.cat([encoder(prepare(batch.to(device))).float() for batch in batches]).cpu().numpy()
+    )
 
 
 @torch.no_grad()
-def classify(classifier: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.device) -> np.ndarray:
+def classify(
+    classifier: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.device
+) -> np.ndarray:
     """The likeliest value of each variable, (n, V) int64, of uint8 frames as for `encode`, by a `Classifier`."""
     classifier = classifier.to(device).eval()
     batches = torch.as_tensor(frames).split(_BATCH[device.type])
-    return torch.cat([classifier(_with_channels(batch.to(device))).argmax(-1) for batch in batches]).cpu().numpy()
+    return (
+        torch.cat([classifier(_with_channels(batch.to(device))).argmax(-1) for batch in batches])
+        .cpu()
+        .numpy()
+    )

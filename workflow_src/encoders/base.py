@@ -1,7 +1,7 @@
 """What all encoders have in common, and how their layers get their initial values.
 
-PyTorch draws initial values from its global generator; here every layer is made without any and filled from a generator
-that is an argument.
+PyTorch draws initial values from its global generator; here every layer is made without any and
+filled from a generator that is an argument.
 """
 
 import math
@@ -14,8 +14,9 @@ from torch import nn
 class Encoder(nn.Module):
     """Frames (N, channels, 210, 160), uint8 or float in [0, 1] -> representation (N, feature_size) float.
 
-    ``local``, whose first layer is a `FrameConv2d`, gives the maps (N, local_channels, H, W) that spatial losses use;
-    ``head`` goes on from them, and ends with the linear map that gives the representation.
+    ``local``, whose first layer is a `FrameConv2d`, gives the maps (N, local_channels, H, W) that
+    spatial losses use; ``head`` goes on from them, and ends with the linear map that gives the
+    representation.
     """
 
     def __init__(self, local: nn.Sequential, head: nn.Sequential, local_channels: int):
@@ -42,7 +43,9 @@ class Encoder(nn.Module):
         return self.head[-1].in_features
 
 
-def orthogonal(layer: type[nn.Module], *shape: int, generator: torch.Generator, **options) -> nn.Module:
+def orthogonal(
+    layer: type[nn.Module], *shape: int, generator: torch.Generator, **options
+) -> nn.Module:
     """A layer with orthogonal weights of gain sqrt(2) and zero biases, as the 2019 code's."""
     made = nn.utils.skip_init(layer, *shape, **options)
     nn.init.orthogonal_(made.weight, math.sqrt(2), generator=generator)
@@ -50,7 +53,9 @@ def orthogonal(layer: type[nn.Module], *shape: int, generator: torch.Generator, 
     return made
 
 
-def uniform(layer: type[nn.Module], *shape: int, generator: torch.Generator, **options) -> nn.Module:
+def uniform(
+    layer: type[nn.Module], *shape: int, generator: torch.Generator, **options
+) -> nn.Module:
     """A layer with PyTorch's default initial values, uniform on +-1 / sqrt(inputs of a unit)."""
     made = nn.utils.skip_init(layer, *shape, **options)
     bound = made.weight[0].numel() ** -0.5
@@ -62,10 +67,12 @@ def uniform(layer: type[nn.Module], *shape: int, generator: torch.Generator, **o
 class FrameConv2d(nn.Conv2d):
     """A convolution of frames as they are stored: uint8 (N, channels, H, W), which count as value / 255.
 
-    A convolution of one channel is slow on every kind of device. Where stride and kernel allow it, the pixels of a stride are
-    made the channels of a map of patches, on which the same weights are a smaller convolution of stride 1: the same sums, in
-    channels-last order from the start (forward and backward 1.9 and 2.9 ms instead of 3.9 and 5.6 for 128 frames; the second
-    convolution's backward, which got maps in another order, 15 instead of 42). Frames that are floats are convolved plainly.
+    A convolution of one channel is slow on every kind of device. Where stride and kernel allow it,
+    the pixels of a stride are made the channels of a map of patches, on which the same weights are
+    a smaller convolution of stride 1: the same sums, in channels-last order from the start (forward
+    and backward 1.9 and 2.9 ms instead of 3.9 and 5.6 for 128 frames; the second convolution's
+    backward, which got maps in another order, 15 instead of 42). Frames that are floats are
+    convolved plainly.
     """
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
@@ -73,13 +80,24 @@ class FrameConv2d(nn.Conv2d):
         if frames.dtype != torch.uint8:
             return super().forward(frames)
         device = frames.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
+        dtype = (
+            torch.get_autocast_dtype(device)
+            if torch.is_autocast_enabled(device)
+            else self.weight.dtype
+        )
         weight = self.weight / 255
-        by_patches = self.stride == (_WORD, _WORD) and not any(k % _WORD for k in self.kernel_size) and not any(self.padding)
+        by_patches = (
+            self.stride == (_WORD, _WORD)
+            and not any(k % _WORD for k in self.kernel_size)
+            and not any(self.padding)
+        )
         if not by_patches or not len(frames):
             return F.conv2d(frames.to(dtype), weight, self.bias, self.stride, self.padding)
         # As many patches as kernels reach; what the plain convolution leaves over is cut off.
-        height, width = ((n - k) // _WORD + k // _WORD for n, k in zip(frames.shape[2:], self.kernel_size, strict=True))
+        height, width = (
+            (n - k) // _WORD + k // _WORD
+            for n, k in zip(frames.shape[2:], self.kernel_size, strict=True)
+        )
         weight = as_channels_last(F.pixel_unshuffle(weight, _WORD))
         return F.conv2d(_patches(frames, height, width).to(dtype), weight, self.bias)
 
@@ -96,7 +114,9 @@ class PaddedConvTranspose2d(nn.ConvTranspose2d):
         return maps.add_(self.bias.to(maps.dtype).view(-1, 1, 1))
 
     def _transposed(self, maps: torch.Tensor) -> torch.Tensor:
-        return F.conv_transpose2d(maps, self.weight, None, self.stride, self.padding, self.output_padding)
+        return F.conv_transpose2d(
+            maps, self.weight, None, self.stride, self.padding, self.output_padding
+        )
 
 
 class FrameConvTranspose2d(PaddedConvTranspose2d):
@@ -119,10 +139,13 @@ def as_channels_last(kernels: torch.Tensor) -> torch.Tensor:
 def _patches(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """uint8 (N, C, H, W) -> its patches of 4 x 4 pixels as channels: (N, 16 C, height, width), channels last.
 
-    In the order of `torch.pixel_unshuffle`. Four neighbours move as one word, 8 times as fast as byte by byte.
+    In the order of `torch.pixel_unshuffle`. Four neighbours move as one word, 8 times as fast as
+    byte by byte.
     """
     words = frames.contiguous().view(torch.int32)[:, :, : height * _WORD, :width]
-    rows = words.unflatten(2, (height, _WORD)).permute(0, 2, 4, 1, 3)  # (N, height, width, C, row in the patch)
+    rows = words.unflatten(2, (height, _WORD)).permute(
+        0, 2, 4, 1, 3
+    )  # (N, height, width, C, row in the patch)
     return rows.contiguous().view(torch.uint8).flatten(3).permute(0, 3, 1, 2)
 
 

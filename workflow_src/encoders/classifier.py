@@ -1,7 +1,8 @@
 """Encoders with the classifiers that were trained with them: what the supervised methods keep.
 
-`Classifier` is one whole encoder and one linear map for each variable, as in the 2019 code; `SharedClassifier` is one
-encoder with the linear maps of all variables. Both give scores (N, V, classes).
+`Classifier` is one whole encoder and one linear map for each variable, as in the 2019 code;
+`SharedClassifier` is one encoder with the linear maps of all variables. Both give scores (N, V,
+classes).
 """
 
 import copy
@@ -17,22 +18,30 @@ from workflow_src.encoders.base import Encoder, Float32Linear, uniform
 class Classifier(nn.Module):
     """V encoders, each with a linear classifier, as one stack: every parameter has V in front.
 
-    One optimizer, one pass over the frames and one file for all variables of a game. On CUDA the stack is one model
-    (vmap, which makes grouped convolutions); on a processor its slices are run in turn, which is the same arithmetic in a
-    third of the time (12 variables, batch 64: 0.4 s a step, vmap 1.0 to 1.3 s).
+    One optimizer, one pass over the frames and one file for all variables of a game. On CUDA the
+    stack is one model (vmap, which makes grouped convolutions); on a processor its slices are run
+    in turn, which is the same arithmetic in a third of the time (12 variables, batch 64: 0.4 s a
+    step, vmap 1.0 to 1.3 s).
     """
 
-    def __init__(self, build: Callable[[], Encoder], variables: int, classes: int, generator: torch.Generator):
+    def __init__(
+        self, build: Callable[[], Encoder], variables: int, classes: int, generator: torch.Generator
+    ):
         super().__init__()
         each = [self._one(build(), classes, generator) for _ in range(variables)]
         self.one = copy.deepcopy(each[0])
-        for (name, parameter), *others in zip(self.one.named_parameters(), *(m.parameters() for m in each), strict=True):
+        for (name, parameter), *others in zip(
+            self.one.named_parameters(), *(m.parameters() for m in each), strict=True
+        ):
             parameter.data = torch.stack([other.detach() for other in others])
             assert parameter.shape[0] == variables, name
 
     @staticmethod
     def _one(encoder: Encoder, classes: int, generator: torch.Generator) -> nn.Sequential:
-        return nn.Sequential(encoder, uniform(Float32Linear, encoder.head[-1].out_features, classes, generator=generator))
+        return nn.Sequential(
+            encoder,
+            uniform(Float32Linear, encoder.head[-1].out_features, classes, generator=generator),
+        )
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Scores (N, V, classes) of frames (N, channels, 210, 160), uint8 or float in [0, 1]."""
@@ -44,16 +53,25 @@ class Classifier(nn.Module):
         if frames.is_cuda:
             return vmap(scores)(parameters).transpose(0, 1)
         slices = zip(*(parameter.unbind() for parameter in parameters.values()), strict=True)
-        return torch.stack([scores(dict(zip(parameters, each, strict=True))) for each in slices], dim=1)
+        return torch.stack(
+            [scores(dict(zip(parameters, each, strict=True))) for each in slices], dim=1
+        )
 
 
 class SharedClassifier(nn.Module):
     """One encoder, and on its representation the linear classifiers of all variables."""
 
-    def __init__(self, build: Callable[[], Encoder], variables: int, classes: int, generator: torch.Generator):
+    def __init__(
+        self, build: Callable[[], Encoder], variables: int, classes: int, generator: torch.Generator
+    ):
         super().__init__()
         self.encoder = build()
-        self.heads = uniform(Float32Linear, self.encoder.head[-1].out_features, variables * classes, generator=generator)
+        self.heads = uniform(
+            Float32Linear,
+            self.encoder.head[-1].out_features,
+            variables * classes,
+            generator=generator,
+        )
         self.classes = classes
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:

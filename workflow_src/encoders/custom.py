@@ -1,7 +1,7 @@
 """Encoders of one's own: a torch module from any Python file, with weights that are read without running code.
 
-The file is imported, so it is trusted as any program one runs; the weights are not: safetensors, or a file of torch that
-holds tensors and nothing else.
+The file is imported, so it is trusted as any program one runs; the weights are not: safetensors, or
+a file of torch that holds tensors and nothing else.
 """
 
 import hashlib
@@ -30,13 +30,18 @@ def make(file: str | Path, name: str, kwargs: Mapping[str, Any], seed: int) -> n
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            # Not exec_module: its cache of compiled files takes an edit of the same length and second for none.
+            # Not exec_module: its cache of compiled files takes an edit of the same length and
+            # second for none.
             exec(specification.loader.source_to_code(path.read_bytes(), str(path)), module.__dict__)
             encoder = getattr(module, name)(**kwargs)
         except Exception as error:
-            raise UserError(f"{path}:{name}({_call(kwargs)}) cannot be made: {_said(error)}; mend the file") from error
+            raise UserError(
+                f"{path}:{name}({_call(kwargs)}) cannot be made: {_said(error)}; mend the file"
+            ) from error
     if not isinstance(encoder, nn.Module):
-        raise UserError(f"{path}:{name} gives a {type(encoder).__name__}, not a torch.nn.Module: derive the class from it")
+        raise UserError(
+            f"{path}:{name} gives a {type(encoder).__name__}, not a torch.nn.Module: derive the class from it"
+        )
     return encoder
 
 
@@ -57,8 +62,12 @@ def load_weights(encoder: nn.Module, file: str | Path) -> None:
     # torch raises errors of many types on a damaged file, OSError and KeyError among them.
     except Exception as error:
         raise DamagedFile(f"{path} is damaged ({_said(error)}): save the weights again") from error
-    if not isinstance(state, Mapping) or not all(isinstance(n, str) and isinstance(v, torch.Tensor) for n, v in state.items()):
-        raise UserError(f"{path} holds no state_dict: save that of the encoder, with torch.save or safetensors")
+    if not isinstance(state, Mapping) or not all(
+        isinstance(n, str) and isinstance(v, torch.Tensor) for n, v in state.items()
+    ):
+        raise UserError(
+            f"{path} holds no state_dict: save that of the encoder, with torch.save or safetensors"
+        )
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
@@ -71,7 +80,9 @@ def feature_size(encoder: nn.Module, channels: int, what: str) -> int:
     try:
         found = encoder.eval()(torch.zeros(2, channels, 210, 160))
     except Exception as error:
-        raise UserError(f"{what} fails on float frames (2, {channels}, 210, 160): {_said(error)}; mend its forward") from error
+        raise UserError(
+            f"{what} fails on float frames (2, {channels}, 210, 160): {_said(error)}; mend its forward"
+        ) from error
     shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
     if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != 2:
         raise UserError(f"{what} gives {shape} for 2 frames, not (2, d): flatten its output")

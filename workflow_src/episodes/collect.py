@@ -1,9 +1,10 @@
 """Collecting: scalar emulators in worker processes -> one frame store.
 
-The frames come in streams, as from the 2019 code's 8 parallel environments: each stream is one emulator with generators
-of its own, a whole number of chunks long (but the last), so that workers compress what they play and the file is the
-streams' compressed chunks in order. Whatever the number of workers, the file is the same byte for byte. ale-py's own
-vector environment is not used because it gives no RAM.
+The frames come in streams, as from the 2019 code's 8 parallel environments: each stream is one
+emulator with generators of its own, a whole number of chunks long (but the last), so that workers
+compress what they play and the file is the streams' compressed chunks in order. Whatever the number
+of workers, the file is the same byte for byte. ale-py's own vector environment is not used because
+it gives no RAM.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from workflow_src.episodes.environment import CUT_OFF, GOES_ON, Environment
 from workflow_src.episodes.policies import POLICIES
 from workflow_src.errors import explained
 
-# Frames are not made of the configuration's code, whose every edit would cost half an hour: settings come as values.
+# Frames are not made of the configuration's code, whose every edit would cost half an hour:
+# settings come as values.
 if TYPE_CHECKING:
     from workflow_src.config import Episodes, Policy, Purpose
 
@@ -50,13 +52,17 @@ class Stream:
 
     def rng(self, name: str) -> np.random.Generator:
         """The stream's own generator for the thing called ``name``."""
-        return seeds.generator(self.seed, self.game, "episodes", self.policy, self.purpose, self.number, name)
+        return seeds.generator(
+            self.seed, self.game, "episodes", self.policy, self.purpose, self.number, name
+        )
 
 
 def stream_frames(frames: int, streams: int) -> list[int]:
     """Share ``frames`` out to ``streams`` in whole chunks; only the last is ragged, and none is empty."""
     chunks = -(-frames // store.CHUNK)
-    share = [store.CHUNK * len(part) for part in np.array_split(np.arange(chunks), min(streams, chunks))]
+    share = [
+        store.CHUNK * len(part) for part in np.array_split(np.arange(chunks), min(streams, chunks))
+    ]
     share[-1] += frames - sum(share)
     return share
 
@@ -75,17 +81,24 @@ def collect(
 ) -> None:
     """Collect ``settings.frames.of(purpose)`` frames of ``game`` and write them to ``out``.
 
-    ``workers``: processes, by default one for each processor this process may use. Memory: a chunk a worker, and 150
-    bytes a frame for the records beside the frames.
+    ``workers``: processes, by default one for each processor this process may use. Memory: a chunk
+    a worker, and 150 bytes a frame for the records beside the frames.
     """
     shares = stream_frames(settings.frames.of(purpose), settings.streams)
-    streams = [Stream(game, policy, policy_settings, settings, purpose, seed, k, n) for k, n in enumerate(shares)]
+    streams = [
+        Stream(game, policy, policy_settings, settings, purpose, seed, k, n)
+        for k, n in enumerate(shares)
+    ]
     workers = min(workers or _processors(), len(streams))
-    # Beside the output: a full disk shows here, and the parts are renamed or removed, never moved across disks.
+    # Beside the output: a full disk shows here, and the parts are renamed or removed, never moved
+    # across disks.
     with artifacts.scratch(out) as parts:
         prefixes = [parts / f"{stream.number:04}" for stream in streams]
         actions = _play_all(
-            streams, prefixes, workers, tqdm(total=sum(shares), unit="frame", disable=None if progress else True, desc=game)
+            streams,
+            prefixes,
+            workers,
+            tqdm(total=sum(shares), unit="frame", disable=None if progress else True, desc=game),
         )
         header = {
             "game": game,
@@ -107,13 +120,22 @@ def _processors() -> int:
 
 def _play_all(streams: list[Stream], prefixes: list[Path], workers: int, bar: tqdm) -> list[str]:
     """Play the streams in ``workers`` processes; returns the meanings of the actions."""
-    # Forked workers start with everything imported, which else takes as long as 6,000 steps. They use neither torch nor
-    # CUDA, whose threads would not survive. Elsewhere than on Linux forking is not safe.
+    # Forked workers start with everything imported, which else takes as long as 6,000 steps. They
+    # use neither torch nor CUDA, whose threads would not survive. Elsewhere than on Linux forking
+    # is not safe.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     stop = context.Event()
-    with bar, ProcessPoolExecutor(workers, mp_context=context, initializer=_watch, initargs=(stop, os.getpid())) as pool:
+    with (
+        bar,
+        ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_watch, initargs=(stop, os.getpid())
+        ) as pool,
+    ):
         try:
-            futures = [pool.submit(_play, stream, prefix) for stream, prefix in zip(streams, prefixes, strict=True)]
+            futures = [
+                pool.submit(_play, stream, prefix)
+                for stream, prefix in zip(streams, prefixes, strict=True)
+            ]
             waiting = set(futures)
             while waiting:
                 done, waiting = wait(waiting, timeout=0.05, return_when=FIRST_EXCEPTION)
@@ -128,7 +150,9 @@ def _play_all(streams: list[Stream], prefixes: list[Path], workers: int, bar: tq
 
 def _watch(stop, parent: int) -> None:
     """End this worker soon after ``stop`` was set or its main process was killed: idle or not, it would never know."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the whole group; the main process decides
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl+C reaches the whole group; the main process decides
 
     def watch() -> None:
         while os.getppid() == parent and not stop.wait(0.5):
@@ -140,7 +164,11 @@ def _watch(stop, parent: int) -> None:
 
 def _show(bar: tqdm, prefixes: list[Path]) -> None:
     """Workers note 8 bytes for each chunk they wrote: that is their progress, without any channel between processes."""
-    chunks = sum(p.with_suffix(".sizes").stat().st_size // 8 for p in prefixes if p.with_suffix(".sizes").exists())
+    chunks = sum(
+        p.with_suffix(".sizes").stat().st_size // 8
+        for p in prefixes
+        if p.with_suffix(".sizes").exists()
+    )
     bar.update(min(chunks * store.CHUNK, bar.total) - bar.n)
 
 
@@ -154,7 +182,9 @@ def _play(stream: Stream, prefix: Path) -> list[str]:
     """Play one stream in a worker: chunks to ``prefix``.chunks, their sizes to .sizes, the other columns to .npz."""
     environment = _loaded(stream.game, stream.settings.repeat, stream.settings.noop_max)
     environment.restart(stream.rng("environment"))
-    policy = POLICIES[stream.policy_settings.kind](stream.policy_settings, len(environment.actions), stream.rng("policy"))
+    policy = POLICIES[stream.policy_settings.kind](
+        stream.policy_settings, len(environment.actions), stream.rng("policy")
+    )
     columns = store.empty_columns(stream.frames)
     with (
         explained("write", prefix.parent.parent),
@@ -171,11 +201,13 @@ def _play(stream: Stream, prefix: Path) -> list[str]:
     return environment.meanings
 
 
-def _record(environment: Environment, policy, columns: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
+def _record(
+    environment: Environment, policy, columns: dict[str, np.ndarray]
+) -> Iterator[np.ndarray]:
     """Play until the columns are full, yielding each full chunk of frames (the last one padded with zeros).
 
-    A record's parts are made at one moment, after the step that led to its frame; the first record of an episode is
-    what the reset shows.
+    A record's parts are made at one moment, after the step that led to its frame; the first record
+    of an episode is what the reset shows.
     """
     chunk = np.zeros((store.CHUNK, *store.FRAME_SHAPE), np.uint8)
     ram, action, reward, lives, end, episode, game = (columns[name] for name in store.COLUMNS)

@@ -1,8 +1,9 @@
 """Frames by part of a split: what encoders learn from and probes read out.
 
-The file of a split (made by the `splits` room, read here) is a file of arrays, one entry a row of the frame store:
-``part`` and ``reason`` (codes into the header's ``parts`` and ``reasons``), ``label_row`` (the row whose RAM labels the
-frame) and ``episode``. For the probe's frames the header's ``variables`` says of each its entropy and whether it stays.
+The file of a split (made by the `splits` room, read here) is a file of arrays, one entry a row of
+the frame store: ``part`` and ``reason`` (codes into the header's ``parts`` and ``reasons``),
+``label_row`` (the row whose RAM labels the frame) and ``episode``. For the probe's frames the
+header's ``variables`` says of each its entropy and whether it stays.
 """
 
 import os
@@ -46,7 +47,9 @@ def read_split(path: str | os.PathLike) -> Split:
         rows = np.flatnonzero(arrays["part"] == code)
         if name != DROPPED:
             lengths = np.unique(arrays["episode"][rows], return_counts=True)[1]
-            parts[name] = Part(rows, arrays["label_row"][rows].astype(np.int64), lengths.astype(np.int64))
+            parts[name] = Part(
+                rows, arrays["label_row"][rows].astype(np.int64), lengths.astype(np.int64)
+            )
     variables = header.get("variables", {})
     # In the order of the labels' columns again; JSON sorted them.
     order = ari_labels.variables(header["label_set"], header["game"]) if variables else {}
@@ -61,14 +64,18 @@ def load_frames(store: FrameStore, rows: np.ndarray) -> np.ndarray:
 def check_pair(store: FrameStore, split: Split) -> None:
     """Refuse a split that was made of other frames than ``store`` holds."""
     if split.header["frames_sha256"] != store.sha256:
-        raise UserError(f"the split was made of other frames than {store.path} holds: make the split again")
+        raise UserError(
+            f"the split was made of other frames than {store.path} holds: make the split again"
+        )
 
 
-def draw(lengths: np.ndarray, how: Literal["replacement", "permutation"], rng: np.random.Generator) -> np.ndarray:
+def draw(
+    lengths: np.ndarray, how: Literal["replacement", "permutation"], rng: np.random.Generator
+) -> np.ndarray:
     """Positions of one epoch's frames in a part whose episodes have ``lengths`` frames, int64 (n,), n = sum of lengths.
 
-    ``permutation``: every frame once, in random order. ``replacement`` (the 2019 code, quirk Q7): n draws of an
-    episode, all alike however long, and of a frame in it.
+    ``permutation``: every frame once, in random order. ``replacement`` (the 2019 code, quirk Q7): n
+    draws of an episode, all alike however long, and of a frame in it.
     """
     total = int(lengths.sum())
     if how == "permutation":
@@ -81,7 +88,8 @@ def draw(lengths: np.ndarray, how: Literal["replacement", "permutation"], rng: n
 def stack_rows(rows: np.ndarray, first: np.ndarray, stack: int) -> np.ndarray:
     """Rows of the ``stack`` frames up to and including each of ``rows`` (n,): (n, stack), the newest last.
 
-    ``first`` (n,) is the first row of each one's episode, which stands in for what would be before it.
+    ``first`` (n,) is the first row of each one's episode, which stands in for what would be before
+    it.
     """
     return np.maximum(rows[:, None] - np.arange(stack)[::-1], first[:, None])
 

@@ -3,11 +3,13 @@
 - up to 30 no-ops after a reset, each one emulator frame;
 - an action is repeated (4 times), the observation is the maximum of the last two emulator frames;
 - the loss of a life ends an episode; the next one goes on from there after one no-op step;
-- where the game has FIRE, it is pressed after every reset, then action 2 (as the OpenAI baselines do);
-- full resolution, grayscale, one frame; taller screens would be resized to 210x160 (in ale-py 0.12 no game of ours has one).
+- where the game has FIRE, it is pressed after every reset, then action 2 (as the OpenAI baselines
+  do);
+- full resolution, grayscale, one frame; taller screens would be resized to 210x160 (in ale-py 0.12
+  no game of ours has one).
 
-Differs from the 2019 code: two frames are made gray and then merged (there: merged in colour, then made gray), and
-actions are never sticky by construction, not by the environment's id.
+Differs from the 2019 code: two frames are made gray and then merged (there: merged in colour, then
+made gray), and actions are never sticky by construction, not by the environment's id.
 """
 
 import ale_py
@@ -22,14 +24,16 @@ from workflow_src.errors import UserError
 HEIGHT, WIDTH = 210, 160
 RAM_BYTES = 128
 
-# What a record says of its episode: it goes on, a life was lost, the game is over, or collecting stopped here.
+# What a record says of its episode: it goes on, a life was lost, the game is over, or collecting
+# stopped here.
 GOES_ON, LIFE_LOST, GAME_OVER, CUT_OFF = range(4)
 
 NOOP, FIRE = 0, 1
 
-# The emulator's screen holds the console's colours: a hue in the upper four bits, a brightness in the next three, the
-# last bit always 0. Their grays, a line for each hue, are those that the emulator makes for NTSC television, which all our
-# games are for. Looked up here they take 1 us where its `getScreenGrayscale` takes 10; each reset checks that both agree.
+# The emulator's screen holds the console's colours: a hue in the upper four bits, a brightness in
+# the next three, the last bit always 0. Their grays, a line for each hue, are those that the
+# emulator makes for NTSC television, which all our games are for. Looked up here they take 1 us
+# where its `getScreenGrayscale` takes 10; each reset checks that both agree.
 _NTSC_GRAYS = """
       0  74 111 142 170 192 214 236
      64  95 122 148 172 193 214 233
@@ -76,8 +80,12 @@ class Environment:
 
     def restart(self, rng: np.random.Generator) -> None:
         """Be as newly loaded, with another generator, in 0.1 ms; loading takes 70, for a palette that is not used."""
-        self.ale.restoreSystemState(self._as_loaded)  # a reset alone keeps traces of what was played (Berzerk, Tennis)
-        rng.integers(2**31)  # was the emulator's seed: without this draw, all later ones would change
+        self.ale.restoreSystemState(
+            self._as_loaded
+        )  # a reset alone keeps traces of what was played (Berzerk, Tennis)
+        rng.integers(
+            2**31
+        )  # was the emulator's seed: without this draw, all later ones would change
         self._rng, self.lives, self.game_over = rng, 0, True
 
     def reset(self, out: np.ndarray) -> bool:
@@ -90,7 +98,9 @@ class Environment:
             if self.game_over:
                 new_game = True
                 self.ale.reset_game()
-                for _ in range(int(self._rng.integers(1, self._noop_max + 1)) if self._noop_max else 0):
+                for _ in range(
+                    int(self._rng.integers(1, self._noop_max + 1)) if self._noop_max else 0
+                ):
                     self.ale.act(self.actions[NOOP])
                 self.ale.getScreen(self._last[0])
                 self._last[1] = self._last[0]

@@ -1,13 +1,14 @@
 """The frame store: one compressed, chunked, checksummed file per (game, policy, purpose, seed).
 
-The file is a Blosc2 array (``blosc2.open(path)[i]`` is a frame): zstd without filter in chunks of 256 frames, blocks of
-32, one thread, since more threads change the bytes. Beside the frames, in the file's own metadata, stand a JSON header,
-the other columns of the records (RAM, action, reward, lives, end, episode, game) and SHA-256 sums: one for each
-compressed chunk, checked when the chunk is read, and one over everything else, checked when the file is opened. So any
-chunk is read alone, and nothing damaged is read on.
+The file is a Blosc2 array (``blosc2.open(path)[i]`` is a frame): zstd without filter in chunks of
+256 frames, blocks of 32, one thread, since more threads change the bytes. Beside the frames, in the
+file's own metadata, stand a JSON header, the other columns of the records (RAM, action, reward,
+lives, end, episode, game) and SHA-256 sums: one for each compressed chunk, checked when the chunk
+is read, and one over everything else, checked when the file is opened. So any chunk is read alone,
+and nothing damaged is read on.
 
-Sizes measured on 20,000 random-agent frames: 90 (Pong) to 620 (Ms Pac-Man) bytes a frame of 33,600. Columns are kept in
-memory while writing: 150 bytes a frame.
+Sizes measured on 20,000 random-agent frames: 90 (Pong) to 620 (Ms Pac-Man) bytes a frame of 33,600.
+Columns are kept in memory while writing: 150 bytes a frame.
 """
 
 import hashlib
@@ -36,8 +37,9 @@ FRAME_SHAPE = (HEIGHT, WIDTH)
 FRAME_BYTES = HEIGHT * WIDTH
 KIND = "episodes"
 
-# Ms Pac-Man, the largest of those measured: level 2 takes 16 us and 620 bytes a frame, level 3 36 us and 420, beside the
-# emulator's 240 us. Speed decides: on average over games even level 2 stays far below 1.5 % of the raw bytes.
+# Ms Pac-Man, the largest of those measured: level 2 takes 16 us and 620 bytes a frame, level 3 36
+# us and 420, beside the emulator's 240 us. Speed decides: on average over games even level 2 stays
+# far below 1.5 % of the raw bytes.
 _COMPRESSION = {
     "codec": blosc2.Codec.ZSTD,
     "clevel": 2,
@@ -48,8 +50,9 @@ _COMPRESSION = {
     "blocksize": BLOCK * FRAME_BYTES,
 }
 
-# Name -> type and shape of one record's part beside the frame. ``action`` led to the frame (NO_ACTION at an episode's
-# start), ``reward`` came with it, ``end`` is a code of `environment`; ``episode`` and ``game`` count up within the file.
+# Name -> type and shape of one record's part beside the frame. ``action`` led to the frame
+# (NO_ACTION at an episode's start), ``reward`` came with it, ``end`` is a code of `environment`;
+# ``episode`` and ``game`` count up within the file.
 COLUMNS: dict[str, tuple[type, tuple[int, ...]]] = {
     "ram": (np.uint8, (RAM_BYTES,)),
     "action": (np.uint8, ()),
@@ -72,7 +75,12 @@ def compress(chunk: np.ndarray) -> bytes:
     return blosc2.compress2(chunk, **_COMPRESSION)
 
 
-def write(path: str | os.PathLike, chunks: Iterator[bytes], columns: dict[str, np.ndarray], header: dict[str, Any]) -> None:
+def write(
+    path: str | os.PathLike,
+    chunks: Iterator[bytes],
+    columns: dict[str, np.ndarray],
+    header: dict[str, Any],
+) -> None:
     """Write a store from compressed chunks in order (the last one padded to CHUNK frames) and the records' columns."""
     frames = len(columns["ram"])
     with artifacts.atomic(path) as temporary, _reason(temporary, columns):
@@ -93,7 +101,9 @@ def write(path: str | os.PathLike, chunks: Iterator[bytes], columns: dict[str, n
         meta = {
             "columns": safetensors.numpy.save(columns),
             "digests": digests,
-            "header": json.dumps({"format": artifacts.FORMAT, "kind": KIND, **header}, sort_keys=True).encode(),
+            "header": json.dumps(
+                {"format": artifacts.FORMAT, "kind": KIND, **header}, sort_keys=True
+            ).encode(),
         }
         for name, value in meta.items():
             array.schunk.vlmeta[name] = value
@@ -107,7 +117,9 @@ def _reason(path: Path, columns: dict[str, np.ndarray]) -> Iterator[None]:
         yield
     except RuntimeError:
         with open(path, "ab") as file:
-            file.write(bytes(2 * (CHUNK * FRAME_BYTES + sum(column.nbytes for column in columns.values()))))
+            file.write(
+                bytes(2 * (CHUNK * FRAME_BYTES + sum(column.nbytes for column in columns.values())))
+            )
         raise
 
 
@@ -121,12 +133,18 @@ def _seal(meta: dict[str, bytes]) -> bytes:
 class FrameStore:
     """A collection of frames and their records, open for reading.
 
-    ``header``: what was collected and how; ``sha256``: of the whole content; ``len(store)``: frames; the columns are
-    attributes, such as ``store.ram`` (n, 128) uint8.
+    ``header``: what was collected and how; ``sha256``: of the whole content; ``len(store)``:
+    frames; the columns are attributes, such as ``store.ram`` (n, 128) uint8.
     """
 
     def __init__(
-        self, path: Path, array: blosc2.NDArray, header: dict, columns: dict[str, np.ndarray], digests: bytes, seal: str
+        self,
+        path: Path,
+        array: blosc2.NDArray,
+        header: dict,
+        columns: dict[str, np.ndarray],
+        digests: bytes,
+        seal: str,
     ):
         self.path, self.header, self.sha256 = path, header, seal
         # The array owns the memory of its schunk, and must be kept alive for it.
@@ -140,15 +158,20 @@ class FrameStore:
             open(path, "rb").close()
         try:
             array = blosc2.open(str(path), mode="r")
-            meta = {name: array.schunk.vlmeta[name] for name in ("columns", "digests", "header", "seal")}
+            meta = {
+                name: array.schunk.vlmeta[name] for name in ("columns", "digests", "header", "seal")
+            }
             seal = meta.pop("seal")
             if seal != _seal(meta):
                 raise ValueError("seal")
             header, columns = json.loads(meta["header"]), safetensors.numpy.load(meta["columns"])
             frames = len(columns["ram"])
-            if array.shape != (frames, HEIGHT, WIDTH) or array.schunk.nchunks != -(-frames // CHUNK):
+            if array.shape != (frames, HEIGHT, WIDTH) or array.schunk.nchunks != -(
+                -frames // CHUNK
+            ):
                 raise ValueError("shape")
-        # Blosc2 raises errors of many types, MemoryError among them, on a file that is not one of its own.
+        # Blosc2 raises errors of many types, MemoryError among them, on a file that is not one of
+        # its own.
         except (Exception, MemoryError) as error:
             raise cls._damaged(path) from error
         artifacts.check_kind(path, KIND, header["kind"], header["format"])
@@ -156,7 +179,9 @@ class FrameStore:
 
     @staticmethod
     def _damaged(path: Path) -> DamagedFile:
-        return DamagedFile(f"{path} is damaged, truncated or no frame file: delete it and collect it again")
+        return DamagedFile(
+            f"{path} is damaged, truncated or no frame file: delete it and collect it again"
+        )
 
     def __len__(self) -> int:
         return len(self._columns["ram"])
@@ -193,8 +218,12 @@ class FrameStore:
         first = np.flatnonzero(np.diff(touched, prepend=-1))
         for start, stop in pairwise([*first, len(rows)]):
             i = int(touched[start])
-            if stop - start == CHUNK:  # whole chunks, which is most of them, go straight to their place
+            if (
+                stop - start == CHUNK
+            ):  # whole chunks, which is most of them, go straight to their place
                 self.chunk(i, out[start:stop])
             else:
-                np.take(self.chunk(i, buffer), rows[start:stop] - i * CHUNK, axis=0, out=out[start:stop])
+                np.take(
+                    self.chunk(i, buffer), rows[start:stop] - i * CHUNK, axis=0, out=out[start:stop]
+                )
         return out

@@ -1,7 +1,8 @@
 """Custom: an encoder of one's own, from a Python file, as it is or with weights of one's own; nothing is learned here.
 
-The row names the class (``module: path/to/file.py:Class``), its ``kwargs`` and its ``weights``. The step tries the encoder
-on two frames, which tells the feature size, and stores its state beside the checksum of its file.
+The row names the class (``module: path/to/file.py:Class``), its ``kwargs`` and its ``weights``. The
+step tries the encoder on two frames, which tells the feature size, and stores its state beside the
+checksum of its file.
 """
 
 from typing import Any
@@ -28,12 +29,20 @@ class Custom(Objective):
         if settings.weights is not None:
             custom.load_weights(self.encoder, settings.weights)
         for entry, value in self.encoder.state_dict().items():
-            if not isinstance(value, torch.Tensor) or value.dtype == torch.bfloat16 or value.is_sparse:
+            if (
+                not isinstance(value, torch.Tensor)
+                or value.dtype == torch.bfloat16
+                or value.is_sparse
+            ):
                 kind = getattr(value, "dtype", type(value).__name__)
-                raise UserError(f"{settings.module} has {entry} of {kind} in its state, which is not stored: make it float32")
+                raise UserError(
+                    f"{settings.module} has {entry} of {kind} in its state, which is not stored: make it float32"
+                )
         self._header = {
             "encoder": CUSTOM,
-            "feature_size": custom.feature_size(self.encoder, settings.frame_stack, settings.module),
+            "feature_size": custom.feature_size(
+                self.encoder, settings.frame_stack, settings.module
+            ),
             "module": file,
             "module_sha256": custom.sha256(file),
             "module_seed": generator.initial_seed(),

@@ -14,9 +14,13 @@ class DIM(Objective):
 
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__(settings, generator)
-        self.global_local = linear(settings.feature_size, self.encoder.local_channels, generator=generator)
+        self.global_local = linear(
+            settings.feature_size, self.encoder.local_channels, generator=generator
+        )
 
-    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+    def draw(
+        self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
+    ) -> np.ndarray:
         """Single frames."""
         return draw_frames(episodes, switches, rng)
 

@@ -32,7 +32,8 @@ def examples(
 ) -> None:
     """Decode `NUMBER` frames of validation, spread over it, and write ``input``, ``target``, ``output``, uint8 (n, 210, 160).
 
-    Always on the processor, in float32. `UserError` for a method without a decoder, and for files that do not belong together.
+    Always on the processor, in float32. `UserError` for a method without a decoder, and for files
+    that do not belong together.
     """
     row = config.methods[method]
     if row.decodes is None:
@@ -42,19 +43,31 @@ def examples(
     model = objective.find(row.kind)(row, torch.Generator())
     encoder, header = encoders.load(weights)
     if (header["game"], header["method"]) != (game, method):
-        raise UserError(f"{weights} is of {header['method']} on {header['game']}, not {method} on {game}: name the right file")
-    asked = {"encoder": row.encoder, "feature_size": row.feature_size, "frame_stack": row.frame_stack}
+        raise UserError(
+            f"{weights} is of {header['method']} on {header['game']}, not {method} on {game}: name the right file"
+        )
+    asked = {
+        "encoder": row.encoder,
+        "feature_size": row.feature_size,
+        "frame_stack": row.frame_stack,
+    }
     if {name: header.get(name, 1) for name in asked} != asked:
-        raise UserError(f"{weights} is of another encoder than the configuration's {method}: make the encoder again")
+        raise UserError(
+            f"{weights} is of another encoder than the configuration's {method}: make the encoder again"
+        )
     model.encoder, heads = encoder, encoders.load_heads(weights)
     if {name for name in model.state_dict() if not name.startswith("encoder.")} != set(heads):
-        raise UserError(f"{weights} is of another kind than the configuration's {method}: make the encoder again")
+        raise UserError(
+            f"{weights} is of another kind than the configuration's {method}: make the encoder again"
+        )
     model.load_state_dict(heads, strict=False)  # all but the encoder, which is there
     val = shared.parts["val"].rows
     followed = val[np.isin(val + row.decodes, val)]
     followed = followed[store.episode[followed] == store.episode[followed + row.decodes]]
     if not len(followed):
-        raise UserError(f"{split} has no validation frame that another follows: collect more frames (episodes.frames.pretrain)")
+        raise UserError(
+            f"{split} has no validation frame that another follows: collect more frames (episodes.frames.pretrain)"
+        )
     rows = followed[np.linspace(0, len(followed) - 1, NUMBER).astype(int)]
     stacks = torch.from_numpy(load_stacks(store, rows, row.frame_stack))
     decoded = model.eval().reconstruct(stacks)[:, -1]
@@ -63,5 +76,12 @@ def examples(
         "target": load_frames(store, rows + row.decodes),
         "output": (decoded * 255).round().to(torch.uint8).numpy(),
     }
-    names = {"game": game, "policy": policy, "protocol": protocol, "method": method, "seed": seed, "decodes": row.decodes}
+    names = {
+        "game": game,
+        "policy": policy,
+        "protocol": protocol,
+        "method": method,
+        "seed": seed,
+        "decodes": row.decodes,
+    }
     artifacts.write_arrays(out, KIND, arrays, names)

@@ -14,9 +14,13 @@ class GlobalLocalTDIM(Objective):
 
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__(settings, generator)
-        self.global_local = linear(settings.feature_size, self.encoder.local_channels, generator=generator)
+        self.global_local = linear(
+            settings.feature_size, self.encoder.local_channels, generator=generator
+        )
 
-    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+    def draw(
+        self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
+    ) -> np.ndarray:
         """Pairs (t-1, t)."""
         return draw_pairs(episodes, switches, rng)
 
@@ -24,4 +28,6 @@ class GlobalLocalTDIM(Objective):
         """The loss of a batch of pairs, uint8 (B, 2, C, 210, 160), x_tm1 first."""
         (c_tm1, _), (_, z_t) = features(self.encoder, frames)
         with torch.autocast(frames.device.type, enabled=False):
-            return {"global_local": info_nce(self.global_local(z_t).expand(len(c_tm1), -1, -1), c_tm1)}
+            return {
+                "global_local": info_nce(self.global_local(z_t).expand(len(c_tm1), -1, -1), c_tm1)
+            }

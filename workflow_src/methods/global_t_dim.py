@@ -14,9 +14,13 @@ class GlobalTDIM(Objective):
 
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__(settings, generator)
-        self.global_global = linear(settings.feature_size, settings.feature_size, generator=generator)
+        self.global_global = linear(
+            settings.feature_size, settings.feature_size, generator=generator
+        )
 
-    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+    def draw(
+        self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
+    ) -> np.ndarray:
         """Pairs (t-1, t)."""
         return draw_pairs(episodes, switches, rng)
 

@@ -1,8 +1,9 @@
 """JSD-ST-DIM: ST-DIM with a binary discriminator instead of InfoNCE (arXiv 1906.08226, section 5.3, ablations).
 
-The same two terms over the same places, but each pair is judged alone: a bilinear score says whether a local feature is of
-x_tm1 or of x_hat, any frame of the same episode; binary cross entropy, mean over places, pairs and both answers. This bounds
-the Jensen-Shannon divergence instead of the mutual information (Hjelm et al. 2019, arXiv 1808.06670).
+The same two terms over the same places, but each pair is judged alone: a bilinear score says
+whether a local feature is of x_tm1 or of x_hat, any frame of the same episode; binary cross
+entropy, mean over places, pairs and both answers. This bounds the Jensen-Shannon divergence instead
+of the mutual information (Hjelm et al. 2019, arXiv 1808.06670).
 """
 
 import numpy as np
@@ -25,11 +26,15 @@ class JSDSTDIM(Objective):
         self.global_local = Score(settings.feature_size, channels, generator)
         self.local_local = Score(channels, channels, generator)
 
-    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+    def draw(
+        self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
+    ) -> np.ndarray:
         """Pairs (t-1, t), and with each a frame t_hat of the same episode."""
         pairs = draw_pairs(episodes, switches, rng)
         episode = np.searchsorted(episodes.first, pairs[:, 1], side="right") - 1
-        t_hat = episodes.first[episode] + (rng.random(len(pairs)) * episodes.lengths[episode]).astype(np.int64)
+        t_hat = episodes.first[episode] + (
+            rng.random(len(pairs)) * episodes.lengths[episode]
+        ).astype(np.int64)
         return np.column_stack([pairs, t_hat])
 
     def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
@@ -47,8 +52,12 @@ class Score(nn.Module):
 
     def __init__(self, left: int, right: int, generator: torch.Generator):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(left, right).uniform_(-(left**-0.5), left**-0.5, generator=generator))
-        self.bias = nn.Parameter(torch.empty(1).uniform_(-(left**-0.5), left**-0.5, generator=generator))
+        self.weight = nn.Parameter(
+            torch.empty(left, right).uniform_(-(left**-0.5), left**-0.5, generator=generator)
+        )
+        self.bias = nn.Parameter(
+            torch.empty(1).uniform_(-(left**-0.5), left**-0.5, generator=generator)
+        )
 
     def forward(self, x: torch.Tensor, true: torch.Tensor, false: torch.Tensor) -> torch.Tensor:
         """Binary cross entropy of x (..., left) with ``true`` and ``false`` (..., right)."""

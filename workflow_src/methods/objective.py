@@ -15,7 +15,8 @@ from workflow_src.config import Method, MethodProtocol
 from workflow_src.encoders.base import Float32Linear, uniform
 from workflow_src.episodes.dataset import draw
 
-# A float32 linear map with PyTorch's default initial values: linear(inputs, outputs, generator=...).
+# A float32 linear map with PyTorch's default initial values: linear(inputs, outputs,
+# generator=...).
 linear = partial(uniform, Float32Linear)
 
 
@@ -30,21 +31,26 @@ class EpisodeIndex:
 class Objective(nn.Module):
     """Base of all methods. ``self.encoder`` is what probes read out; everything else are its heads.
 
-    A file may declare, as literals that the configuration reads without loading torch, ``OPTIONS`` (its settings with their
-    defaults), ``LEARNS_FROM`` (``"pretrain"``, which is the default, ``"probe"`` for frames with labels, or None) and, where
-    there is a decoder, ``DECODES`` (how many frames after the given one it shows).
+    A file may declare, as literals that the configuration reads without loading torch, ``OPTIONS``
+    (its settings with their defaults), ``LEARNS_FROM`` (``"pretrain"``, which is the default,
+    ``"probe"`` for frames with labels, or None) and, where there is a decoder, ``DECODES`` (how
+    many frames after the given one it shows).
     """
 
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__()
-        self.encoder = encoders.build(settings.encoder, settings.feature_size, generator, settings.frame_stack)
+        self.encoder = encoders.build(
+            settings.encoder, settings.feature_size, generator, settings.frame_stack
+        )
 
     @property
     def header(self) -> dict[str, Any]:
         """What the file of weights must say beside the row's settings, so that the encoder can be built again."""
         return {}
 
-    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+    def draw(
+        self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
+    ) -> np.ndarray:
         """Positions of the frames of one epoch's examples: int64 (examples, frames an example)."""
         raise TypeError(f"{type(self).__name__} learns nothing")
 
@@ -52,11 +58,13 @@ class Objective(nn.Module):
         """What `forward` draws from while it learns."""
         return ()
 
-    def forward(self, frames: torch.Tensor, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """The loss of a batch as named terms, whose sum is minimised.
 
-        ``frames``: uint8 (B, frames an example, frame_stack, 210, 160); ``labels``: int64 (B, frames an example, V), given
-        where the file says ``LEARNS_FROM = "probe"``.
+        ``frames``: uint8 (B, frames an example, frame_stack, 210, 160); ``labels``: int64 (B,
+        frames an example, V), given where the file says ``LEARNS_FROM = "probe"``.
         """
         raise TypeError(f"{type(self).__name__} learns nothing")
 
@@ -73,7 +81,9 @@ def method(kind: str) -> Callable[[type[Objective]], type[Objective]]:
 
     def register(cls: type[Objective]) -> type[Objective]:
         if kind in _REGISTRY:
-            raise ValueError(f"two methods are called {kind}: {_REGISTRY[kind].__module__} and {cls.__module__}")
+            raise ValueError(
+                f"two methods are called {kind}: {_REGISTRY[kind].__module__} and {cls.__module__}"
+            )
         _REGISTRY[kind] = cls
         return cls
 
@@ -86,18 +96,27 @@ def find(kind: str) -> type[Objective]:
     return _REGISTRY[kind]
 
 
-def draw_frames(episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+def draw_frames(
+    episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
+) -> np.ndarray:
     """Positions of single frames, int64 (frames, 1), for one epoch: every frame once, or as Q7 has it."""
     flat = draw(episodes.lengths, switches.sampling, rng)
-    return (np.repeat(episodes.first - np.cumsum(episodes.lengths) + episodes.lengths, episodes.lengths)[flat] + flat)[:, None]
+    return (
+        np.repeat(
+            episodes.first - np.cumsum(episodes.lengths) + episodes.lengths, episodes.lengths
+        )[flat]
+        + flat
+    )[:, None]
 
 
-def draw_pairs(episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+def draw_pairs(
+    episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
+) -> np.ndarray:
     """Positions of consecutive frames (t-1, t), int64 (pairs, 2), for one epoch.
 
-    As it should be: every pair of neighbours within an episode once, in random order. The 2019 code: as many draws as
-    there are frames, episodes alike however long (``sampling: replacement``, Q7), t from 0 on, where t-1 is the
-    episode's last frame (``wrap_pairs``, Q5).
+    As it should be: every pair of neighbours within an episode once, in random order. The 2019
+    code: as many draws as there are frames, episodes alike however long (``sampling: replacement``,
+    Q7), t from 0 on, where t-1 is the episode's last frame (``wrap_pairs``, Q5).
     """
     first, lengths = episodes.first, episodes.lengths
     if not switches.wrap_pairs:  # t runs from the second frame on: leave each episode's first out

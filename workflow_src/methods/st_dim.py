@@ -1,14 +1,15 @@
 """ST-DIM: Unsupervised State Representation Learning in Atari (Anand et al. 2019, arXiv 1906.08226, section 3).
 
-Maximises the mutual information of consecutive frames x_tm1, x_t with two InfoNCE losses, over all 11 x 8 places of the
-encoder's third convolution, the other pairs of the batch being the negatives:
+Maximises the mutual information of consecutive frames x_tm1, x_t with two InfoNCE losses, over all
+11 x 8 places of the encoder's third convolution, the other pairs of the batch being the negatives:
 
 - global-local: W_g z_t against each local feature of x_tm1;
 - local-local: W_l c_t at each place against the local feature of x_tm1 at the same place.
 
-Each is the mean over places; their sum is minimised. As in the 2019 code: batch 64, linear maps with bias. Ours: the 88
-places are one batched matrix product each instead of a double loop; both frames go through the encoder in one pass;
-scores and losses are float32 whatever the precision of the encoder, since the score products diverge in bfloat16.
+Each is the mean over places; their sum is minimised. As in the 2019 code: batch 64, linear maps
+with bias. Ours: the 88 places are one batched matrix product each instead of a double loop; both
+frames go through the encoder in one pass; scores and losses are float32 whatever the precision of
+the encoder, since the score products diverge in bfloat16.
 """
 
 import numpy as np
@@ -30,7 +31,9 @@ class STDIM(Objective):
         self.global_local = linear(settings.feature_size, channels, generator=generator)
         self.local_local = linear(channels, channels, generator=generator)
 
-    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+    def draw(
+        self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
+    ) -> np.ndarray:
         """Pairs (t-1, t)."""
         return draw_pairs(episodes, switches, rng)
 
@@ -48,7 +51,8 @@ class STDIM(Objective):
 def features(encoder: Encoder, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Local features (k, places, B, channels) and representations (k, B, d), float32, of the k frames of B examples.
 
-    ``frames``: uint8 (B, k, C, 210, 160). One pass for all of them, time first, so that each frame's are one block.
+    ``frames``: uint8 (B, k, C, 210, 160). One pass for all of them, time first, so that each
+    frame's are one block.
     """
     k = frames.shape[1]
     local, z = encoder.maps(frames.transpose(0, 1).flatten(0, 1))

@@ -1,7 +1,8 @@
 """One step of training: a batch's loss and, where it learns, its gradient and the optimizer's move.
 
-A step is some two hundred small kernels, which a GPU ends sooner than Python can launch them one by one. With
-``cuda_graphs`` its kernels are recorded once and launched together from then on: the same kernels in the same order.
+A step is some two hundred small kernels, which a GPU ends sooner than Python can launch them one by
+one. With ``cuda_graphs`` its kernels are recorded once and launched together from then on: the same
+kernels in the same order.
 """
 
 import contextlib
@@ -11,14 +12,16 @@ import torch
 
 from workflow_src.methods.objective import Objective
 
-# Steps that run before the recording: what libraries set up at their first calls cannot be recorded.
+# Steps that run before the recording: what libraries set up at their first calls cannot be
+# recorded.
 _WARM_UP = 3
 
 
 class Step:
     """Applied to batch after batch of rows, it adds up the losses on the device; nothing waits for the device but `means`.
 
-    ``frames``: uint8 (n, 210, 160), ``labels``: int64 (n, V) or None. Without ``optimizer`` nothing is learned.
+    ``frames``: uint8 (n, 210, 160), ``labels``: int64 (n, V) or None. Without ``optimizer`` nothing
+    is learned.
     """
 
     def __init__(
@@ -31,7 +34,12 @@ class Step:
         precision: str,
         cuda_graphs: bool,
     ):
-        self.objective, self.optimizer, self.frames, self.labels = objective, optimizer, frames, labels
+        self.objective, self.optimizer, self.frames, self.labels = (
+            objective,
+            optimizer,
+            frames,
+            labels,
+        )
         self.half, self.recorded = precision == "bfloat16", cuda_graphs and frames.is_cuda
         self._steps = 0
         self._sums: torch.Tensor | None = None
@@ -64,7 +72,8 @@ class Step:
 
     def _run(self, batch: torch.Tensor) -> None:
         with torch.set_grad_enabled(self.optimizer is not None):
-            # Time first in memory: most methods' encoders take the frames of an example in that order, and then need no copy.
+            # Time first in memory: most methods' encoders take the frames of an example in that
+            # order, and then need no copy.
             frames = self.frames[batch].transpose(0, 1)
             labels = None if self.labels is None else self.labels[batch[..., -1].T]
             with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.half):
@@ -89,7 +98,9 @@ def _aside() -> Iterator[None]:
     main.wait_stream(stream)
 
 
-def _record(run: Callable[[], None], generators: Callable[[], tuple[torch.Generator, ...]]) -> Callable[[], None]:
+def _record(
+    run: Callable[[], None], generators: Callable[[], tuple[torch.Generator, ...]]
+) -> Callable[[], None]:
     """Record the kernels of ``run`` without running them; returns what launches them."""
     graph = torch.cuda.CUDAGraph()
     for generator in generators():

@@ -1,9 +1,9 @@
 """Supervised: encoder and linear probe trained end to end, one whole encoder per variable (arXiv 1906.08226, section 5.1).
 
-Learns from the probe's frames and labels. All variables are trained at once, as one stack (`encoders.classifier`): none has
-a weight in common with another, so the sum of their losses trains each as if it were alone. Ours: early stopping looks at
-that sum, where the 2019 code stopped each variable by its own validation accuracy and lowered its learning rate as a
-probe's.
+Learns from the probe's frames and labels. All variables are trained at once, as one stack
+(`encoders.classifier`): none has a weight in common with another, so the sum of their losses trains
+each as if it were alone. Ours: early stopping looks at that sum, where the 2019 code stopped each
+variable by its own validation accuracy and lowered its learning rate as a probe's.
 """
 
 from functools import partial
@@ -28,18 +28,28 @@ class Supervised(Objective):
 
     classifier = Classifier
 
-    def __init__(self, settings: Method, generator: torch.Generator, variables: list[str], classes: int):
+    def __init__(
+        self, settings: Method, generator: torch.Generator, variables: list[str], classes: int
+    ):
         nn.Module.__init__(self)
         self.variables, self.classes = variables, classes
-        build = partial(encoders.build, settings.encoder, settings.feature_size, generator, settings.frame_stack)
+        build = partial(
+            encoders.build, settings.encoder, settings.feature_size, generator, settings.frame_stack
+        )
         self.encoder = self.classifier(build, len(variables), classes, generator)
 
     @property
     def header(self) -> dict[str, Any]:
         """Which variables the scores are of."""
-        return {"variables": self.variables, "classes": self.classes, "shared": self.classifier is not Classifier}
+        return {
+            "variables": self.variables,
+            "classes": self.classes,
+            "shared": self.classifier is not Classifier,
+        }
 
-    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+    def draw(
+        self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
+    ) -> np.ndarray:
         """Single frames."""
         return draw_frames(episodes, switches, rng)
 

@@ -47,14 +47,22 @@ def train(
     names = (game, "encoders", policy, config.seeded_as(protocol), method)
     generator = torch.Generator().manual_seed(seeds.derive(seed, *names, "weights"))
     rows: list[dict[str, float]] = []
-    with devices.acquire(config.device if row.learns_from else "cpu", settings.threads, config.trainings_per_gpu) as device:
+    with devices.acquire(
+        config.device if row.learns_from else "cpu", settings.threads, config.trainings_per_gpu
+    ) as device:
         if row.learns_from is None:
             model = objective.find(row.kind)(row, generator)
         else:
             if frames is None or split is None:
-                raise UserError(f"{method} learns from frames: name the files of its frames and their split")
+                raise UserError(
+                    f"{method} learns from frames: name the files of its frames and their split"
+                )
             data = _load(config, row, frames, split, game)
-            supervision = {"variables": data.variables, "classes": config.probe.classes} if data.variables else {}
+            supervision = (
+                {"variables": data.variables, "classes": config.probe.classes}
+                if data.variables
+                else {}
+            )
             model = objective.find(row.kind)(row, generator, **supervision)
             rows = training.fit(
                 model,
@@ -70,7 +78,15 @@ def train(
                 checkpoint=checkpoint,
                 checkpoint_seconds=checkpoint_seconds,
                 fingerprint=_fingerprint(
-                    row, settings, switches, seed, *names, data.source, model.header, torch.__version__, device.type
+                    row,
+                    settings,
+                    switches,
+                    seed,
+                    *names,
+                    data.source,
+                    model.header,
+                    torch.__version__,
+                    device.type,
                 ),
                 progress=progress,
             )
@@ -84,9 +100,15 @@ def train(
         "feature_size": row.feature_size,
         "frame_stack": row.frame_stack,
     }
-    history_text = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch"]).to_csv(index=False, lineterminator="\n")
+    history_text = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch"]).to_csv(
+        index=False, lineterminator="\n"
+    )
     artifacts.write_text(history, history_text)
-    heads = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("encoder.")}
+    heads = {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if not name.startswith("encoder.")
+    }
     encoders.save(out, model.encoder, header | model.header, heads)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
@@ -109,12 +131,17 @@ def _load(config: Config, row: Method, frames: Path, split: Path, game: str) -> 
     store, shared = FrameStore.open(frames), read_split(split)
     check_pair(store, shared)
     if shared.header["purpose"] != row.learns_from:
-        raise UserError(f"{split} is of the {shared.header['purpose']}'s frames: {row.kind} learns from {row.learns_from}'s")
+        raise UserError(
+            f"{split} is of the {shared.header['purpose']}'s frames: {row.kind} learns from {row.learns_from}'s"
+        )
     if store.header["game"] != game:
         raise UserError(f"{frames} holds {store.header['game']}, not {game}: name the right file")
     parts = [shared.parts[name] for name in ("train", "val")]
     rows = np.sort(np.concatenate([part.rows for part in parts]))
-    labels, variables = None, [name for name, variable in shared.variables.items() if variable["kept"]]
+    labels, variables = (
+        None,
+        [name for name, variable in shared.variables.items() if variable["kept"]],
+    )
     if variables:
         if shared.header["label_set"] != config.label_set:
             raise UserError(
@@ -124,12 +151,26 @@ def _load(config: Config, row: Method, frames: Path, split: Path, game: str) -> 
         label_rows = np.empty_like(rows)
         for part in parts:
             label_rows[np.searchsorted(rows, part.rows)] = part.label_rows
-        values = ari_labels.labels(store.ram[label_rows], config.label_set, game)[:, [known.index(name) for name in variables]]
+        values = ari_labels.labels(store.ram[label_rows], config.label_set, game)[
+            :, [known.index(name) for name in variables]
+        ]
         if values.max() >= config.probe.classes:
-            raise UserError(f"a label is {values.max()}, no class of {config.probe.classes}: set probe.classes to 256")
+            raise UserError(
+                f"a label is {values.max()}, no class of {config.probe.classes}: set probe.classes to 256"
+            )
         labels = torch.from_numpy(values.astype(np.int64))
-    source = {"frames": store.sha256, "split": hashlib.sha256(split.read_bytes()).hexdigest(), "labels": config.label_set}
-    return _Data(torch.from_numpy(load_frames(store, rows)), *(_index(part, rows) for part in parts), labels, variables, source)
+    source = {
+        "frames": store.sha256,
+        "split": hashlib.sha256(split.read_bytes()).hexdigest(),
+        "labels": config.label_set,
+    }
+    return _Data(
+        torch.from_numpy(load_frames(store, rows)),
+        *(_index(part, rows) for part in parts),
+        labels,
+        variables,
+        source,
+    )
 
 
 def _index(part: Part, rows: np.ndarray) -> objective.EpisodeIndex:
@@ -137,7 +178,9 @@ def _index(part: Part, rows: np.ndarray) -> objective.EpisodeIndex:
     first = part.rows[np.cumsum(part.lengths) - part.lengths]
     last = part.rows[np.cumsum(part.lengths) - 1]
     if not np.array_equal(last - first + 1, part.lengths):
-        raise UserError("the split has gaps within episodes, and neighbours in time would not be: make the split again")
+        raise UserError(
+            "the split has gaps within episodes, and neighbours in time would not be: make the split again"
+        )
     return objective.EpisodeIndex(np.searchsorted(rows, first), part.lengths)
 
 

@@ -1,8 +1,9 @@
 """The one training loop: epochs, early stopping, history, resuming, divergence.
 
-Adam; early stopping on the validation loss as in the 2019 code (a loss that is not smaller counts; training stops when
-the count reaches the patience). What an epoch draws depends on the seed and the epoch alone, so a run that was killed
-goes on from its checkpoint and ends with the same bytes. Losses stay on the device and are read once an epoch.
+Adam; early stopping on the validation loss as in the 2019 code (a loss that is not smaller counts;
+training stops when the count reaches the patience). What an epoch draws depends on the seed and the
+epoch alone, so a run that was killed goes on from its checkpoint and ends with the same bytes.
+Losses stay on the device and are read once an epoch.
 """
 
 import hashlib
@@ -25,8 +26,9 @@ from workflow_src.errors import UserError
 from workflow_src.methods.objective import EpisodeIndex, Objective
 from workflow_src.methods.step import Step
 
-# A training loss of more than this multiple of the untrained model's loss is no learning: InfoNCE in bfloat16 went from
-# 8.3 to 17.9, while no healthy run was ever above its start by more than a few per cent.
+# A training loss of more than this multiple of the untrained model's loss is no learning: InfoNCE
+# in bfloat16 went from 8.3 to 17.9, while no healthy run was ever above its start by more than a
+# few per cent.
 DIVERGED = 1.5
 
 
@@ -60,22 +62,34 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train ``objective`` in place; it ends with the weights that ``switches.keep`` asks for.
 
-    ``frames``: uint8 (n, 210, 160) on the device, ``labels``: int64 (n, V) there, of what is supervised. An example's frame is
-    itself and those before it in its episode, ``stack`` in all. ``rng(*names)`` gives the generator of that name. ``what``
-    names the training in errors. ``checkpoint`` is written at most every ``checkpoint_seconds``, holds the state after an
-    epoch, is taken up again if it has the same ``fingerprint``, and stays: who has written the weights removes it. Returns
-    one row an epoch, the first (epoch 0) being the untrained model's. `UserError` when the loss diverges or a part has fewer
-    examples than a batch.
+    ``frames``: uint8 (n, 210, 160) on the device, ``labels``: int64 (n, V) there, of what is
+    supervised. An example's frame is itself and those before it in its episode, ``stack`` in all.
+    ``rng(*names)`` gives the generator of that name. ``what`` names the training in errors.
+    ``checkpoint`` is written at most every ``checkpoint_seconds``, holds the state after an epoch,
+    is taken up again if it has the same ``fingerprint``, and stays: who has written the weights
+    removes it. Returns one row an epoch, the first (epoch 0) being the untrained model's.
+    `UserError` when the loss diverges or a part has fewer examples than a batch.
     """
     device = frames.device
     objective.to(device)
     if settings.channels_last:
         encoders.channels_last(objective)
     optimizer = torch.optim.Adam(
-        objective.parameters(), lr=settings.lr, eps=settings.eps, fused=True, capturable=device.type == "cuda"
+        objective.parameters(),
+        lr=settings.lr,
+        eps=settings.eps,
+        fused=True,
+        capturable=device.type == "cuda",
     )
     learn, judge = (
-        Step(objective, moves, frames, labels, precision=settings.precision, cuda_graphs=settings.cuda_graphs)
+        Step(
+            objective,
+            moves,
+            frames,
+            labels,
+            precision=settings.precision,
+            cuda_graphs=settings.cuda_graphs,
+        )
         for moves in (optimizer, None)
     )
     state = _resume(checkpoint, fingerprint, objective, optimizer) or Progress()
@@ -85,19 +99,27 @@ def fit(
         # Validation is the same batches every epoch, unless the protocol draws them anew (Q7).
         fixed = step is judge and name == "val" and switches.sampling == "permutation"
         which = (name,) if fixed else ("epoch", state.epoch, name)
-        index = _batches(objective.draw(part, switches, rng(*which)), settings.batch_size, what, name)
+        index = _batches(
+            objective.draw(part, switches, rng(*which)), settings.batch_size, what, name
+        )
         first = part.first[np.searchsorted(part.first, index, side="right") - 1]
         stacks = stack_rows(index.ravel(), first.ravel(), stack).reshape(*index.shape, stack)
         rows = torch.from_numpy(stacks).transpose(1, 2).to(device)
         bar = tqdm(
-            rows, desc=f"{what} epoch {state.epoch} {name}", unit="batch", leave=False, disable=None if progress else True
+            rows,
+            desc=f"{what} epoch {state.epoch} {name}",
+            unit="batch",
+            leave=False,
+            disable=None if progress else True,
         )
         objective.train(step is learn)
         step.start()
         for batch in bar:
             step(batch)
         means = step.means(len(rows))
-        row = {f"{name}_loss": sum(means.values())} | {f"{name}_{term}": value for term, value in means.items()}
+        row = {f"{name}_loss": sum(means.values())} | {
+            f"{name}_{term}": value for term, value in means.items()
+        }
         if not math.isfinite(row[f"{name}_loss"]):
             raise UserError(_diverged(what, state.epoch, name, row))
         return row
@@ -113,7 +135,10 @@ def fit(
             if row["val_loss"] < state.best_loss:
                 state.best_loss, state.stale = row["val_loss"], 0
                 if switches.keep == "best":
-                    state.best = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
+                    state.best = {
+                        name: tensor.detach().clone()
+                        for name, tensor in objective.state_dict().items()
+                    }
             else:
                 state.stale += 1
         state.epoch += 1
@@ -129,7 +154,9 @@ def fit(
 def _batches(examples: np.ndarray, size: int, what: str, name: str) -> np.ndarray:
     """Examples (n, k) as full batches (n // size, size, k); the incomplete last one is left out."""
     if len(examples) < size:
-        raise UserError(f"{what}: {len(examples)} {name} examples, fewer than a batch of {size}: collect more frames")
+        raise UserError(
+            f"{what}: {len(examples)} {name} examples, fewer than a batch of {size}: collect more frames"
+        )
     full = len(examples) // size
     return examples[: full * size].reshape(full, size, -1)
 
@@ -139,7 +166,13 @@ def _diverged(what: str, epoch: int, name: str, row: dict[str, float]) -> str:
     return f"{what} diverged in epoch {epoch}: {name} loss {loss:.4g}; lower its lr or set training.precision: float32"
 
 
-def _save(path: Path, fingerprint: str, objective: Objective, optimizer: torch.optim.Optimizer, state: Progress) -> None:
+def _save(
+    path: Path,
+    fingerprint: str,
+    objective: Objective,
+    optimizer: torch.optim.Optimizer,
+    state: Progress,
+) -> None:
     content = {
         "fingerprint": fingerprint,
         "objective": objective.state_dict(),
@@ -152,7 +185,9 @@ def _save(path: Path, fingerprint: str, objective: Objective, optimizer: torch.o
         temporary.write_bytes(hashlib.sha256(blob.getvalue()).digest() + blob.getvalue())
 
 
-def _resume(path: Path | None, fingerprint: str, objective: Objective, optimizer: torch.optim.Optimizer) -> Progress | None:
+def _resume(
+    path: Path | None, fingerprint: str, objective: Objective, optimizer: torch.optim.Optimizer
+) -> Progress | None:
     """Take up the checkpoint, or None where there is none of this very training; a damaged one costs time, nothing else."""
     if path is None or not path.exists():
         return None

@@ -1,9 +1,9 @@
 """VAE: a variational autoencoder of single frames (Kingma & Welling 2014, arXiv 1312.6114; arXiv 1906.08226, section 5.1).
 
-The representation is the mean of the posterior; its log-variance is a linear map of the last convolution. The decoder
-mirrors the encoder. Minimised: squared error, summed over pixels, + beta x KL divergence from a standard normal. As in the
-2019 code: beta 1, decoding the mean in validation. Ours: means over the batch where there sums were taken, a constant
-factor that Adam does not see.
+The representation is the mean of the posterior; its log-variance is a linear map of the last
+convolution. The decoder mirrors the encoder. Minimised: squared error, summed over pixels, + beta x
+KL divergence from a standard normal. As in the 2019 code: beta 1, decoding the mean in validation.
+Ours: means over the batch where there sums were taken, a constant factor that Adam does not see.
 """
 
 import numpy as np
@@ -26,10 +26,16 @@ class VAE(Objective):
         super().__init__(settings, generator)
         self.noise: torch.Generator | None = None
         self.beta = settings.settled_options["beta"]
-        self.log_variance = linear(self.encoder.hidden_size, settings.feature_size, generator=generator)
-        self.decoder = encoders.DECODERS[settings.encoder](settings.feature_size, generator, settings.frame_stack)
+        self.log_variance = linear(
+            self.encoder.hidden_size, settings.feature_size, generator=generator
+        )
+        self.decoder = encoders.DECODERS[settings.encoder](
+            settings.feature_size, generator, settings.frame_stack
+        )
 
-    def draw(self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator) -> np.ndarray:
+    def draw(
+        self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
+    ) -> np.ndarray:
         """Single frames; the noise of the epoch is seeded here too, so that a killed training goes on with the same."""
         self.noise_seed = int(rng.integers(2**63))
         if self.noise is not None:  # always the same one, since steps may be recorded

@@ -1,11 +1,12 @@
 """What the probes that learn by gradient descent share: the loop, early stopping and learning rate per variable.
 
-In the 2019 code every variable was a module with an optimizer of its own. Here all variables share the batches and are one
-tensor a layer (`Stack`), so that a step is a few matrix products, the gradient of the cross entropy in closed form
-(softmax - one-hot), and one fused Adam.
+In the 2019 code every variable was a module with an optimizer of its own. Here all variables share
+the batches and are one tensor a layer (`Stack`), so that a step is a few matrix products, the
+gradient of the cross entropy in closed form (softmax - one-hot), and one fused Adam.
 
-Adam moves a weight by rate x direction. A rate per variable is therefore one common rate on weights that are stored
-divided by their variable's factor of it; `Stack` does so. Variables that stopped leave the tensors and cost nothing.
+Adam moves a weight by rate x direction. A rate per variable is therefore one common rate on weights
+that are stored divided by their variable's factor of it; `Stack` does so. Variables that stopped
+leave the tensors and cost nothing.
 """
 
 from abc import ABC, abstractmethod
@@ -50,7 +51,8 @@ def fit(
 ) -> tuple[list[torch.Tensor], np.ndarray, np.ndarray]:
     """Let a new stack of V variables learn on checked parts; returns its weights and how the fitting went.
 
-    That is: float64 (epochs, V), accuracy of validation and learning rate of each epoch, NaN once a variable had stopped.
+    That is: float64 (epochs, V), accuracy of validation and learning rate of each epoch, NaN once a
+    variable had stopped.
     """
     names = names if names is not None else [f"variable {v}" for v in range(train.labels.shape[1])]
     with_replacement = switches.sampling == "replacement"
@@ -65,11 +67,19 @@ def fit(
     kept = stack.weights()
     accuracy, rate = np.full((2, settings.epochs, len(names)), np.nan)
 
-    for epoch in tqdm(range(settings.epochs), desc="probes", unit="epoch", leave=False, disable=None if progress else True):
+    for epoch in tqdm(
+        range(settings.epochs),
+        desc="probes",
+        unit="epoch",
+        leave=False,
+        disable=None if progress else True,
+    ):
         # Ordered once an epoch, so that each batch is a slice.
         order = on_device(full_batches(train.lengths, settings, switches, rng))
         batches = (-1, settings.batch_size)
-        loss = stack.learn(x[order].unflatten(0, batches), y[order][:, on_device(active)].unflatten(0, batches))
+        loss = stack.learn(
+            x[order].unflatten(0, batches), y[order][:, on_device(active)].unflatten(0, batches)
+        )
         hits = likeliest(stack.scores, val_x) == val_y[:, on_device(active)]
         if with_replacement:
             hits = hits[on_device(full_batches(val.lengths, settings, switches, rng))]
@@ -98,7 +108,9 @@ def fit(
 def check(train: Features, val: Features, settings: Probe, switches: ProbeProtocol) -> None:
     """Refuse parts of which no probe can be made."""
     check_part(train, settings, "train", settings.batch_size)
-    check_part(val, settings, "val", settings.batch_size if switches.sampling == "replacement" else 1)
+    check_part(
+        val, settings, "val", settings.batch_size if switches.sampling == "replacement" else 1
+    )
 
 
 def check_part(part: Features, settings: Probe, name: str, least: int) -> None:
@@ -110,21 +122,31 @@ def check_part(part: Features, settings: Probe, name: str, least: int) -> None:
             f"the probe's {name} part has {n} frames, fewer than {least}: collect more frames or lower probe.batch_size"
         )
     if part.labels.max() >= settings.classes:
-        raise UserError(f"a {name} label is {part.labels.max()}, no class of {settings.classes}: set probe.classes to 256")
+        raise UserError(
+            f"a {name} label is {part.labels.max()}, no class of {settings.classes}: set probe.classes to 256"
+        )
     if not np.isfinite(part.values).all():
-        raise UserError(f"the {name} features are not all finite: the encoder diverged, train it again with a lower lr")
+        raise UserError(
+            f"the {name} features are not all finite: the encoder diverged, train it again with a lower lr"
+        )
 
 
-def full_batches(lengths: np.ndarray, settings: Probe, switches: ProbeProtocol, rng: np.random.Generator) -> np.ndarray:
+def full_batches(
+    lengths: np.ndarray, settings: Probe, switches: ProbeProtocol, rng: np.random.Generator
+) -> np.ndarray:
     """Positions of an epoch's frames in a part, as the protocol draws them, without the incomplete last batch."""
     positions = draw(lengths, switches.sampling, rng)
     return positions[: len(positions) // settings.batch_size * settings.batch_size]
 
 
-def initial(variables: int, units: int, d: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def initial(
+    variables: int, units: int, d: int, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights (V, units, d) and biases (V, units) as torch.nn.Linear initialises them: uniform on +-1/sqrt(d)."""
     shapes = (variables, units, d), (variables, units)
-    weight, bias = ((2 * rng.random(shape, dtype=np.float32) - 1) / np.float32(d**0.5) for shape in shapes)
+    weight, bias = (
+        (2 * rng.random(shape, dtype=np.float32) - 1) / np.float32(d**0.5) for shape in shapes
+    )
     return torch.from_numpy(weight), torch.from_numpy(bias)
 
 
@@ -133,7 +155,9 @@ def affine(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.T
     return product(x, weight.view(-1, x.shape[1]), bias.flatten()).view(-1, *bias.shape)
 
 
-def affine_gradients(x: torch.Tensor, slope: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> None:
+def affine_gradients(
+    x: torch.Tensor, slope: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor
+) -> None:
     """Write the gradients of `affine`, where ``slope`` (n, A, units) is that of its result."""
     slope = slope.flatten(1)
     weight.grad = product(slope.T, x.T).view_as(weight)
@@ -148,12 +172,15 @@ def likeliest(scores: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -
 class Stack(ABC):
     """The weights of A variables as one tensor a layer, learning with Adam at one rate per variable.
 
-    ``parameters`` are weights (A, units, inputs) and biases (A, units), layer after layer, divided by their variable's
-    ``factor`` (A,) of the common learning rate. Gradients are written, not derived, so autograd is never involved: they are
-    those of the weights as they are meant, of which Adam's eps is a part too.
+    ``parameters`` are weights (A, units, inputs) and biases (A, units), layer after layer, divided
+    by their variable's ``factor`` (A,) of the common learning rate. Gradients are written, not
+    derived, so autograd is never involved: they are those of the weights as they are meant, of
+    which Adam's eps is a part too.
     """
 
-    def __init__(self, parameters: Sequence[torch.Tensor], lr: float, eps: float, device: torch.device):
+    def __init__(
+        self, parameters: Sequence[torch.Tensor], lr: float, eps: float, device: torch.device
+    ):
         self.factor = torch.ones(len(parameters[0]), device=device)
         self._lr, self._eps = lr, eps
         self._classes = torch.arange(parameters[-1].shape[1], device=device)
@@ -206,14 +233,17 @@ class Stack(ABC):
         old = [self._adam.state[parameter] for parameter in self.parameters]
         self._take([parameter[which] for parameter in self.parameters])
         for parameter, state in zip(self.parameters, old, strict=True):
-            self._adam.state[parameter] = {k: v if k == "step" else v[which] for k, v in state.items()}
+            self._adam.state[parameter] = {
+                k: v if k == "step" else v[which] for k, v in state.items()
+            }
 
 
 class Schedule:
     """Early stopping and learning rate of A variables, each by its own validation accuracy.
 
-    Stopping as in the 2019 code: an accuracy not above the best so far counts, and ``patience`` of them stop the variable.
-    The rate as in torch.optim.lr_scheduler.ReduceLROnPlateau(mode="max"), which has a best value of its own.
+    Stopping as in the 2019 code: an accuracy not above the best so far counts, and ``patience`` of
+    them stop the variable. The rate as in torch.optim.lr_scheduler.ReduceLROnPlateau(mode="max"),
+    which has a best value of its own.
     """
 
     def __init__(self, variables: int, lr: float, settings: Probe):

@@ -1,7 +1,8 @@
 """Linear probes of all state variables at once (arXiv 1906.08226, section 4; docs/protocol.md, Probe).
 
-One linear classifier of 256 classes per state variable, on frozen features: cross entropy, Adam, and per variable early
-stopping and a learning rate that falls when the validation accuracy no longer rises; see `fitting`.
+One linear classifier of 256 classes per state variable, on frozen features: cross entropy, Adam,
+and per variable early stopping and a learning rate that falls when the validation accuracy no
+longer rises; see `fitting`.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,9 @@ class LinearProbes:
     def predict(self, values: np.ndarray) -> np.ndarray:
         """Read out the likeliest value of each variable: features (n, d) float32 -> (n, V) int64."""
         x = torch.as_tensor(values, device=self.weight.device)
-        return fitting.likeliest(partial(affine, weight=self.weight, bias=self.bias), x).cpu().numpy()
+        return (
+            fitting.likeliest(partial(affine, weight=self.weight, bias=self.bias), x).cpu().numpy()
+        )
 
 
 def fit(
@@ -46,17 +49,22 @@ def fit(
 ) -> LinearProbes:
     """Fit one probe per variable; all that is random comes from ``rng``.
 
-    ``observed``: of the classes that the variable has in ``train`` only; the others get the score -inf.
-    ``names``: of the variables, for errors. Memory on the device: twice the features, the labels, six times the weights.
-    `UserError` for a part without a batch, labels that are no class, features that are not finite, and divergence.
+    ``observed``: of the classes that the variable has in ``train`` only; the others get the score
+    -inf. ``names``: of the variables, for errors. Memory on the device: twice the features, the
+    labels, six times the weights. `UserError` for a part without a batch, labels that are no class,
+    features that are not finite, and divergence.
     """
     fitting.check(train, val, settings, switches)
-    weight, bias = fitting.initial(train.labels.shape[1], settings.classes, train.values.shape[1], rng)
+    weight, bias = fitting.initial(
+        train.labels.shape[1], settings.classes, train.values.shape[1], rng
+    )
     if observed:
         # A bias that stays: the gradient of a class of probability 0 that is never true is 0.
         bias[torch.from_numpy(count(train.labels, settings.classes) == 0)] = -torch.inf
     stack = Stack([weight, bias], switches.lr, settings.eps, device)
-    kept, *history = fitting.fit(stack, train, val, settings, switches, rng, device, names=names, progress=progress)
+    kept, *history = fitting.fit(
+        stack, train, val, settings, switches, rng, device, names=names, progress=progress
+    )
     return LinearProbes(*kept, *history)
 
 

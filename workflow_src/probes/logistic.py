@@ -29,15 +29,16 @@ class LogisticProbes:
 def fit(train: Features, settings: Probe) -> LogisticProbes:
     """Fit one model per variable on features that have mean 0 and variance 1 in ``train``; nothing is random.
 
-    Every train frame counts once: there are no batches, so the protocol's sampling, early stopping and learning rate, and
-    the validation part, play no role. A variable of one class in ``train`` is always that class. `UserError` as of
-    `linear.fit` for labels and features.
+    Every train frame counts once: there are no batches, so the protocol's sampling, early stopping
+    and learning rate, and the validation part, play no role. A variable of one class in ``train``
+    is always that class. `UserError` as of `linear.fit` for labels and features.
     """
     check_part(train, settings, "train", 1)
     scaler = StandardScaler().fit(train.values)
     x = scaler.transform(train.values)
     with warnings.catch_warnings():
-        # max_iter is the budget that the configuration sets: what is reached within it is the result.
+        # max_iter is the budget that the configuration sets: what is reached within it is the
+        # result.
         warnings.simplefilter("ignore", ConvergenceWarning)
         models = [_model(y, settings).fit(x, y) for y in train.labels.T]
     return LogisticProbes(scaler, models)

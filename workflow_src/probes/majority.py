@@ -7,4 +7,6 @@ from workflow_src.probes.metrics import count
 
 def majority(labels: np.ndarray, classes: int = 256) -> np.ndarray:
     """Find the most frequent value of each variable, the smallest of several: integers (n, V) -> int64 (V,)."""
-    return count(labels, classes).argmax(axis=1)  # argmax gives the first, which is the smallest value
+    return count(labels, classes).argmax(
+        axis=1
+    )  # argmax gives the first, which is the smallest value

@@ -1,8 +1,8 @@
 """Scores of predicted state variables, and their means as the paper reports them (arXiv 1906.08226, section 4).
 
-Weighted multiclass F1 and accuracy per variable; mean within each category; mean over the categories present, the headline
-of every table; and two other means of all, see `summarise`. scikit-learn's f1_score is the oracle of the tests; here all
-variables are one count.
+Weighted multiclass F1 and accuracy per variable; mean within each category; mean over the
+categories present, the headline of every table; and two other means of all, see `summarise`.
+scikit-learn's f1_score is the oracle of the tests; here all variables are one count.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,8 @@ def count(labels: np.ndarray, classes: int, where: np.ndarray | None = None) -> 
 def scores(true: np.ndarray, predicted: np.ndarray, classes: int = 256) -> dict[str, np.ndarray]:
     """``{"f1", "accuracy"}`` of each variable, float64 (V,), from integers (n, V) with n > 0.
 
-    The F1 of a class is 2 TP / (2 TP + FP + FN); its weight is the share of frames that truly are of that class.
+    The F1 of a class is 2 TP / (2 TP + FP + FN); its weight is the share of frames that truly are
+    of that class.
     """
     assert true.shape == predicted.shape and len(true) > 0
     hits = count(true, classes, true == predicted)
@@ -38,13 +39,18 @@ def scores(true: np.ndarray, predicted: np.ndarray, classes: int = 256) -> dict[
 def summarise(variables: Mapping[str, Mapping[str, float]]) -> dict[str, dict]:
     """Means of ``{variable: {"f1", "accuracy", ...}}``: ``categories``, and three over all of it.
 
-    ``mean_over_categories``: every category present counts alike; one is present if a variable is in it.
-    ``mean_over_variables``: every variable counts alike.
-    ``mean_weighted``: every category counts as often as it has variables. A variable may be in two categories, or in none:
-    here it counts twice, or not at all, and in the mean over variables once. `UserError` when no category is present.
+    ``mean_over_categories``: every category present counts alike; one is present if a variable is
+    in it. ``mean_over_variables``: every variable counts alike. ``mean_weighted``: every category
+    counts as often as it has variables. A variable may be in two categories, or in none: here it
+    counts twice, or not at all, and in the mean over variables once. `UserError` when no category
+    is present.
     """
-    members = {category: [v for v in variables if category in categories(v)] for category in CATEGORIES}
-    means = {category: _mean(variables[v] for v in names) for category, names in members.items() if names}
+    members = {
+        category: [v for v in variables if category in categories(v)] for category in CATEGORIES
+    }
+    means = {
+        category: _mean(variables[v] for v in names) for category, names in members.items() if names
+    }
     if not means:
         raise UserError(
             f"none of the variables {', '.join(variables)} is in a category: lower splits.min_entropy to keep others"

@@ -1,6 +1,7 @@
 """Probes with one hidden layer: what is in the features, though no linear classifier finds it.
 
-Per state variable one hidden layer of ReLU units and scores of 256 classes, fitted as the linear probes are; see `fitting`.
+Per state variable one hidden layer of ReLU units and scores of 256 classes, fitted as the linear
+probes are; see `fitting`.
 """
 
 from collections.abc import Sequence
@@ -29,9 +30,15 @@ class MlpProbes:
         """Read out the likeliest value of each variable: features (n, d) float32 -> (n, V) int64."""
 
         def scores(x: torch.Tensor) -> torch.Tensor:
-            return _scores(affine(x, self.hidden_weight, self.hidden_bias).relu_(), self.weight, self.bias)
+            return _scores(
+                affine(x, self.hidden_weight, self.hidden_bias).relu_(), self.weight, self.bias
+            )
 
-        return fitting.likeliest(scores, torch.as_tensor(values, device=self.weight.device)).cpu().numpy()
+        return (
+            fitting.likeliest(scores, torch.as_tensor(values, device=self.weight.device))
+            .cpu()
+            .numpy()
+        )
 
 
 def fit(
@@ -49,9 +56,15 @@ def fit(
     fitting.check(train, val, settings, switches)
     variables, d = train.labels.shape[1], train.values.shape[1]
     layers = (settings.hidden, d), (settings.classes, settings.hidden)
-    parameters = [tensor for units, inputs in layers for tensor in fitting.initial(variables, units, inputs, rng)]
+    parameters = [
+        tensor
+        for units, inputs in layers
+        for tensor in fitting.initial(variables, units, inputs, rng)
+    ]
     stack = Stack(parameters, switches.lr, settings.eps, device)
-    kept, *history = fitting.fit(stack, train, val, settings, switches, rng, device, names=names, progress=progress)
+    kept, *history = fitting.fit(
+        stack, train, val, settings, switches, rng, device, names=names, progress=progress
+    )
     return MlpProbes(*kept, *history)
 
 

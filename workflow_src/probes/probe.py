@@ -39,11 +39,12 @@ def probe(
 ) -> None:
     """Read out each variable that the split kept, score it on the test part, and write the scores as JSON.
 
-    ``readout``: a kind of probe, fitted here on the features of the method's encoder; ``majority``, which needs no
-    ``weights``; or ``supervised``, where ``weights`` are of a classifier that gives the values itself. Every test frame is
-    scored once, or, where the protocol samples with replacement (Q7), as many are drawn as make full batches. Memory: 1 KB
-    a frame, the RAM, and about 1 GB. `UserError` for a readout that the method does not have, for files of another game or
-    label set, for frames that the split was not made of, and as `linear.fit`.
+    ``readout``: a kind of probe, fitted here on the features of the method's encoder; ``majority``,
+    which needs no ``weights``; or ``supervised``, where ``weights`` are of a classifier that gives
+    the values itself. Every test frame is scored once, or, where the protocol samples with
+    replacement (Q7), as many are drawn as make full batches. Memory: 1 KB a frame, the RAM, and
+    about 1 GB. `UserError` for a readout that the method does not have, for files of another game
+    or label set, for frames that the split was not made of, and as `linear.fit`.
     """
     one_of(f"probe of {method}", readout, config.methods[method].readouts(config.probe))
     store, shared = FrameStore.open(frames), read_split(split)
@@ -55,20 +56,31 @@ def probe(
     settings, switches = config.probe, config.protocol(protocol).probes
 
     kept = [name for name, variable in shared.variables.items() if variable["kept"]]
-    labels = {name: _labels(store, part, config.label_set, game, kept) for name, part in shared.parts.items()}
+    labels = {
+        name: _labels(store, part, config.label_set, game, kept)
+        for name, part in shared.parts.items()
+    }
 
     def rng(what: str) -> np.random.Generator:
-        # All probes of a method begin alike and are scored on the same draw of test frames, so that they compare.
-        return seeds.generator(seed, game, "probes", policy, config.seeded_as(protocol), method, what)
+        # All probes of a method begin alike and are scored on the same draw of test frames, so that
+        # they compare.
+        return seeds.generator(
+            seed, game, "probes", policy, config.seeded_as(protocol), method, what
+        )
 
     if readout == "majority":
         predicted = np.broadcast_to(majority(labels["train"]), labels["test"].shape)
     else:
         if weights is None:
-            raise UserError(f"{method} reads features out of frames: name the file of its encoder's weights")
-        # Logistic regression is long and not for the device: encoding is not worth keeping others waiting.
+            raise UserError(
+                f"{method} reads features out of frames: name the file of its encoder's weights"
+            )
+        # Logistic regression is long and not for the device: encoding is not worth keeping others
+        # waiting.
         with devices.acquire(
-            "cpu" if readout == "logistic" else config.device, settings.threads, config.trainings_per_gpu
+            "cpu" if readout == "logistic" else config.device,
+            settings.threads,
+            config.trainings_per_gpu,
         ) as device:
             model, header = encoders.load(weights)
             for what, asked in {"game": game, "method": method}.items():
@@ -76,12 +88,19 @@ def probe(
             stack = header.get("frame_stack", 1)
             if readout == "supervised":
                 _same(weights, "variables", header.get("variables"), kept)
-                predicted = _by_chunk(partial(encoders.classify, model, device=device), store, shared.parts["test"].rows, stack)
+                predicted = _by_chunk(
+                    partial(encoders.classify, model, device=device),
+                    store,
+                    shared.parts["test"].rows,
+                    stack,
+                )
             else:
                 parts = _features(model, store, shared, labels, stack, device)
             if readout in _LEARNING:
                 fit = _LEARNING[readout]
-                fitted = fit(parts["train"], parts["val"], settings, switches, rng("fit"), device, names=kept)
+                fitted = fit(
+                    parts["train"], parts["val"], settings, switches, rng("fit"), device, names=kept
+                )
                 predicted = fitted.predict(parts["test"].values)
         if readout == "logistic":
             predicted = logistic.fit(parts["train"], settings).predict(parts["test"].values)
@@ -121,13 +140,19 @@ def probe(
 
 def _same(path: Path, what: str, found: Any, asked: Any) -> None:
     if found != asked:
-        raise UserError(f"{path} is of the {what.replace('_', ' ')} {found}, not {asked}: name the right file")
+        raise UserError(
+            f"{path} is of the {what.replace('_', ' ')} {found}, not {asked}: name the right file"
+        )
 
 
-def _labels(store: FrameStore, part: Part, label_set: str, game: str, kept: list[str]) -> np.ndarray:
+def _labels(
+    store: FrameStore, part: Part, label_set: str, game: str, kept: list[str]
+) -> np.ndarray:
     """Look up the values of the ``kept`` variables in a part: (n, V) uint8."""
     names = list(ari_labels.variables(label_set, game))
-    return ari_labels.labels(store.ram[part.label_rows], label_set, game)[:, [names.index(name) for name in kept]]
+    return ari_labels.labels(store.ram[part.label_rows], label_set, game)[
+        :, [names.index(name) for name in kept]
+    ]
 
 
 def _features(
@@ -142,12 +167,16 @@ def _features(
     rows = np.sort(np.concatenate([part.rows for part in split.parts.values()]))
     features = _by_chunk(partial(encoders.encode, encoder, device=device), store, rows, stack)
     return {
-        name: fitting.Features(features[np.searchsorted(rows, part.rows)], labels[name], part.lengths)
+        name: fitting.Features(
+            features[np.searchsorted(rows, part.rows)], labels[name], part.lengths
+        )
         for name, part in split.parts.items()
     }
 
 
-def _by_chunk(apply: Callable[[np.ndarray], np.ndarray], store: FrameStore, rows: np.ndarray, stack: int) -> np.ndarray:
+def _by_chunk(
+    apply: Callable[[np.ndarray], np.ndarray], store: FrameStore, rows: np.ndarray, stack: int
+) -> np.ndarray:
     """What ``apply`` makes of the frames of ``rows``, (n,) ascending, each with those before it: uint8 (n, stack, 210, 160)."""
     size = max(_CHUNK // stack, 1)
     chunks = np.split(rows, range(size, len(rows), size))

@@ -1,7 +1,8 @@
 """The label audit: what the annotated bytes of a game turned out to be, as tables and as a picture.
 
-A picture has a row for each variable: its verdict and numbers, how often it had each value, its course over all frames and
-over the first ones, and where the screen changes when it is written. Measured by `audit.measure`, judged by `audit.verdict`.
+A picture has a row for each variable: its verdict and numbers, how often it had each value, its
+course over all frames and over the first ones, and where the screen changes when it is written.
+Measured by `audit.measure`, judged by `audit.verdict`.
 """
 
 import textwrap
@@ -41,7 +42,8 @@ MEASURED = (
     "with_rewards",
 )
 
-# Inches: a row, the parts of a block of rows, what lies between parts, and what stands above and below.
+# Inches: a row, the parts of a block of rows, what lies between parts, and what stands above and
+# below.
 _ROW, _PARTS, _GAP, _ABOVE, _BELOW = 0.68, (2.55, 1.1, 1.1, 1.1, 0.52), 0.09, 0.62, 0.32
 _HEADS = ("", "how often each value", "over all frames", "the first {closeup} frames", "changed")
 # Rows of one block: more are shown in two.
@@ -54,11 +56,14 @@ _SHADES = 6
 def write_audit(measured: Path, label_set: str, out: Path) -> None:
     """Write one game's table as CSV and its picture as PDF and PNG, whose endings ``out`` lacks.
 
-    `UserError` or `DamagedFile` when ``measured`` is missing, damaged, or of a game that ``label_set`` does not have.
+    `UserError` or `DamagedFile` when ``measured`` is missing, damaged, or of a game that
+    ``label_set`` does not have.
     """
     arrays, header = measurements.read(measured)
     table = audit(arrays, label_set, header["game"])
-    artifacts.write_text(out.with_name(f"{out.name}.csv"), table.round(6).to_csv(index=False, lineterminator="\n"))
+    artifacts.write_text(
+        out.with_name(f"{out.name}.csv"), table.round(6).to_csv(index=False, lineterminator="\n")
+    )
     style.save(picture(arrays, table, label_set, header), out, DPI[_blocks(table)])
 
 
@@ -88,7 +93,9 @@ def audit(arrays: dict[str, np.ndarray], label_set: str, game: str) -> pd.DataFr
 # The picture.
 
 
-def picture(arrays: dict[str, np.ndarray], table: pd.DataFrame, label_set: str, header: dict[str, Any]) -> Figure:
+def picture(
+    arrays: dict[str, np.ndarray], table: pd.DataFrame, label_set: str, header: dict[str, Any]
+) -> Figure:
     """A row for each variable, in one block or two beside each other."""
     blocks = _blocks(table)
     high = -(-len(table) // blocks)
@@ -99,14 +106,22 @@ def picture(arrays: dict[str, np.ndarray], table: pd.DataFrame, label_set: str, 
         figure = Figure(figsize=size)
         counts = table["verdict"].value_counts()
         told = ", ".join(f"{counts.get(name, 0)} {name}" for name in VERDICTS)
-        figure.text(0.08 / size[0], 1 - 0.16 / size[1], f"{header['game']}, {label_set}: {told}", va="center", fontsize=9)
+        figure.text(
+            0.08 / size[0],
+            1 - 0.16 / size[1],
+            f"{header['game']}, {label_set}: {told}",
+            va="center",
+            fontsize=9,
+        )
         for block in range(blocks):
             part = table.iloc[block * high : (block + 1) * high]
             left = block * wide + _GAP
             panels = []
             for width, head in zip(_PARTS, _HEADS, strict=True):
                 box = (left / size[0], _BELOW / size[1], width / size[0], _ROW * high / size[1])
-                panels.append(_panel(figure, box, high, head.format(closeup=arrays["closeup"].shape[1])))
+                panels.append(
+                    _panel(figure, box, high, head.format(closeup=arrays["closeup"].shape[1]))
+                )
                 left += width + _GAP
             for row, one in enumerate(part.itertuples()):
                 _draw_row(panels, row, one, of_byte(arrays, one.ram_index), screen)
@@ -127,37 +142,85 @@ def _panel(figure: Figure, box: tuple[float, float, float, float], rows: int, he
     return axes
 
 
-def _draw_row(panels: list[Axes], row: int, one: Any, found: dict[str, np.ndarray], screen: np.ndarray) -> None:
+def _draw_row(
+    panels: list[Axes], row: int, one: Any, found: dict[str, np.ndarray], screen: np.ndarray
+) -> None:
     """Draw a variable, ``one`` row of the table, with what was ``found`` of its byte, into the panels of its block."""
     text, bars, overview, closeup, written = panels
     color = COLORS[one.verdict]
     for axes in panels:
         axes.axhline(row, color=style.MISSING, linewidth=0.5, zorder=0)
     text.text(0, row + 0.18, one.variable, fontsize=8, fontweight="bold", va="center")
-    values = f"{one.values} values, {one.least} to {one.most}" if one.values > 1 else f"1 value, {one.least}"
+    values = (
+        f"{one.values} values, {one.least} to {one.most}"
+        if one.values > 1
+        else f"1 value, {one.least}"
+    )
     read = "" if np.isnan(one.readable) else f"; read with R² {one.readable:.2f}"
-    text.text(0, row + 0.37, f"RAM {one.ram_index}: {values}; {one.entropy:.2f} nats", fontsize=6, va="center")
-    text.text(0, row + 0.52, f"written: {one.pixels:.2%} of the screen changes{read}", fontsize=6, va="center")
+    text.text(
+        0,
+        row + 0.37,
+        f"RAM {one.ram_index}: {values}; {one.entropy:.2f} nats",
+        fontsize=6,
+        va="center",
+    )
+    text.text(
+        0,
+        row + 0.52,
+        f"written: {one.pixels:.2%} of the screen changes{read}",
+        fontsize=6,
+        va="center",
+    )
     lines = textwrap.wrap(f"{one.verdict}: {one.reason}" if one.reason else one.verdict, _LETTERS)
-    shown = "\n".join([*lines[: _LINES - 1], textwrap.shorten(" ".join(lines[_LINES - 1 :]), _LETTERS, placeholder=" ...")])
+    shown = "\n".join(
+        [
+            *lines[: _LINES - 1],
+            textwrap.shorten(" ".join(lines[_LINES - 1 :]), _LETTERS, placeholder=" ..."),
+        ]
+    )
     text.text(0, row + 0.61, shown.strip(), fontsize=6, va="top", color=color, linespacing=1.1)
     # Rare values are seen too: heights are square roots.
     heights = 0.8 * np.sqrt(found["counts"] / found["counts"].max())
-    bars.fill_between(np.arange(len(heights)), row + 0.92, row + 0.92 - heights, step="mid", color=color, linewidth=0.4)
+    bars.fill_between(
+        np.arange(len(heights)),
+        row + 0.92,
+        row + 0.92 - heights,
+        step="mid",
+        color=color,
+        linewidth=0.4,
+    )
     spread = max(one.most - one.least, 1)
     course = {overview: "overview", closeup: "closeup"}
     for axes, name in course.items():
         values = found[name].astype(float)
-        y = row + 0.9 - 0.8 * ((values - one.least) / spread if one.values > 1 else np.full_like(values, 0.5))
-        points = {"marker": ".", "markersize": 1.6, "linestyle": "none", "markeredgewidth": 0, "antialiased": False}
-        axes.plot(np.arange(len(y)), y, color=color, **(points if axes is overview else {"linewidth": 0.6}))
+        y = (
+            row
+            + 0.9
+            - 0.8 * ((values - one.least) / spread if one.values > 1 else np.full_like(values, 0.5))
+        )
+        points = {
+            "marker": ".",
+            "markersize": 1.6,
+            "linestyle": "none",
+            "markeredgewidth": 0,
+            "antialiased": False,
+        }
+        axes.plot(
+            np.arange(len(y)),
+            y,
+            color=color,
+            **(points if axes is overview else {"linewidth": 0.6}),
+        )
     # Few shades, for small files.
     strength = (_SHADES * np.sqrt(found["pictures"] / 255.0)).round()[:, :, None] / _SHADES
     ink = np.array([0.835, 0.369, 0.0])  # the vermilion of COLORS
     image = screen * (1 - strength) + ink * strength
     width = 0.9 * _ROW * image.shape[1] / image.shape[0] / _PARTS[-1]
     written.imshow(
-        image, extent=(0.5 - width / 2, 0.5 + width / 2, row + 0.95, row + 0.05), aspect="auto", interpolation="nearest"
+        image,
+        extent=(0.5 - width / 2, 0.5 + width / 2, row + 0.95, row + 0.05),
+        aspect="auto",
+        interpolation="nearest",
     )
 
 
@@ -181,5 +244,7 @@ def faded(arrays: dict[str, np.ndarray]) -> np.ndarray:
     """The first screen of the sheet in pale grey, half as high and wide as it: (H / 2, W / 2, 3) float in 0..1."""
     grey = arrays["palette"][arrays["sheet"][0]].mean(axis=2)
     height, width = arrays["pictures"].shape[1:]
-    halves = grey.reshape(height, grey.shape[0] // height, width, grey.shape[1] // width).mean(axis=(1, 3))
+    halves = grey.reshape(height, grey.shape[0] // height, width, grey.shape[1] // width).mean(
+        axis=(1, 3)
+    )
     return np.repeat(0.78 + 0.2 * (_SHADES * halves / 255).round()[:, :, None] / _SHADES, 3, axis=2)

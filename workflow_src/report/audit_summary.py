@@ -17,24 +17,34 @@ SUMMARY, VARIABLES = "audit", "audit_variables"
 def write_summary(audits: list[Path], out: Path) -> None:
     """Write how many variables are alive, constant and suspicious in each game and label set, and which are not alive.
 
-    ``audits`` are tables of games, named after the game and lying in a folder named after the label set; ``out`` is a folder.
-    `UserError` or `DamagedFile` when one is missing or damaged.
+    ``audits`` are tables of games, named after the game and lying in a folder named after the label
+    set; ``out`` is a folder. `UserError` or `DamagedFile` when one is missing or damaged.
     """
     if not audits:
-        raise UserError(f"cannot write {out / SUMMARY}: there are no audits; name the table of one game at least")
+        raise UserError(
+            f"cannot write {out / SUMMARY}: there are no audits; name the table of one game at least"
+        )
     found = {(path.parent.name, path.stem): read_audit(path) for path in audits}
     table = summary(found)
     write(table, latex_summary(table), out / SUMMARY)
-    artifacts.write_text(out / f"{VARIABLES}.csv", not_alive(found).to_csv(index=False, lineterminator="\n"))
+    artifacts.write_text(
+        out / f"{VARIABLES}.csv", not_alive(found).to_csv(index=False, lineterminator="\n")
+    )
 
 
 def read_audit(path: Path) -> pd.DataFrame:
     """Read a game's table; `DamagedFile` when it is none."""
-    table = read_csv(path, text=["variable", "categories", "verdict", "reason"], numbers=["ram_index"])
+    table = read_csv(
+        path, text=["variable", "categories", "verdict", "reason"], numbers=["ram_index"]
+    )
     if table["ram_index"].isna().any():
-        raise DamagedFile(f"{path} is damaged (a row lacks its ram_index): delete it and make it again")
+        raise DamagedFile(
+            f"{path} is damaged (a row lacks its ram_index): delete it and make it again"
+        )
     if not set(table["verdict"]) <= set(VERDICTS):
-        raise DamagedFile(f"{path} is damaged (it has an unknown verdict): delete it and make it again")
+        raise DamagedFile(
+            f"{path} is damaged (it has an unknown verdict): delete it and make it again"
+        )
     return table.astype({"ram_index": int})
 
 
@@ -44,13 +54,24 @@ def summary(found: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
     Columns: label_set, game, the verdicts, variables.
     """
     counts = [
-        {"label_set": label_set, "game": game, **{name: int((table["verdict"] == name).sum()) for name in VERDICTS}}
+        {
+            "label_set": label_set,
+            "game": game,
+            **{name: int((table["verdict"] == name).sum()) for name in VERDICTS},
+        }
         for (label_set, game), table in found.items()
     ]
     table = pd.DataFrame(counts)
-    totals = table.groupby("label_set", sort=False)[list(VERDICTS)].sum().reset_index().assign(game="total")
+    totals = (
+        table.groupby("label_set", sort=False)[list(VERDICTS)]
+        .sum()
+        .reset_index()
+        .assign(game="total")
+    )
     order = {label_set: number for number, label_set in enumerate(totals["label_set"])}
-    table = pd.concat([table, totals]).sort_values("label_set", key=lambda names: names.map(order), kind="stable")
+    table = pd.concat([table, totals]).sort_values(
+        "label_set", key=lambda names: names.map(order), kind="stable"
+    )
     return table.assign(variables=table[list(VERDICTS)].sum(axis=1)).reset_index(drop=True)
 
 
@@ -75,4 +96,6 @@ def latex_summary(table: pd.DataFrame) -> str:
     for label_set, rows in table.groupby("label_set", sort=False):
         lines = rows.drop(columns="label_set").astype(str).to_numpy().tolist()
         parts.append(latex.Part(f"Label set {label_set}", lines[:-1], lines[-1:]))
-    return latex.table(SUMMARY, caption, ["Game", *(name.capitalize() for name in VERDICTS), "Variables"], parts)
+    return latex.table(
+        SUMMARY, caption, ["Game", *(name.capitalize() for name in VERDICTS), "Variables"], parts
+    )

@@ -12,14 +12,39 @@ import pandas as pd
 from workflow_src.config import Config
 from workflow_src.errors import DamagedFile, explained
 from workflow_src.report.aggregate import BLOCK
-from workflow_src.report.names import CATEGORY_NAMES, COLUMN_NAMES, DASH, PROBE_NAMES, ROW_NAMES, method_name
+from workflow_src.report.names import (
+    CATEGORY_NAMES,
+    COLUMN_NAMES,
+    DASH,
+    PROBE_NAMES,
+    ROW_NAMES,
+    method_name,
+)
 
 LARGEST_DOWNLOAD = 100_000  # bytes of a CSV that the page still carries
 # What stands beside a column under its name: ``st-dim_paper`` is the paper's value of ``st-dim``.
-BESIDE = {"std": "± std", "paper": "paper", "report": "report", "difference": "difference", "f1": "F1", "accuracy": "accuracy"}
-BADGES = {"alive": "good", "kept": "good", "suspicious": "warn", "constant": "bad", "dropped": "warn"}
+BESIDE = {
+    "std": "± std",
+    "paper": "paper",
+    "report": "report",
+    "difference": "difference",
+    "f1": "F1",
+    "accuracy": "accuracy",
+}
+BADGES = {
+    "alive": "good",
+    "kept": "good",
+    "suspicious": "warn",
+    "constant": "bad",
+    "dropped": "warn",
+}
 
-_UNGROUPED = {"seed", "ram_index", "quirk", "epochs"}  # names, not quantities: no thousands separators
+_UNGROUPED = {
+    "seed",
+    "ram_index",
+    "quirk",
+    "epochs",
+}  # names, not quantities: no thousands separators
 _TEXTS = {"verdict", "reason", "categories"}  # even where all of it is empty
 _PAGED_FROM = 60  # rows
 
@@ -72,13 +97,19 @@ def read_table(path: Path) -> pd.DataFrame:
         try:
             frame = pd.read_csv(path, dtype=str, keep_default_na=False)
         except ValueError as error:
-            raise DamagedFile(f"{path} is damaged ({' '.join(str(error).split())}): delete it and make it again") from error
-    return frame.apply(lambda column: column if column.name in _TEXTS else _numbers_if_all_are(column))
+            raise DamagedFile(
+                f"{path} is damaged ({' '.join(str(error).split())}): delete it and make it again"
+            ) from error
+    return frame.apply(
+        lambda column: column if column.name in _TEXTS else _numbers_if_all_are(column)
+    )
 
 
 def _numbers_if_all_are(column: pd.Series) -> pd.Series:
     try:
-        numbers = pd.Series([float(value) if value else np.nan for value in column], column.index, dtype=float)
+        numbers = pd.Series(
+            [float(value) if value else np.nan for value in column], column.index, dtype=float
+        )
     except ValueError:
         return column
     return numbers
@@ -87,24 +118,42 @@ def _numbers_if_all_are(column: pd.Series) -> pd.Series:
 def download(path: Path) -> str:
     """The file as a data address, or nothing where it is too large for the page."""
     content = path.read_bytes()
-    return "data:text/csv;base64," + base64.b64encode(content).decode() if len(content) <= LARGEST_DOWNLOAD else ""
+    return (
+        "data:text/csv;base64," + base64.b64encode(content).decode()
+        if len(content) <= LARGEST_DOWNLOAD
+        else ""
+    )
 
 
 def table(
-    config: Config, frame: pd.DataFrame, key: str, title: str = "", caption: str = "", tinted: bool = False, **of_file: str
+    config: Config,
+    frame: pd.DataFrame,
+    key: str,
+    title: str = "",
+    caption: str = "",
+    tinted: bool = False,
+    **of_file: str,
 ) -> Table:
     """Lay ``frame`` out as a table; ``tinted`` colours numbers from 0 to 1 by their size.
 
-    A policy or protocol that is the same in all rows is said once, in the caption; an empty column beside another is left out.
+    A policy or protocol that is the same in all rows is said once, in the caption; an empty column
+    beside another is left out.
     """
     frame = frame.reset_index(drop=True)
-    same = {name: frame[name].iloc[0] for name in BLOCK if name in frame and len(frame) and frame[name].nunique() == 1}
+    same = {
+        name: frame[name].iloc[0]
+        for name in BLOCK
+        if name in frame and len(frame) and frame[name].nunique() == 1
+    }
     same = same if len(same) < len(frame.columns) else {}
     said = ", ".join(f"{COLUMN_NAMES[name].lower()} {value}" for name, value in same.items())
     # Nothing stands beside: one seed has no spread, and the paper did not measure every method.
-    vain = [name for name in frame if _split(str(name), frame.columns)[1] and frame[name].isna().all()]
+    vain = [
+        name for name in frame if _split(str(name), frame.columns)[1] and frame[name].isna().all()
+    ]
     frame = frame.drop(columns=[*same, *vain])
-    # First what names the row, which stays in sight; then of what, and how it is judged; then all else.
+    # First what names the row, which stays in sight; then of what, and how it is judged; then all
+    # else.
     about = [name for name in (*BLOCK, "seed", "verdict", "reason") if name in frame]
     name, *others = [name for name in frame if name not in about] or [about.pop(0)]
     frame = frame[[name, *about, *others]]
@@ -114,7 +163,10 @@ def table(
         title=title,
         caption=" ".join(filter(None, [caption, f"{said[0].upper()}{said[1:]}." if said else ""])),
         groups=_groups(config, frame),
-        heads=[Head(leaf, numeric(frame[name]), below=bool(group)) for name, (group, leaf) in _named(config, frame)],
+        heads=[
+            Head(leaf, numeric(frame[name]), below=bool(group))
+            for name, (group, leaf) in _named(config, frame)
+        ],
         rows=[list(row) for row in zip(*columns, strict=True)],
         summaries=[str(value) in ROW_NAMES for value in frame[name]],
         **of_file,
@@ -130,8 +182,13 @@ def _named(config: Config, frame: pd.DataFrame) -> Iterable[tuple[str, tuple[str
     several = pd.Series([base for base, _ in parts.values()]).value_counts()
     for name, (base, end) in parts.items():
         alone = several[base] == 1
-        leaf = BESIDE.get(end) or ("ours" if {f"{base}_paper", f"{base}_report"} & {*frame.columns} else "mean")
-        yield name, ("", column_name(config, str(name))) if alone else (column_name(config, base), leaf)
+        leaf = BESIDE.get(end) or (
+            "ours" if {f"{base}_paper", f"{base}_report"} & {*frame.columns} else "mean"
+        )
+        yield (
+            name,
+            ("", column_name(config, str(name))) if alone else (column_name(config, base), leaf),
+        )
 
 
 def _split(name: str, columns: pd.Index) -> tuple[str, str]:
@@ -172,7 +229,11 @@ def _column(config: Config, name: str, values: pd.Series, tinted: bool) -> list[
     present = values.dropna()
     tinted = tinted and not name.endswith(("std", "difference")) and present.between(0, 1).all()
     return [
-        Cell(text, "" if pd.isna(value) else f"{value:.9g}", share="" if not tinted or pd.isna(value) else f"{value:.2f}")
+        Cell(
+            text,
+            "" if pd.isna(value) else f"{value:.9g}",
+            share="" if not tinted or pd.isna(value) else f"{value:.2f}",
+        )
         for text, value in zip(shown, values, strict=True)
     ]
 
@@ -180,7 +241,9 @@ def _column(config: Config, name: str, values: pd.Series, tinted: bool) -> list[
 def numbers(values: pd.Series, grouped: bool = True, signed: bool = False) -> list[str]:
     """Numbers of one column with as many decimals as all of them need, but three at most; a dash for a missing one."""
     present = values[np.isfinite(values)]
-    digits = next((d for d in (0, 2) if np.allclose(present, present.round(d), rtol=0, atol=1e-9)), 3)
+    digits = next(
+        (d for d in (0, 2) if np.allclose(present, present.round(d), rtol=0, atol=1e-9)), 3
+    )
     form = f"{'+' if signed else ''}{',' if grouped else ''}.{digits}f"
     return [DASH if pd.isna(value) else format(value, form).replace("-", "−") for value in values]
 
@@ -198,5 +261,7 @@ def text_cell(config: Config, column: str, value: str) -> Cell:
     if column == "probe":
         return Cell(PROBE_NAMES.get(value, value))
     if column in ("category", "categories", "name"):
-        return Cell(", ".join(CATEGORY_NAMES.get(part, part) for part in re.split(r"[;,\s]+", value)))
+        return Cell(
+            ", ".join(CATEGORY_NAMES.get(part, part) for part in re.split(r"[;,\s]+", value))
+        )
     return Cell(ROW_NAMES.get(value, value))

@@ -1,7 +1,7 @@
 """Frames with their labels beside: one sheet of frames far apart, and one short animation, of each game.
 
-Drawn from the screens in colour and the RAM that `audit.measure` keeps. Labels are what a label set says of the RAM; in the
-animation those that changed since the frame before are marked.
+Drawn from the screens in colour and the RAM that `audit.measure` keeps. Labels are what a label set
+says of the RAM; in the animation those that changed since the frame before are marked.
 """
 
 from pathlib import Path
@@ -22,7 +22,8 @@ COLUMNS, MARGIN = 3, 12
 DURATION = 120
 # Pixels of type, of a line, and of a letter's width.
 _TYPE, _LINE, _LETTER = 12, 16, 7.3
-# Shades between paper and ink: few, since an image has 256 colours and a game's screens need up to 128.
+# Shades between paper and ink: few, since an image has 256 colours and a game's screens need up to
+# 128.
 _SHADES = 8
 PAPER, INK, MARK = (255, 255, 255), (0, 0, 0), (255, 196, 64)
 
@@ -30,27 +31,42 @@ PAPER, INK, MARK = (255, 255, 255), (0, 0, 0), (255, 196, 64)
 def write_frames(measured: Path, label_set: str, out: Path) -> None:
     """Write one game's sheet as PNG and its animation as GIF, whose endings ``out`` lacks.
 
-    `UserError` or `DamagedFile` when ``measured`` is missing, damaged, or of a game that ``label_set`` does not have.
+    `UserError` or `DamagedFile` when ``measured`` is missing, damaged, or of a game that
+    ``label_set`` does not have.
     """
     arrays, header = measurements.read(measured)
     names = list(variables(label_set, header["game"]))
     screens = {part: arrays["palette"][arrays[part]] for part in ("sheet", "film")}
-    values = {part: labels(arrays[f"{part}_ram"], label_set, header["game"]) for part in ("sheet", "film")}
-    tiles = [tile(screen, names, row) for screen, row in zip(screens["sheet"], values["sheet"], strict=True)]
+    values = {
+        part: labels(arrays[f"{part}_ram"], label_set, header["game"]) for part in ("sheet", "film")
+    }
+    tiles = [
+        tile(screen, names, row)
+        for screen, row in zip(screens["sheet"], values["sheet"], strict=True)
+    ]
     before = np.vstack([values["film"][:1], values["film"][:-1]])
     shots = [
-        tile(screen, names, row, row != last) for screen, row, last in zip(screens["film"], values["film"], before, strict=True)
+        tile(screen, names, row, row != last)
+        for screen, row, last in zip(screens["film"], values["film"], before, strict=True)
     ]
     images = in_palette(np.stack(shots))
     with artifacts.atomic(out.with_name(f"{out.name}.png")) as temporary:
         in_palette(sheet(tiles)[None])[0].save(temporary, format="PNG", optimize=True)
     with artifacts.atomic(out.with_name(f"{out.name}.gif")) as temporary:
         images[0].save(
-            temporary, format="GIF", save_all=True, append_images=images[1:], duration=DURATION, loop=0, optimize=True
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=images[1:],
+            duration=DURATION,
+            loop=0,
+            optimize=True,
         )
 
 
-def tile(screen: np.ndarray, names: list[str], values: np.ndarray, changed: np.ndarray | None = None) -> np.ndarray:
+def tile(
+    screen: np.ndarray, names: list[str], values: np.ndarray, changed: np.ndarray | None = None
+) -> np.ndarray:
     """A screen (H, W, 3) uint8, enlarged, and beside it each variable's name and value: (h, w, 3) uint8.
 
     Values that ``changed`` (V,) bool are marked.
@@ -69,9 +85,13 @@ def tile(screen: np.ndarray, names: list[str], values: np.ndarray, changed: np.n
         draw.text((left, top), f"{name:<{letters - 4}}{value:>3}", fill=255, font=_font())
         if changed is not None and changed[number]:
             right = left + round((letters - 1) * _LETTER)
-            mark.rectangle((right - round(3 * _LETTER) - 3, top, right + 2, top + _LINE - 2), fill=255)
+            mark.rectangle(
+                (right - round(3 * _LETTER) - 3, top, right + 2, top + _LINE - 2), fill=255
+            )
     paper = np.where(np.asarray(marks)[:, :, None] > 0, np.uint8(MARK), np.uint8(PAPER))
-    shade = (np.asarray(text)[:, :, None].astype(np.float64) * (_SHADES - 1) / 255).round() / (_SHADES - 1)
+    shade = (np.asarray(text)[:, :, None].astype(np.float64) * (_SHADES - 1) / 255).round() / (
+        _SHADES - 1
+    )
     panel = (paper * (1 - shade) + np.array(INK) * shade).round().astype(np.uint8)
     return np.hstack([large, panel])
 
@@ -86,7 +106,9 @@ def sheet(tiles: list[np.ndarray]) -> np.ndarray:
     """Lay tiles out in rows of three: (h, w, 3) uint8."""
     height, width, _ = tiles[0].shape
     rows = -(-len(tiles) // COLUMNS)
-    found = np.full((rows * (height + MARGIN) + MARGIN, COLUMNS * (width + MARGIN) + MARGIN, 3), PAPER, np.uint8)
+    found = np.full(
+        (rows * (height + MARGIN) + MARGIN, COLUMNS * (width + MARGIN) + MARGIN, 3), PAPER, np.uint8
+    )
     for number, one in enumerate(tiles):
         row, column = divmod(number, COLUMNS)
         top, left = (at * (size + MARGIN) + MARGIN for at, size in ((row, height), (column, width)))

@@ -45,11 +45,14 @@ def escape(text: str) -> str:
 def table(label: str, caption: str, header: list[str], parts: list[Part], left: int = 1) -> str:
     """Make a table of plain texts; the first ``left`` columns name the rows and are left-aligned, the others right-aligned.
 
-    Every row is as long as ``header``. It fits an A4 page with margins of 2 cm and is never turned or shrunk below 7 points:
-    a wide table is set smaller, and one that is too wide still is cut into panels below one another, each with the first
-    columns and a share of the others. Panels and blocks that do not fit a page go on in a float of the same number.
+    Every row is as long as ``header``. It fits an A4 page with margins of 2 cm and is never turned
+    or shrunk below 7 points: a wide table is set smaller, and one that is too wide still is cut
+    into panels below one another, each with the first columns and a share of the others. Panels and
+    blocks that do not fit a page go on in a float of the same number.
     """
-    panels, (size, points, gap), slanted = _panels(header, [row for part in parts for row in (*part.body, *part.summary)], left)
+    panels, (size, points, gap), slanted = _panels(
+        header, [row for part in parts for row in (*part.body, *part.summary)], left
+    )
     if slanted:
         high = math.sin(math.radians(_SLANT)) * _LETTER * max(map(_wide, header[left:])) / 1.2 + 1
     else:
@@ -77,21 +80,30 @@ def _wide(text: str) -> float:
     return len(text) + (_CAPITAL - 1) * sum(map(str.isupper, text))
 
 
-def _panels(header: list[str], rows: list[list[str]], left: int) -> tuple[list[list[int]], tuple[str, float, float], bool]:
+def _panels(
+    header: list[str], rows: list[list[str]], left: int
+) -> tuple[list[list[int]], tuple[str, float, float], bool]:
     """Share the columns out among as few panels as fit a page's width, and choose the largest type in which they do.
 
-    A panel is the numbers of its columns; a type its command, its points, and the points beside a column; last, whether heads
-    are slanted, which they are where all columns do not fit beside one another otherwise.
+    A panel is the numbers of its columns; a type its command, its points, and the points beside a
+    column; last, whether heads are slanted, which they are where all columns do not fit beside one
+    another otherwise.
     """
     cells = [max(map(_wide, column)) for column in zip(*rows, strict=True)]
-    upright = [max(cell, *map(_wide, _lines(text, int(cell)))) for text, cell in zip(header, cells, strict=True)]
+    upright = [
+        max(cell, *map(_wide, _lines(text, int(cell))))
+        for text, cell in zip(header, cells, strict=True)
+    ]
     slanted = [max(cell, 3 * (number >= left)) for number, cell in enumerate(cells)]
     # The last slanted head stands out beside its column.
     out = math.cos(math.radians(_SLANT)) * max(map(_wide, header[left:]), default=0)
     others = list(range(left, len(header)))
     for count in range(1, max(len(others), 1) + 1):
         each = max(math.ceil(len(others) / count), 1)
-        panels = [[*range(left), *others[start : start + each]] for start in range(0, max(len(others), 1), each)]
+        panels = [
+            [*range(left), *others[start : start + each]]
+            for start in range(0, max(len(others), 1), each)
+        ]
         for widths, more in ((upright, 0.0), (slanted, out)):
             widest = max((sum(widths[c] for c in panel) + more, len(panel)) for panel in panels)
             for size in _SIZES:
@@ -101,7 +113,9 @@ def _panels(header: list[str], rows: list[list[str]], left: int) -> tuple[list[l
     return panels, _SIZES[-1], True
 
 
-def _floats(panels: list[list[int]], parts: list[Part], lines: int, head: int) -> list[list[tuple[list[int], list[Part]]]]:
+def _floats(
+    panels: list[list[int]], parts: list[Part], lines: int, head: int
+) -> list[list[tuple[list[int], list[Part]]]]:
     """Stack panels, each with a ``head`` of so many lines and all ``parts``, on pages of ``lines``, cut between parts."""
     floats: list[list[tuple[list[int], list[Part]]]] = []
     used = 0
@@ -119,18 +133,29 @@ def _floats(panels: list[list[int]], parts: list[Part], lines: int, head: int) -
     return floats
 
 
-def _tabular(header: list[str], parts: list[Part], panel: list[int], left: int, slanted: bool) -> str:
+def _tabular(
+    header: list[str], parts: list[Part], panel: list[int], left: int, slanted: bool
+) -> str:
     """The columns ``panel`` of some parts."""
     rules = []
     for part in parts:
-        lines = [rf"\multicolumn{{{len(panel)}}}{{l}}{{\emph{{{escape(part.title)}}}}} \\"] if part.title else []
+        lines = (
+            [rf"\multicolumn{{{len(panel)}}}{{l}}{{\emph{{{escape(part.title)}}}}} \\"]
+            if part.title
+            else []
+        )
         lines += [_row(cells, panel) for cells in part.body]
         if part.summary:
             lines += [r"\midrule", *(_row(cells, panel) for cells in part.summary)]
         rules.append("\n".join(lines))
-    cells = [max(map(len, column)) for column in zip(*(row for p in parts for row in (*p.body, *p.summary)), strict=True)]
+    cells = [
+        max(map(len, column))
+        for column in zip(*(row for p in parts for row in (*p.body, *p.summary)), strict=True)
+    ]
     heads = [
-        rf"\rlap{{\rotatebox{{{_SLANT}}}{{{escape(header[c])}}}}}" if slanted and c >= left else _head(header[c], cells[c])
+        rf"\rlap{{\rotatebox{{{_SLANT}}}{{{escape(header[c])}}}}}"
+        if slanted and c >= left
+        else _head(header[c], cells[c])
         for c in panel
     ]
     return "\n".join(
@@ -147,7 +172,10 @@ def _tabular(header: list[str], parts: list[Part], panel: list[int], left: int, 
 
 
 def _row(cells: list[str], columns: list[int]) -> str:
-    shown = (rf"\textbf{{{escape(cells[c])}}}" if isinstance(cells[c], Bold) else escape(cells[c]) for c in columns)
+    shown = (
+        rf"\textbf{{{escape(cells[c])}}}" if isinstance(cells[c], Bold) else escape(cells[c])
+        for c in columns
+    )
     return " & ".join(shown) + r" \\"
 
 

@@ -1,7 +1,8 @@
 """The ledger of quirks: what each switch of the 2019 code is worth in F1, as table and figure.
 
-The base protocol is compared with itself with one quirk at a time set as in the target, encoders and probes made with the
-same seeds. Its scores are a file of their own, in the format of scores.csv.
+The base protocol is compared with itself with one quirk at a time set as in the target, encoders
+and probes made with the same seeds. Its scores are a file of their own, in the format of
+scores.csv.
 """
 
 from pathlib import Path
@@ -22,10 +23,15 @@ LEDGER = "ledger"
 def write_ledger(config: Config, scores: Path, out_tables: Path, out_figures: Path) -> None:
     """Write the table (CSV, LaTeX) and the figure (PDF, PNG) into their folders; ``scores`` has base and variants.
 
-    `UserError` when the configuration has no ledger or its base and target do not differ, or when scores are missing.
+    `UserError` when the configuration has no ledger or its base and target do not differ, or when
+    scores are missing.
     """
     if not config.variants:
-        why = "has no ledger" if config.ledger is None else "has a ledger whose base and target are the same"
+        why = (
+            "has no ledger"
+            if config.ledger is None
+            else "has a ledger whose base and target are the same"
+        )
         raise UserError(f"the configuration {why}: name a base and a target that differ in a quirk")
     table = quirks(config, read_scores(scores))
     tables.write(table, latex_quirks(config, table), out_tables / LEDGER)
@@ -35,12 +41,14 @@ def write_ledger(config: Config, scores: Path, out_tables: Path, out_figures: Pa
 def quirks(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
     """F1 (mean over categories and seeds) of base and variant. One row per (policy, quirk, method, game), ``mean`` the last.
 
-    Columns: policy, quirk, protocol (the variant's name), switches, method, game, base, variant, difference (variant less
-    base), difference_std (over seeds, empty of a single one).
+    Columns: policy, quirk, protocol (the variant's name), switches, method, game, base, variant,
+    difference (variant less base), difference_std (over seeds, empty of a single one).
     """
     base = config.ledger.base
     run = _run(config)
-    every = aggregate.of_study(run, scores, "the ledger").reindex(aggregate.blocks(run, game=[*run.games, MEAN]))
+    every = aggregate.of_study(run, scores, "the ledger").reindex(
+        aggregate.blocks(run, game=[*run.games, MEAN])
+    )
     parts = {block: part.droplevel(BLOCK) for block, part in every.groupby(BLOCK)}
     rows = []
     for policy in config.policies:
@@ -56,8 +64,16 @@ def quirks(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
             }
             for method in run.methods:
                 about = {"policy": policy, "quirk": variant.quirk, "protocol": variant.protocol}
-                about |= {"switches": ", ".join(_switches(variant.changed)), "method": method, "game": before.index}
-                rows.append(pd.DataFrame(about | {name: part[method].to_numpy() for name, part in columns.items()}))
+                about |= {
+                    "switches": ", ".join(_switches(variant.changed)),
+                    "method": method,
+                    "game": before.index,
+                }
+                rows.append(
+                    pd.DataFrame(
+                        about | {name: part[method].to_numpy() for name, part in columns.items()}
+                    )
+                )
     return pd.concat(rows, ignore_index=True)
 
 
@@ -114,15 +130,24 @@ def _untested(config: Config) -> str:
     tested = {variant.quirk for variant in config.variants}
     same = []
     for quirk, switches in QUIRKS.items():
-        settings = dict.fromkeys(f"{name} {setting_text(row[section][name])}" for section, name in switches)
+        settings = dict.fromkeys(
+            f"{name} {setting_text(row[section][name])}" for section, name in switches
+        )
         same += [] if quirk in tested else [f"{quirk} ({', '.join(settings)})"]
-    return f"Not tested, because both protocols have the same setting: {', '.join(same)}. " if same else ""
+    return (
+        f"Not tested, because both protocols have the same setting: {', '.join(same)}. "
+        if same
+        else ""
+    )
 
 
 def differences(config: Config, table: pd.DataFrame) -> Figure:
     """The differences by quirk, a colour for a method, a panel for a policy; lines are a standard deviation over seeds."""
     means = table[table["game"] == MEAN]
-    means = means.assign(low=means["difference"] - means["difference_std"], high=means["difference"] + means["difference_std"])
+    means = means.assign(
+        low=means["difference"] - means["difference_std"],
+        high=means["difference"] + means["difference_std"],
+    )
     parts = dict(iter(means.groupby(["policy", "method"])))
     panels = [
         (policy, [(method_name(method), parts[policy, method]) for method in config.ledger.methods])
@@ -131,7 +156,9 @@ def differences(config: Config, table: pd.DataFrame) -> Figure:
     spread = "mean ± standard deviation of" if len(config.seeds) > 1 else ""
     seeds = f"{len(config.seeds)} seeds" if len(config.seeds) > 1 else "one seed"
     games = f"{len(config.games)} games" if len(config.games) > 1 else "one game"
-    names = [f"{variant.quirk} " + ",\n".join(_switches(variant.changed)) for variant in config.variants]
+    names = [
+        f"{variant.quirk} " + ",\n".join(_switches(variant.changed)) for variant in config.variants
+    ]
     base = config.ledger.base
     below = f"F1 with the quirk set as in {config.ledger.target}, less F1 of {base}\n({games}, {spread} {seeds})"
     figure = figures.points(panels, names, below.replace("  ", " "), centre="difference")

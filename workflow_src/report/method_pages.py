@@ -29,6 +29,11 @@ def read_page(path: Path) -> Page:
         text = path.read_text()
     found = re.match(r"# .+\n\n((?:\S.*\n)+)", text)
     if found is None:
-        raise UserError(f"{path} does not begin with a title and a paragraph: write what the method does, in one sentence")
+        raise UserError(
+            f"{path} does not begin with a title and a paragraph: write what the method does, in one sentence"
+        )
     source = re.search(r"^## Source\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
-    return Page(" ".join(found[1].split()).rstrip("."), list(dict.fromkeys(_CITED.findall(source[1]))) if source else [])
+    return Page(
+        " ".join(found[1].split()).rstrip("."),
+        list(dict.fromkeys(_CITED.findall(source[1]))) if source else [],
+    )

@@ -50,14 +50,18 @@ COLUMN_NAMES = {
 }
 ROW_NAMES = {"mean": "Mean", "total": "Total", "paper_total": "Published total"}
 
-# Titles and captions of the page: file in results/tables, results/figures or results -> (title, a sentence). {game} and
-# {label_set} stand for any; a file that is not here has its own name as title, or its folder's.
+# Titles and captions of the page: file in results/tables, results/figures or results -> (title, a
+# sentence). {game} and {label_set} stand for any; a file that is not here has its own name as
+# title, or its folder's.
 TITLES = {
     "table1_variables_by_category": (
         "Variables by category",
         "Annotated state variables of each game by category; a variable can be in several, or in none.",
     ),
-    "table2_f1_by_game": ("F1 by game", "Probe F1, mean over categories, beside the published values."),
+    "table2_f1_by_game": (
+        "F1 by game",
+        "Probe F1, mean over categories, beside the published values.",
+    ),
     "table2_accuracy_by_game": ("Accuracy by game", "Probe accuracy, mean over categories."),
     "table3_f1_by_category": (
         "F1 by category",
@@ -75,7 +79,10 @@ TITLES = {
         "Pong, reproduced",
         "Ours beside the report of an independent reproduction (NeurIPS 2019 Reproducibility Challenge).",
     ),
-    "f1_by_game": ("F1 by game", "Probe F1, mean over categories: a row a game, a column a method."),
+    "f1_by_game": (
+        "F1 by game",
+        "Probe F1, mean over categories: a row a game, a column a method.",
+    ),
     "f1_by_category": ("F1 by category", "Probe F1 by category and method."),
     "f1_by_probe": (
         "F1 by probe",
@@ -89,7 +96,10 @@ TITLES = {
         "Learning curves",
         "Loss of training and validation by epoch, a panel a method, lines by game and seed.",
     ),
-    "learning_curves/{game}": ("Learning curves of {game}", "Loss of training and validation by epoch, by method."),
+    "learning_curves/{game}": (
+        "Learning curves of {game}",
+        "Loss of training and validation by epoch, by method.",
+    ),
     "reconstructions/{game}": (
         "Reconstructions of {game}",
         "What decoders make of frames of validation: the target above, the output below.",
@@ -97,8 +107,14 @@ TITLES = {
     "ablations": ("Ablations", "What each part of ST-DIM is worth in F1."),
     "scaling": ("F1 against frames", "Probe F1 against the frames collected for the encoder."),
     "ledger": ("Ledger of quirks", "What each quirk of the 2019 code is worth in F1."),
-    "audit": ("Label audit", "How many annotated variables of each game and label set are alive, suspicious or constant."),
-    "audit_variables": ("Label audit: variables", "The annotated variables that are constant or suspicious, and why."),
+    "audit": (
+        "Label audit",
+        "How many annotated variables of each game and label set are alive, suspicious or constant.",
+    ),
+    "audit_variables": (
+        "Label audit: variables",
+        "The annotated variables that are constant or suspicious, and why.",
+    ),
     "audit/{label_set}/{game}": (
         "Labels of {game}, {label_set}",
         "What the annotated RAM bytes are while the game is played, and what happens when they are written.",
@@ -124,7 +140,9 @@ def switches(config: Config) -> list[tuple[str, str, str, str, dict[str, str]]]:
             quirk,
             section,
             name,
-            Protocol.model_fields[section].annotation.model_fields[name].description.partition(": ")[2],
+            Protocol.model_fields[section]
+            .annotation.model_fields[name]
+            .description.partition(": ")[2],
             {protocol: setting_text(row[section][name]) for protocol, row in rows.items()},
         )
         for quirk, named in QUIRKS.items()

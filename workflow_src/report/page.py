@@ -1,7 +1,8 @@
 """``report.html``: a whole run as one file to explore, which asks no network for anything.
 
-The tables are plain HTML, which DataTables (from the itables package, MIT) makes sort and filter; the page is readable
-without it. Nothing in the file says when it was made: the same run on the same machine gives the same bytes.
+The tables are plain HTML, which DataTables (from the itables package, MIT) makes sort and filter;
+the page is readable without it. Nothing in the file says when it was made: the same run on the same
+machine gives the same bytes.
 """
 
 import base64
@@ -40,7 +41,12 @@ from workflow_src.report.tables import PAPER, TABLE2, other_labels
 PACKAGES = ("workflow_src", "ale-py", "torch", "numpy", "pandas", "scikit-learn", "snakemake")
 PICTURES = {"PNG": "image/png", "GIF": "image/gif"}
 # Where what is of one game stands on its page, by the beginning of its key in `names.TITLES`.
-PLACES = {"audit/frames": "frames", "audit": "labels", "learning_curves": "learning", "reconstructions": "reconstructions"}
+PLACES = {
+    "audit/frames": "frames",
+    "audit": "labels",
+    "learning_curves": "learning",
+    "reconstructions": "reconstructions",
+}
 ELSEWHERE = "probes"
 
 _DOTS = 150  # of a printed inch, on the page
@@ -79,16 +85,25 @@ class Game:
     places: dict[str, list[list[Table | Picture]]] = field(default_factory=dict)
 
 
-def write_report(config: Config, scores: Path, shown: list[Path], splits: list[Path], histories: list[Path], out: Path) -> None:
+def write_report(
+    config: Config,
+    scores: Path,
+    shown: list[Path],
+    splits: list[Path],
+    histories: list[Path],
+    out: Path,
+) -> None:
     """Write the page of a run.
 
-    ``shown`` are tables (CSV) and pictures (PNG, GIF) in their order, placed by their paths below ``results/``; ``splits``
-    and ``histories`` are named as in `layout`. `UserError` or `DamagedFile` for a file that is missing, damaged or of a kind
-    that cannot be shown.
+    ``shown`` are tables (CSV) and pictures (PNG, GIF) in their order, placed by their paths below
+    ``results/``; ``splits`` and ``histories`` are named as in `layout`. `UserError` or
+    `DamagedFile` for a file that is missing, damaged or of a kind that cannot be shown.
     """
     probed = read_scores(scores)
     found = [(path, *subject(path, config)) for path in shown]
-    placed = [(names.get("game"), key, show(config, path, key, names)) for path, key, names in found]
+    placed = [
+        (names.get("game"), key, show(config, path, key, names)) for path, key, names in found
+    ]
     headline = next(
         (
             headlines(config, read_csv(path, text=[*BLOCK, "game"]))
@@ -99,16 +114,29 @@ def write_report(config: Config, scores: Path, shown: list[Path], splits: list[P
     )
     shares, entropies = read_splits(splits)
     learned = read_histories(histories)
-    by_variable, by_category = (read_out(config, probed, level) for level in ("variable", "category"))
+    by_variable, by_category = (
+        read_out(config, probed, level) for level in ("variable", "category")
+    )
     games = [
         Game(
             name=game,
             variables=entropies.loc[entropies["game"] == game, "variable"].nunique(),
             splits=of_game(config, shares, game, "splits", "Frames by part", SPLITS_CAPTION),
-            entropies=of_game(config, entropies, game, "entropies", "Variables kept and dropped", ENTROPIES_CAPTION),
+            entropies=of_game(
+                config,
+                entropies,
+                game,
+                "entropies",
+                "Variables kept and dropped",
+                ENTROPIES_CAPTION,
+            ),
             histories=of_game(config, learned, game, "histories", "Trainings", HISTORIES_CAPTION),
-            by_variable=of_game(config, by_variable, game, "variables", "By variable", SCORES_CAPTION, tinted=True),
-            by_category=of_game(config, by_category, game, "categories", "By category", SCORES_CAPTION, tinted=True),
+            by_variable=of_game(
+                config, by_variable, game, "variables", "By variable", SCORES_CAPTION, tinted=True
+            ),
+            by_category=of_game(
+                config, by_category, game, "categories", "By category", SCORES_CAPTION, tinted=True
+            ),
             places=places([(key, item) for name, key, item in placed if name == game]),
         )
         for game in config.games
@@ -125,7 +153,9 @@ def write_report(config: Config, scores: Path, shown: list[Path], splits: list[P
             versions=versions(),
             hardware=hardware(),
             tables=[item for game, _, item in placed if game is None and isinstance(item, Table)],
-            pictures=[item for game, _, item in placed if game is None and isinstance(item, Picture)],
+            pictures=[
+                item for game, _, item in placed if game is None and isinstance(item, Picture)
+            ],
             games=games,
         ),
     )
@@ -180,7 +210,9 @@ def show(config: Config, path: Path, key: str, names: dict[str, str]) -> Table |
     """Read a file to be shown; `UserError` for one that is neither a table nor a picture."""
     shown, caption = title(key, **names)
     kind = path.suffix[1:]
-    ident = "-".join([re.sub(r"\W+", "-", key.replace("{game}", names.get("game", ""))), *names.values(), kind])
+    ident = "-".join(
+        [re.sub(r"\W+", "-", key.replace("{game}", names.get("game", ""))), *names.values(), kind]
+    )
     if kind == "csv":
         frame = read_table(path)
         return table(config, frame, ident, shown, caption, download=download(path), name=path.name)
@@ -198,8 +230,14 @@ def picture(path: Path, key: str, shown: str, caption: str) -> Picture:
             (width, height), kind = image.size, image.format
             dots = round(image.info.get("dpi", (_PRINTED,))[0])
             image.verify()
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow has no exception of its own for damage
-        raise DamagedFile(f"{path} is damaged (it is no picture): delete it and make it again") from error
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+    ) as error:  # Pillow has no exception of its own for damage
+        raise DamagedFile(
+            f"{path} is damaged (it is no picture): delete it and make it again"
+        ) from error
     return Picture(
         key=key,
         title=shown,
@@ -215,11 +253,18 @@ def picture(path: Path, key: str, shown: str, caption: str) -> Picture:
 
 def places(items: list[tuple[str, Table | Picture]]) -> dict[str, list[list[Table | Picture]]]:
     """A game's files by place on its page; those of one title together, what moves last."""
-    found: dict[str, dict[str, list[Table | Picture]]] = {place: {} for place in (*PLACES.values(), ELSEWHERE)}
+    found: dict[str, dict[str, list[Table | Picture]]] = {
+        place: {} for place in (*PLACES.values(), ELSEWHERE)
+    }
     for key, item in items:
-        place = next((place for start, place in PLACES.items() if key.startswith(f"{start}/")), ELSEWHERE)
+        place = next(
+            (place for start, place in PLACES.items() if key.startswith(f"{start}/")), ELSEWHERE
+        )
         found[place].setdefault(item.title, []).append(item)
-    return {place: [sorted(one, key=_moves) for one in by_title.values()] for place, by_title in found.items()}
+    return {
+        place: [sorted(one, key=_moves) for one in by_title.values()]
+        for place, by_title in found.items()
+    }
 
 
 def _moves(item: Table | Picture) -> bool:
@@ -235,7 +280,13 @@ ENTROPIES_CAPTION = "A variable is dropped where the entropy of its values, in n
 
 
 def of_game(
-    config: Config, frame: pd.DataFrame, game: str, key: str, shown: str, caption: str = "", tinted: bool = False
+    config: Config,
+    frame: pd.DataFrame,
+    game: str,
+    key: str,
+    shown: str,
+    caption: str = "",
+    tinted: bool = False,
 ) -> Table:
     """The rows of one game, as a table of its page."""
     rows = frame[frame["game"] == game].drop(columns="game")
@@ -253,21 +304,31 @@ def read_splits(paths: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
         shares.append({**identity, "purpose": header["purpose"], **frames_by(arrays, header)})
         for name, about in header.get("variables", {}).items():
             state = {"entropy": about["entropy"], "state": "kept" if about["kept"] else "dropped"}
-            entropies.append({**identity, "variable": name, "categories": ", ".join(categories(name)), **state})
+            entropies.append(
+                {**identity, "variable": name, "categories": ", ".join(categories(name)), **state}
+            )
     columns = ["game", *BLOCK, "seed", "variable", "categories", "entropy", "state"]
     frame = pd.DataFrame(shares)
     # Not every protocol has every part, nor every reason.
-    return frame.fillna(dict.fromkeys(frame.select_dtypes("number"), 0)), pd.DataFrame(entropies, columns=columns)
+    return frame.fillna(dict.fromkeys(frame.select_dtypes("number"), 0)), pd.DataFrame(
+        entropies, columns=columns
+    )
 
 
 def frames_by(arrays: dict[str, np.ndarray], header: dict[str, Any]) -> dict[str, int]:
     """How many frames a split has in all, in each part, and dropped for each reason."""
     dropped = header["parts"].index("dropped")
     parts = np.bincount(arrays["part"], minlength=len(header["parts"]))
-    reasons = np.bincount(arrays["reason"][arrays["part"] == dropped], minlength=len(header["reasons"]))
+    reasons = np.bincount(
+        arrays["reason"][arrays["part"] == dropped], minlength=len(header["reasons"])
+    )
     counts = dict(zip(header["parts"], parts.tolist(), strict=True))
     ordered = {name: counts.get(name, 0) for name in ("train", "val", "test", "dropped")}
-    why = {name: n for name, n in zip(header["reasons"], reasons.tolist(), strict=True) if name != "its episode"}
+    why = {
+        name: n
+        for name, n in zip(header["reasons"], reasons.tolist(), strict=True)
+        if name != "its episode"
+    }
     return {"frames": len(arrays["part"]), **ordered, **why}
 
 
@@ -280,11 +341,41 @@ def read_histories(paths: list[Path]) -> pd.DataFrame:
             policy, protocol, method = path.parts[-4:-1]
             game, _, seed = path.stem.rpartition("-s")
             losses = history.set_index("epoch")["val_loss"]
-            about = {"epochs": int(losses.index.max()), "untrained": losses.iloc[0], "least": losses.min()}
-            at = losses.idxmin() if losses.notna().any() else np.nan  # none is a number where a training diverged at once
-            about |= {"at_epoch": at, "last": losses.iloc[-1], "last_train": history["train_loss"].iloc[-1]}
-            rows.append({"game": game, "policy": policy, "protocol": protocol, "method": method, "seed": seed, **about})
-    names = ["game", *BLOCK, "method", "seed", "epochs", "untrained", "least", "at_epoch", "last", "last_train"]
+            about = {
+                "epochs": int(losses.index.max()),
+                "untrained": losses.iloc[0],
+                "least": losses.min(),
+            }
+            at = (
+                losses.idxmin() if losses.notna().any() else np.nan
+            )  # none is a number where a training diverged at once
+            about |= {
+                "at_epoch": at,
+                "last": losses.iloc[-1],
+                "last_train": history["train_loss"].iloc[-1],
+            }
+            rows.append(
+                {
+                    "game": game,
+                    "policy": policy,
+                    "protocol": protocol,
+                    "method": method,
+                    "seed": seed,
+                    **about,
+                }
+            )
+    names = [
+        "game",
+        *BLOCK,
+        "method",
+        "seed",
+        "epochs",
+        "untrained",
+        "least",
+        "at_epoch",
+        "last",
+        "last_train",
+    ]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -293,10 +384,14 @@ def read_out(config: Config, scores: pd.DataFrame, level: str) -> pd.DataFrame:
     parts = {}
     for metric in ("f1", "accuracy"):
         parts[metric], _ = aggregate.over_seeds(aggregate.values(config, scores, level, metric))
-    columns = {f"{method}_{metric}": parts[metric][method] for method in config.methods for metric in parts}
+    columns = {
+        f"{method}_{metric}": parts[metric][method] for method in config.methods for metric in parts
+    }
     frame = pd.DataFrame(columns).dropna(axis=1, how="all")
     named = dict.fromkeys(frame.index.droplevel(BLOCK))
-    rows = [(*block, *one) for one in named for block in aggregate.blocks(config)]  # the protocols of a name side by side
+    rows = [
+        (*block, *one) for one in named for block in aggregate.blocks(config)
+    ]  # the protocols of a name side by side
     frame = frame.reindex([row for row in rows if row in frame.index])
     return frame.reset_index().rename(columns={"name": level})
 
@@ -305,7 +400,9 @@ def headlines(config: Config, table2: pd.DataFrame) -> Table:
     """The last rows of Table 2, a row a method: its mean F1 in each protocol and how far it is from what was published."""
     means = table2[table2["game"] == "mean"].set_index(BLOCK)
     if means.index.has_duplicates:
-        raise DamagedFile("the table of F1 by game is damaged (a block has two means): delete it and make it again")
+        raise DamagedFile(
+            "the table of F1 by game is damaged (a block has two means): delete it and make it again"
+        )
     means = means.reindex(aggregate.blocks(config))
     rows = []
     for policy, method in itertools.product(config.policies, config.methods):
@@ -313,8 +410,14 @@ def headlines(config: Config, table2: pd.DataFrame) -> Table:
         for protocol in config.protocols:
             mean = means.loc[policy, protocol]
             ours, published = (mean.get(name, np.nan) for name in (method, f"{method}_paper"))
-            own = {"f1": ours, "std": mean.get(f"{method}_std", np.nan), "difference": ours - published}
-            row |= {f"protocol {protocol}_{name}": value for name, value in own.items()} | {"published": published}
+            own = {
+                "f1": ours,
+                "std": mean.get(f"{method}_std", np.nan),
+                "difference": ours - published,
+            }
+            row |= {f"protocol {protocol}_{name}": value for name, value in own.items()} | {
+                "published": published
+            }
         rows.append(row)
     caption = f"Mean over categories and over the games of this run; published ({PAPER}): the mean of the same games."
     caption = " ".join(filter(None, [caption, other_labels(config)]))
@@ -344,12 +447,31 @@ def methods(config: Config) -> Table:
     """The rows of ``methods``: what each learns, and what it is told beside the run's settings."""
     rows = []
     for name, row in config.methods.items():
-        own = row.model_dump(exclude_defaults=True, exclude={"kind", "encoder", "options"}) | row.settled_options
+        own = (
+            row.model_dump(exclude_defaults=True, exclude={"kind", "encoder", "options"})
+            | row.settled_options
+        )
         encoder = "" if not row.has_encoder else row.encoder if row.kind != "custom" else row.module
         learns = {None: "nothing", "pretrain": "frames", "probe": "labels"}[row.learns_from]
-        said = ", ".join(f"{key} {value}" for key, value in own.items() if key not in ("module", "kwargs"))
-        rows.append({"method": name, "kind": row.kind, "learns_from": learns, "encoder": encoder, "settings": said})
-    return table(config, pd.DataFrame(rows), "methods", "Methods", "Columns of the tables, and what each is made of.")
+        said = ", ".join(
+            f"{key} {value}" for key, value in own.items() if key not in ("module", "kwargs")
+        )
+        rows.append(
+            {
+                "method": name,
+                "kind": row.kind,
+                "learns_from": learns,
+                "encoder": encoder,
+                "settings": said,
+            }
+        )
+    return table(
+        config,
+        pd.DataFrame(rows),
+        "methods",
+        "Methods",
+        "Columns of the tables, and what each is made of.",
+    )
 
 
 def protocols(config: Config) -> Table:
@@ -358,7 +480,13 @@ def protocols(config: Config) -> Table:
         {"quirk": quirk, "step": section, "switch": name, **values, "meaning": meaning}
         for quirk, section, name, meaning, values in switches(config)
     ]
-    return table(config, pd.DataFrame(rows), "protocols", "Protocols", "Switches for the quirks of the 2019 code.")
+    return table(
+        config,
+        pd.DataFrame(rows),
+        "protocols",
+        "Protocols",
+        "Switches for the quirks of the 2019 code.",
+    )
 
 
 def versions() -> dict[str, str]:

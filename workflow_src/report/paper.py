@@ -1,8 +1,8 @@
 """paper.pdf: a short paper of a run, whose every number, table and picture comes from files that the workflow made.
 
-The template (templates/paper.tex.jinja) has the words and no numbers; here stands what they are filled with: facts from
-the scores, settings from the configuration, what a method learns from the first paragraph of its page in docs/methods.
-Sentences about what a run does not have are left out.
+The template (templates/paper.tex.jinja) has the words and no numbers; here stands what they are
+filled with: facts from the scores, settings from the configuration, what a method learns from the
+first paragraph of its page in docs/methods. Sentences about what a run does not have are left out.
 """
 
 import hashlib
@@ -43,34 +43,52 @@ class Place(NamedTuple):
     caption: str = ""
 
 
-# By the file's name, in the order in which they come. Of several patterns the first holds; what is not named here goes to
-# the appendix.
+# By the file's name, in the order in which they come. Of several patterns the first holds; what is
+# not named here goes to the appendix.
 PLACES = {
     "table1_*.tex": Place("benchmark", "counts the state variables of each game by category"),
     "table2_f1_by_game.tex": Place("results", "has F1 by game and method, beside the published"),
     "f1_by_game.pdf": Place(
-        "results", "shows the same as colours", "Probe F1 (mean over categories and seeds); a dash on grey: none."
+        "results",
+        "shows the same as colours",
+        "Probe F1 (mean over categories and seeds); a dash on grey: none.",
     ),
     "iqm.tex": Place("results", "has interquartile means, which no single easy or hard game moves"),
-    "iqm.pdf": Place("results", "draws them", "Interquartile mean of the probe F1 over games and seeds, by method."),
+    "iqm.pdf": Place(
+        "results",
+        "draws them",
+        "Interquartile mean of the probe F1 over games and seeds, by method.",
+    ),
     "table3_f1_by_category.tex": Place("results", "has F1 by category of variables"),
-    "f1_by_category.pdf": Place("results", "shows F1 by category", "Probe F1 by category of variables and method."),
+    "f1_by_category.pdf": Place(
+        "results", "shows F1 by category", "Probe F1 by category of variables and method."
+    ),
     "f1_by_probe.tex": Place("results", "says what the kind of probe and of mean is worth"),
-    "ablations.pdf": Place("results", "compares the ablations", "Probe F1 of the method and its ablations."),
+    "ablations.pdf": Place(
+        "results", "compares the ablations", "Probe F1 of the method and its ablations."
+    ),
     "scaling.tex": Place("results", "has F1 against the frames collected for the encoder"),
-    "scaling.pdf": Place("results", "draws it", "Probe F1 against the frames collected for the encoder."),
+    "scaling.pdf": Place(
+        "results", "draws it", "Probe F1 against the frames collected for the encoder."
+    ),
     "reproduction_*.tex": Place("published", "sets an earlier reproduction beside ours"),
     "ledger.tex": Place("ledger", "has the differences"),
-    "ledger.pdf": Place("ledger", "draws them", "What each quirk of the published code is worth in F1, by method."),
+    "ledger.pdf": Place(
+        "ledger", "draws them", "What each quirk of the published code is worth in F1, by method."
+    ),
     "audit*.tex": Place("audit", "counts variables by verdict, in each game and label set"),
     "table2_accuracy_by_game.tex": Place(APPENDIX, "has accuracy by game and method"),
     "table3_accuracy_by_category.tex": Place(APPENDIX, "has accuracy by category"),
     "table4_*.tex": Place(APPENDIX, "has every variable of one game"),
     "learning_curves.pdf": Place(
-        APPENDIX, "has the losses of the trainings", "Losses of training and validation by epoch, a line a game and seed."
+        APPENDIX,
+        "has the losses of the trainings",
+        "Losses of training and validation by epoch, a line a game and seed.",
     ),
     "reconstructions-*.pdf": Place(
-        APPENDIX, "shows what decoders make of frames", "Frames of validation, and what the decoders make of them."
+        APPENDIX,
+        "shows what decoders make of frames",
+        "Frames of validation, and what the decoders make of them.",
     ),
 }
 
@@ -90,9 +108,24 @@ _SETTINGS = {
     "splits.min_entropy": "least entropy of a variable (nats)",
 }
 # Those of which less is a smaller run.
-_SCALE = ("games", "episodes.frames.pretrain", "episodes.frames.probe", "training.epochs", "probe.epochs")
-_VERSIONS = ("ale-py", "torch", "numpy", "scipy", "scikit-learn", "opencv-python-headless", "snakemake")
-# Points: what a page is wide, a letter of the table of protocols, its columns' gaps, and the least column of sentences.
+_SCALE = (
+    "games",
+    "episodes.frames.pretrain",
+    "episodes.frames.probe",
+    "training.epochs",
+    "probe.epochs",
+)
+_VERSIONS = (
+    "ale-py",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "opencv-python-headless",
+    "snakemake",
+)
+# Points: what a page is wide, a letter of the table of protocols, its columns' gaps, and the least
+# column of sentences.
 _WIDTH, _LETTER, _GAP, _LEAST = 480, 4.2, 10, 120
 _SHOWN = 3  # of the largest differences
 _NARROW = 250  # points: two figures that are not wider stand side by side
@@ -119,13 +152,18 @@ class Item(NamedTuple):
 def place(name: str) -> Place:
     """Where a file of this name stands; in the appendix, if it is unknown."""
     found = next((place for pattern, place in PLACES.items() if fnmatch(name, pattern)), None)
-    return found or Place(APPENDIX, "came with the run", Path(name).stem.replace("_", " ").replace("-", " ").capitalize() + ".")
+    return found or Place(
+        APPENDIX,
+        "came with the run",
+        Path(name).stem.replace("_", " ").replace("-", " ").capitalize() + ".",
+    )
 
 
 def collect(files: Sequence[Path], folder: Path) -> dict[str, list[Item]]:
     """Copy tables (.tex) and figures (.pdf) into ``folder``, and list them by the section in which they stand.
 
-    A figure in a folder of its own kind, such as figures/reconstructions, is called after both. `UserError` for other files.
+    A figure in a folder of its own kind, such as figures/reconstructions, is called after both.
+    `UserError` for other files.
     """
     order = list(PLACES)
     found: dict[str, list[tuple[int, str, Item]]] = {}
@@ -145,7 +183,12 @@ def collect(files: Sequence[Path], folder: Path) -> dict[str, list[Item]]:
         else:
             box = re.search(rb"/MediaBox\s*\[\s*[\d.]+\s+[\d.]+\s+([\d.]+)", content)
             item = Item(
-                "figure", name, f"fig:{Path(name).stem}", where.about, where.caption, not box or float(box[1]) > _NARROW
+                "figure",
+                name,
+                f"fig:{Path(name).stem}",
+                where.about,
+                where.caption,
+                not box or float(box[1]) > _NARROW,
             )
         found.setdefault(where.section, []).append((rank, name, item))
     return {section: [item for *_, item in sorted(items)] for section, items in found.items()}
@@ -164,7 +207,12 @@ def rows_of(figures: Sequence[Item]) -> list[list[Item]]:
 
 def alike(items: Sequence[Item]) -> list[list[Item]]:
     """Items that have a number, those that follow one another and of which the same is said together."""
-    return [list(group) for _, group in itertools.groupby((item for item in items if item.label), lambda item: item.about)]
+    return [
+        list(group)
+        for _, group in itertools.groupby(
+            (item for item in items if item.label), lambda item: item.about
+        )
+    ]
 
 
 # What is computed.
@@ -256,12 +304,24 @@ def facts(config: Config, by_game: pd.DataFrame, by_category: pd.DataFrame) -> l
         games = games.dropna(subset=methods, how="all")
         if not methods:
             continue
-        means = [Mean(m, mean[m], mean.get(f"{m}_std", float("nan")), mean[f"{m}_paper"]) for m in methods]
+        means = [
+            Mean(m, mean[m], mean.get(f"{m}_std", float("nan")), mean[f"{m}_paper"])
+            for m in methods
+        ]
         means.sort(key=lambda one: -one.ours)
-        cells = [Cell(m, game, games.at[game, m], games.at[game, f"{m}_paper"]) for m in methods for game in games.index]
+        cells = [
+            Cell(m, game, games.at[game, m], games.at[game, f"{m}_paper"])
+            for m in methods
+            for game in games.index
+        ]
         cells = [cell for cell in cells if pd.notna(cell.difference)]
         best = means[0].method
-        part = by_category[(by_category[BLOCK] == list(names)).all(axis=1)].set_index("category")[best].dropna().sort_values()
+        part = (
+            by_category[(by_category[BLOCK] == list(names)).all(axis=1)]
+            .set_index("category")[best]
+            .dropna()
+            .sort_values()
+        )
         ends = [(part.index[i], part.iloc[i]) for i in (-1, 0)] if len(part) > 1 else [None, None]
         both = list(itertools.combinations([one for one in means if pd.notna(one.published)], 2))
         found.append(
@@ -284,17 +344,25 @@ def facts(config: Config, by_game: pd.DataFrame, by_category: pd.DataFrame) -> l
 def _baselines(config: Config, games: pd.DataFrame, methods: list[str]) -> list[Baseline]:
     """Compare all that learns with untrained encoders, and these, or else all that learns, with what has no encoder."""
     learned = [method for method in methods if config.methods[method].learns_from is not None]
-    untrained = [method for method in methods if method not in learned and config.methods[method].has_encoder]
+    untrained = [
+        method for method in methods if method not in learned and config.methods[method].has_encoder
+    ]
     majority = [method for method in methods if not config.methods[method].has_encoder]
     found = [Baseline(method, _above(games, learned, method)) for method in untrained]
-    return found + [Baseline(method, _above(games, untrained or learned, method)) for method in majority]
+    return found + [
+        Baseline(method, _above(games, untrained or learned, method)) for method in majority
+    ]
 
 
 def _above(games: pd.DataFrame, methods: list[str], baseline: str) -> list[Above]:
     found = []
     for method in methods:
         published = games[[f"{method}_paper", f"{baseline}_paper"]].dropna()
-        count = int((published.iloc[:, 0] > published.iloc[:, 1]).sum()) if len(published) == len(games) else None
+        count = (
+            int((published.iloc[:, 0] > published.iloc[:, 1]).sum())
+            if len(published) == len(games)
+            else None
+        )
         found.append(Above(method, int((games[method] > games[baseline]).sum()), count))
     return found
 
@@ -316,7 +384,14 @@ def settings(config: Config, published: pd.DataFrame) -> list[Setting]:
         for key in name.split("."):
             value = getattr(value, key)
         ours = float(len(value) if isinstance(value, list) else value)
-        found.append(Setting(_SETTINGS.get(name, name), number(ours), number(theirs), name in _SCALE and ours < theirs))
+        found.append(
+            Setting(
+                _SETTINGS.get(name, name),
+                number(ours),
+                number(theirs),
+                name in _SCALE and ours < theirs,
+            )
+        )
     return found
 
 
@@ -345,30 +420,48 @@ def about_width(config: Config, found: list[Switch]) -> int | None:
 
 def changes(row: Method) -> str:
     """What a row of ``methods`` sets beside its kind, options with their defaults: "beta 1.0, epochs 20"."""
-    own = row.model_dump(exclude_defaults=True, exclude={"kind", "options", "module", "kwargs", "weights"})
+    own = row.model_dump(
+        exclude_defaults=True, exclude={"kind", "options", "module", "kwargs", "weights"}
+    )
     return ", ".join(f"{name} {value}" for name, value in (row.settled_options | own).items())
 
 
 def artifacts_of(config: Config) -> dict[str, list[str]]:
     """The files that each step makes."""
-    made = {"episodes": layout.episodes, "splits": layout.splits, "encoders": layout.encoders, "probes": layout.probes}
+    made = {
+        "episodes": layout.episodes,
+        "splits": layout.splits,
+        "encoders": layout.encoders,
+        "probes": layout.probes,
+    }
     return {step: files(config) for step, files in made.items()}
 
 
 # What is written.
 
 
-def render(config: Config, scores: Path, reference: Path, methods: Path, files: Sequence[Path], folder: Path) -> Path:
+def render(
+    config: Config,
+    scores: Path,
+    reference: Path,
+    methods: Path,
+    files: Sequence[Path],
+    folder: Path,
+) -> Path:
     """Write the paper's LaTeX, with all that it includes, into ``folder``; the path of its main file.
 
-    ``scores`` is scores.csv, ``reference`` the folder of the published numbers, ``methods`` that of the methods' pages,
-    ``files`` tables (.tex) and figures (.pdf).
+    ``scores`` is scores.csv, ``reference`` the folder of the published numbers, ``methods`` that of
+    the methods' pages, ``files`` tables (.tex) and figures (.pdf).
     """
     ours = read_scores(scores)
     games = read_csv(reference / tables.REFERENCE2, text=["game"]).set_index("game")
     categories = read_csv(reference / tables.REFERENCE3, text=["category"]).set_index("category")
-    published = read_csv(reference / SETTINGS, text=["setting", "source"], numbers=["published"]).set_index("setting")
-    blocks = facts(config, tables.by_game(config, ours, games), tables.by_category(config, ours, categories))
+    published = read_csv(
+        reference / SETTINGS, text=["setting", "source"], numbers=["published"]
+    ).set_index("setting")
+    blocks = facts(
+        config, tables.by_game(config, ours, games), tables.by_category(config, ours, categories)
+    )
     pages = {method: read_page(methods / page_of(row)) for method, row in config.methods.items()}
     found = [
         Switch(quirk, f"{section}.{name}", about, list(values.values()))
@@ -430,10 +523,13 @@ def render(config: Config, scores: Path, reference: Path, methods: Path, files: 
     return source
 
 
-def write_paper(config: Config, scores: Path, reference: Path, methods: Path, files: Sequence[Path], out: Path) -> None:
+def write_paper(
+    config: Config, scores: Path, reference: Path, methods: Path, files: Sequence[Path], out: Path
+) -> None:
     """Write the paper as PDF; arguments as of `render`.
 
-    `UserError` where LaTeX is missing, before anything else, or where it fails; its log is then kept beside ``out``.
+    `UserError` where LaTeX is missing, before anything else, or where it fails; its log is then
+    kept beside ``out``.
     """
     typeset.program()
     artifacts.check_writable(out)
@@ -458,4 +554,9 @@ def _counted(count: int, thing: str, things: str = "") -> str:
 def _prose(text: str) -> Latex:
     """A page's sentence, with its `code`, as LaTeX."""
     parts = re.split(r"`([^`]*)`", text)
-    return Latex("".join(rf"\texttt{{{latex.escape(part)}}}" if i % 2 else latex.escape(part) for i, part in enumerate(parts)))
+    return Latex(
+        "".join(
+            rf"\texttt{{{latex.escape(part)}}}" if i % 2 else latex.escape(part)
+            for i, part in enumerate(parts)
+        )
+    )

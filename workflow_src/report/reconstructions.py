@@ -17,15 +17,20 @@ ROWS = {"target": "target", "output": "output"}
 def write_reconstructions(examples: list[Path], out: Path) -> None:
     """Write one game's figure as PDF and PNG, whose endings ``out`` lacks.
 
-    Each of ``examples`` is one method's file of kind "examples": ``input``, ``target``, ``output`` of shape (n, 210, 160),
-    uint8, with game, method and protocol in its header. `UserError` when there is none, or when they are of several games.
+    Each of ``examples`` is one method's file of kind "examples": ``input``, ``target``, ``output``
+    of shape (n, 210, 160), uint8, with game, method and protocol in its header. `UserError` when
+    there is none, or when they are of several games.
     """
     if not examples:
-        raise UserError(f"cannot draw {out}: there are no examples; name the file of one method at least")
+        raise UserError(
+            f"cannot draw {out}: there are no examples; name the file of one method at least"
+        )
     found = [artifacts.read_arrays(path, "examples") for path in examples]
     games = sorted({header["game"] for _, header in found})
     if len(games) > 1:
-        raise UserError(f"the examples are of several games ({', '.join(games)}): name those of one")
+        raise UserError(
+            f"the examples are of several games ({', '.join(games)}): name those of one"
+        )
     style.save(reconstructions(found), out)
 
 
@@ -39,7 +44,9 @@ def reconstructions(found: list[tuple[dict[str, np.ndarray], dict[str, str]]]) -
     with style.styled():
         figure = Figure(figsize=(width, high * len(found) + 0.25), layout="constrained")
         figure.suptitle(found[0][1]["game"], fontsize=8)
-        for part, (arrays, header) in zip(figure.subfigures(len(found), 1, squeeze=False)[:, 0], found, strict=True):
+        for part, (arrays, header) in zip(
+            figure.subfigures(len(found), 1, squeeze=False)[:, 0], found, strict=True
+        ):
             title = method_name(header["method"]) + (f", {header['protocol']}" if several else "")
             part.suptitle(title, fontsize=7)
             _draw_frames(part, arrays, columns)

@@ -1,7 +1,8 @@
 """How F1 grows with the frames that an encoder learns from, as table and figure.
 
-The base protocol is compared with itself where encoders learn from the first so many percent of their frames; what is probed
-is the same. Its scores are a file of their own, in the format of scores.csv.
+The base protocol is compared with itself where encoders learn from the first so many percent of
+their frames; what is probed is the same. Its scores are a file of their own, in the format of
+scores.csv.
 """
 
 from pathlib import Path
@@ -36,11 +37,13 @@ def write_scaling(config: Config, scores: Path, out_tables: Path, out_figures: P
 def by_frames(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
     """F1 (mean over categories and seeds) by frames. One row per (policy, method, game, frames), game ``mean`` last.
 
-    Columns: policy, method, game, percent, frames (collected for the encoder, before some of them are dropped), f1, f1_std
-    (over seeds, empty of a single one).
+    Columns: policy, method, game, percent, frames (collected for the encoder, before some of them
+    are dropped), f1, f1_std (over seeds, empty of a single one).
     """
     found, spread = aggregate.over_seeds(aggregate.of_study(_run(config), scores, "scaling"))
-    sizes = dict(sorted((config.sizes | {config.scaling.base: 100}).items(), key=lambda size: size[1]))
+    sizes = dict(
+        sorted((config.sizes | {config.scaling.base: 100}).items(), key=lambda size: size[1])
+    )
     rows = [
         {
             "policy": policy,
@@ -63,7 +66,12 @@ def _run(config: Config) -> Config:
     """The study as a run of its own, whose protocols are its base and parts."""
     row = config.protocols[config.scaling.base]
     methods = {method: config.methods[method] for method in config.scaling.methods}
-    return config.model_copy(update={"protocols": dict.fromkeys([config.scaling.base, *config.sizes], row), "methods": methods})
+    return config.model_copy(
+        update={
+            "protocols": dict.fromkeys([config.scaling.base, *config.sizes], row),
+            "methods": methods,
+        }
+    )
 
 
 def latex_by_frames(config: Config, table: pd.DataFrame) -> str:
@@ -72,14 +80,22 @@ def latex_by_frames(config: Config, table: pd.DataFrame) -> str:
     caption = (
         f"Probe F1 (mean over categories) of protocol {base} against the frames collected for the encoder, as if collecting "
         "had stopped there; as ever, not all of them are of train or validation. "
-        + tables.setting(_run(config).model_copy(update={"protocols": {base: config.protocols[base]}}))
+        + tables.setting(
+            _run(config).model_copy(update={"protocols": {base: config.protocols[base]}})
+        )
     )
     sizes = table[["percent", "frames"]].drop_duplicates()
-    head = ["Game", *(f"{frames:,} ({percent} %)" for percent, frames in sizes.itertuples(index=False))]
+    head = [
+        "Game",
+        *(f"{frames:,} ({percent} %)" for percent, frames in sizes.itertuples(index=False)),
+    ]
     parts = []
     for (policy, method), rows in table.groupby(["policy", "method"], sort=False):
         lines = [
-            ["Mean" if game == MEAN else game, *map(tables.number, of_game["f1"], of_game["f1_std"])]
+            [
+                "Mean" if game == MEAN else game,
+                *map(tables.number, of_game["f1"], of_game["f1_std"]),
+            ]
             for game, of_game in rows.groupby("game", sort=False)
         ]
         parts.append(latex.Part(f"{method_name(method)}, policy {policy}", lines[:-1], lines[-1:]))
@@ -92,7 +108,9 @@ def growth(config: Config, table: pd.DataFrame) -> Figure:
     Bars are a standard deviation over seeds, of the mean.
     """
     with style.styled():
-        figure = Figure(figsize=(style.COLUMN_WIDTH, 1.9 * len(config.policies) + 0.5), layout="constrained")
+        figure = Figure(
+            figsize=(style.COLUMN_WIDTH, 1.9 * len(config.policies) + 0.5), layout="constrained"
+        )
         grid = figure.subplots(len(config.policies), 1, sharex=True, squeeze=False)[:, 0]
         for axes, policy in zip(grid, config.policies, strict=True):
             axes.set_title(policy)
@@ -102,10 +120,24 @@ def growth(config: Config, table: pd.DataFrame) -> Figure:
                 # Of one game the mean is all there is to see.
                 for game, part in rows.groupby("game") if len(config.games) > 1 else ():
                     if game != MEAN:
-                        axes.plot(part["frames"], part["f1"], color=look["color"], linewidth=0.5, alpha=0.4)
+                        axes.plot(
+                            part["frames"],
+                            part["f1"],
+                            color=look["color"],
+                            linewidth=0.5,
+                            alpha=0.4,
+                        )
                 mean = rows[rows["game"] == MEAN]
                 bars = None if len(config.seeds) == 1 else mean["f1_std"]
-                axes.errorbar(mean["frames"], mean["f1"], bars, linewidth=1.2, markersize=4, label=method_name(method), **look)
+                axes.errorbar(
+                    mean["frames"],
+                    mean["f1"],
+                    bars,
+                    linewidth=1.2,
+                    markersize=4,
+                    label=method_name(method),
+                    **look,
+                )
             axes.set_xscale("log")
             ticks = np.unique(table["frames"])
             axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
@@ -114,7 +146,13 @@ def growth(config: Config, table: pd.DataFrame) -> Figure:
             axes.grid(axis="y", color=style.MISSING, linewidth=0.5)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-        games = f"mean of {len(config.games)} games; thin: each game" if len(config.games) > 1 else config.games[0]
+        games = (
+            f"mean of {len(config.games)} games; thin: each game"
+            if len(config.games) > 1
+            else config.games[0]
+        )
         figure.supxlabel(f"Frames collected for the encoder\n({games})", fontsize=7)
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+        figure.legend(
+            *grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False
+        )
     return figure

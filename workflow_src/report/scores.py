@@ -1,7 +1,7 @@
 """Every metric of every probe in one tidy CSV, one row each: what all tables and figures are made of.
 
-The probes' files are checked while they are read: a key that is missing, or a value that is no finite number, is refused
-with the file's and the key's name.
+The probes' files are checked while they are read: a key that is missing, or a value that is no
+finite number, is refused with the file's and the key's name.
 """
 
 from collections.abc import Iterable, Iterator
@@ -70,13 +70,19 @@ def read_probe(path: Path) -> ProbeFile:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        why = f"it lacks the key {key}" if first["type"] == "missing" else f"{key or 'it'}: {first['msg'].lower()}"
+        why = (
+            f"it lacks the key {key}"
+            if first["type"] == "missing"
+            else f"{key or 'it'}: {first['msg'].lower()}"
+        )
         raise DamagedFile(f"{path} is damaged ({why}): delete it and make it again") from error
 
 
 def tidy(probes: Iterable[ProbeFile]) -> pd.DataFrame:
     """All rows of all probes, sorted by every column but the value, so that the order of the files does not matter."""
-    frame = pd.DataFrame((row for probe in probes for row in probe.rows()), columns=COLUMNS).astype(TYPES)
+    frame = pd.DataFrame((row for probe in probes for row in probe.rows()), columns=COLUMNS).astype(
+        TYPES
+    )
     return frame.sort_values(COLUMNS[:-1], ignore_index=True)
 
 
@@ -96,7 +102,8 @@ def headlines(scores: pd.DataFrame) -> dict[str, Any]:
 def write_scores(probes: list[Path], out: Path, metrics: Path | None = None) -> None:
     """Write the tidy scores of the probes' JSON files as CSV, and their headlines as JSON, for ``dvc metrics``.
 
-    `DamagedFile` for a file that is not a probe's, `UserError` when two files are of the same probe.
+    `DamagedFile` for a file that is not a probe's, `UserError` when two files are of the same
+    probe.
     """
     files: dict[tuple, Path] = {}
     found = []
@@ -104,7 +111,9 @@ def write_scores(probes: list[Path], out: Path, metrics: Path | None = None) -> 
         probe = read_probe(path)
         identity = tuple(getattr(probe, key) for key in IDENTITY)
         if identity in files:
-            raise UserError(f"{path} and {files[identity]} are both of {'/'.join(map(str, identity))}: delete the wrong one")
+            raise UserError(
+                f"{path} and {files[identity]} are both of {'/'.join(map(str, identity))}: delete the wrong one"
+            )
         files[identity] = path
         found.append(probe)
     scores = tidy(found)
@@ -117,23 +126,33 @@ def read_scores(path: Path) -> pd.DataFrame:
     """Read what `write_scores` wrote, values to the last bit; ``name`` of a mean is the empty text."""
     frame = read_csv(path, text=[c for c in COLUMNS if TYPES[c] is str], numbers=["seed", "value"])
     if frame[["seed", "value"]].isna().any(axis=None):
-        raise DamagedFile(f"{path} is damaged (a row lacks its seed or value): delete it and make it again")
+        raise DamagedFile(
+            f"{path} is damaged (a row lacks its seed or value): delete it and make it again"
+        )
     return frame.astype(TYPES)
 
 
 def read_csv(path: Path, text: list[str], numbers: Iterable[str] = ()) -> pd.DataFrame:
     """Read a CSV whose columns ``text`` are identifiers and whose others are numbers, or empty, which becomes NaN.
 
-    `DamagedFile` when it does not parse, lacks a column of ``text`` or ``numbers``, or has something else for a number.
+    `DamagedFile` when it does not parse, lacks a column of ``text`` or ``numbers``, or has
+    something else for a number.
     """
     with explained("read", path):
         try:
-            # Everything as text first: pandas' own guess would read a game called "nan" as missing, and round numbers.
+            # Everything as text first: pandas' own guess would read a game called "nan" as missing,
+            # and round numbers.
             frame = pd.read_csv(path, dtype=str, keep_default_na=False)
             lacking = {*text, *numbers} - set(frame.columns)
             if lacking:
                 raise ValueError(f"it lacks the column {min(lacking)}")
-            parsed = {c: [float(v) if v else np.nan for v in frame[c]] for c in frame.columns if c not in text}
+            parsed = {
+                c: [float(v) if v else np.nan for v in frame[c]]
+                for c in frame.columns
+                if c not in text
+            }
         except ValueError as error:
-            raise DamagedFile(f"{path} is damaged ({' '.join(str(error).split())}): delete it and make it again") from error
+            raise DamagedFile(
+                f"{path} is damaged ({' '.join(str(error).split())}): delete it and make it again"
+            ) from error
     return frame.assign(**parsed)

@@ -1,7 +1,8 @@
 """One look for all figures, and the only place that saves them.
 
-Type is 6 to 8 points at the size a figure is printed, viridis reads alike with every kind of colour vision, and a file
-has no date and no version of the software in it: the same figure gives the same bytes.
+Type is 6 to 8 points at the size a figure is printed, viridis reads alike with every kind of colour
+vision, and a file has no date and no version of the software in it: the same figure gives the same
+bytes.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from workflow_src import artifacts
 COLUMN_WIDTH = 3.4  # inches
 COLORS = "viridis"
 MISSING = "#e4e4e4"  # neither a colour of COLORS nor the page
-# Okabe and Ito's colours, which differ with every kind of colour vision, without the yellow that is pale on white.
+# Okabe and Ito's colours, which differ with every kind of colour vision, without the yellow that is
+# pale on white.
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PROGRAM = "workflow_src"

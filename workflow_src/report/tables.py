@@ -1,8 +1,9 @@
 """The paper's Tables 1 to 4 (arXiv 1906.08226) from our scores, with the published values beside ours, and some of our own.
 
-The paper's tables show the first of each method's probes. Each table is one pure function that makes the DataFrame of its
-CSV, and one that shows this DataFrame as LaTeX, which needs booktabs and the T1 encoding. The CSV holds six decimals and
-nothing where there is no value; two decimals, the dash and bold type are for display.
+The paper's tables show the first of each method's probes. Each table is one pure function that
+makes the DataFrame of its CSV, and one that shows this DataFrame as LaTeX, which needs booktabs and
+the T1 encoding. The CSV holds six decimals and nothing where there is no value; two decimals, the
+dash and bold type are for display.
 """
 
 import importlib.metadata
@@ -20,7 +21,11 @@ from workflow_src.report.scores import read_csv, read_scores
 
 PAPER = "arXiv 1906.08226"
 REPORT = "NeurIPS 2019 Reproducibility Challenge"
-TABLE1, TABLE2, TABLE3 = "table1_variables_by_category", "table2_{metric}_by_game", "table3_{metric}_by_category"
+TABLE1, TABLE2, TABLE3 = (
+    "table1_variables_by_category",
+    "table2_{metric}_by_game",
+    "table3_{metric}_by_category",
+)
 TABLE4 = "table4_f1_by_variable"
 IQM, BY_PROBE, REPRODUCTION = "iqm", "f1_by_probe", "reproduction_pong"
 REFERENCE1 = "paper_table1_variables_by_category.csv"
@@ -40,8 +45,8 @@ TIE = 0.01
 def write_tables(config: Config, scores: Path, reference: Path, out: Path) -> None:
     """Write the tables over all games as CSV and LaTeX into the folder ``out``; the reproduction's where Pong is a game.
 
-    ``scores`` is scores.csv, ``reference`` the folder of the published numbers. `UserError` or `DamagedFile` when one of
-    the files is missing, damaged, or of another label set.
+    ``scores`` is scores.csv, ``reference`` the folder of the published numbers. `UserError` or
+    `DamagedFile` when one of the files is missing, damaged, or of another label set.
     """
     ours = read_scores(scores)
     counts = read_csv(reference / REFERENCE1, text=["game"]).set_index("game")
@@ -60,9 +65,14 @@ def write_tables(config: Config, scores: Path, reference: Path, out: Path) -> No
         table2 = by_game(config, ours, games if metric == "f1" else games.iloc[:, :0], metric)
         table3 = by_category(config, ours, groups if metric == "f1" else groups.iloc[:, :0], metric)
         made[TABLE2.format(metric=metric)] = table2, latex_by_game(config, table2, metric)
-        made[TABLE3.format(metric=metric)] = table3, latex_by_category(config, table3, metric, set(games.index) - {"mean"})
+        made[TABLE3.format(metric=metric)] = (
+            table3,
+            latex_by_category(config, table3, metric, set(games.index) - {"mean"}),
+        )
     if "pong" in config.games:
-        pong = reproduction(config, ours, read_csv(reference / REFERENCE_PONG, text=["metric", "category"]))
+        pong = reproduction(
+            config, ours, read_csv(reference / REFERENCE_PONG, text=["metric", "category"])
+        )
         made[REPRODUCTION] = pong, latex_reproduction(config, pong)
     for name, (table, shown) in made.items():
         write(table, shown, out / name)
@@ -72,30 +82,38 @@ def write_table4(config: Config, game: str, scores: Path, reference: Path, out: 
     """Write the table of every variable of one game as CSV and LaTeX, whose endings ``out`` lacks; errors as above."""
     published = read_csv(reference / REFERENCE4, text=["variable"]).set_index("variable")
     # What was published is of Boxing.
-    table = by_variable(config, read_scores(scores), game, published if game == "boxing" else published.iloc[:0, :0])
+    table = by_variable(
+        config, read_scores(scores), game, published if game == "boxing" else published.iloc[:0, :0]
+    )
     write(table, latex_by_variable(config, table, game), out)
 
 
 def write(table: pd.DataFrame, shown: str, path: Path) -> None:
     """Write a table as CSV and as the LaTeX ``shown``, whose endings ``path`` lacks."""
-    artifacts.write_text(path.with_name(f"{path.name}.csv"), table.round(6).to_csv(index=False, lineterminator="\n"))
+    artifacts.write_text(
+        path.with_name(f"{path.name}.csv"), table.round(6).to_csv(index=False, lineterminator="\n")
+    )
     artifacts.write_text(path.with_name(f"{path.name}.tex"), shown)
 
 
-# The tables as they stand in the CSV files. A method's columns are ``{method}``, ``{method}_std`` if there are several seeds,
-# ``{method}_paper`` (the published value), and ``{method}_difference`` (ours less the published).
+# The tables as they stand in the CSV files. A method's columns are ``{method}``, ``{method}_std``
+# if there are several seeds, ``{method}_paper`` (the published value), and ``{method}_difference``
+# (ours less the published).
 
 
 def variables_by_category(config: Config, published: pd.DataFrame) -> pd.DataFrame:
     """Table 1: how many annotated variables a game has in each category, and in all.
 
-    Columns: game, the categories, overall; rows: the games, ``total``, and the published total as ``paper_total``. A
-    variable can be in several categories, so ``overall`` is not always their sum.
+    Columns: game, the categories, overall; rows: the games, ``total``, and the published total as
+    ``paper_total``. A variable can be in several categories, so ``overall`` is not always their
+    sum.
     """
     counts = {}
     for game in config.games:
         names = list(variables(config.label_set, game))
-        found = {category: sum(category in categories(name) for name in names) for category in CATEGORIES}
+        found = {
+            category: sum(category in categories(name) for name in names) for category in CATEGORIES
+        }
         counts[game] = found | {"overall": len(names)}
     table = pd.DataFrame.from_dict(counts, orient="index")
     table.loc["total"] = table.sum()
@@ -103,36 +121,49 @@ def variables_by_category(config: Config, published: pd.DataFrame) -> pd.DataFra
     return table.rename_axis("game").reset_index()
 
 
-def by_game(config: Config, scores: pd.DataFrame, published: pd.DataFrame, metric: str = "f1") -> pd.DataFrame:
+def by_game(
+    config: Config, scores: pd.DataFrame, published: pd.DataFrame, metric: str = "f1"
+) -> pd.DataFrame:
     """Table 2: a metric, mean over categories. One row per (policy, protocol, game) and a row ``mean`` after each block.
 
-    Columns: policy, protocol, game, then each method's. The mean, ours and the published, is over the games that any method
-    has.
+    Columns: policy, protocol, game, then each method's. The mean, ours and the published, is over
+    the games that any method has.
     """
     games = aggregate.by_game(config, scores, metric)
     rows = aggregate.blocks(config, game=[*config.games, aggregate.MEAN])
     paper = _published(config, published, rows)
     for (policy, protocol), part in games.groupby(BLOCK):
         there = part.dropna(how="all").index.get_level_values("game")
-        # The published mean itself where it is of the same games: it differs from the mean of the rounded values.
+        # The published mean itself where it is of the same games: it differs from the mean of the
+        # rounded values.
         if _is_published(config, policy) and set(there) != set(published.index) - {"mean"}:
             same = published.reindex(index=there, columns=paper.columns)
             paper.loc[(policy, protocol, "mean"), :] = same.mean(skipna=False)
     return _beside(config, aggregate.with_mean(games).reindex(rows), paper)
 
 
-def by_category(config: Config, scores: pd.DataFrame, published: pd.DataFrame, metric: str = "f1") -> pd.DataFrame:
+def by_category(
+    config: Config, scores: pd.DataFrame, published: pd.DataFrame, metric: str = "f1"
+) -> pd.DataFrame:
     """Table 3: a metric by category, mean over the games that have the category. One row per (policy, protocol, category).
 
     Columns as in `by_game`, after ``games``: how many games there are in the block.
     """
     rows = aggregate.blocks(config, category=list(CATEGORIES))
-    table = _beside(config, aggregate.by_category(config, scores, metric), _published(config, published, rows))
-    table.insert(3, "games", aggregate.game_counts(config, scores).reindex(rows.droplevel("category")).to_numpy())
+    table = _beside(
+        config, aggregate.by_category(config, scores, metric), _published(config, published, rows)
+    )
+    table.insert(
+        3,
+        "games",
+        aggregate.game_counts(config, scores).reindex(rows.droplevel("category")).to_numpy(),
+    )
     return table
 
 
-def by_variable(config: Config, scores: pd.DataFrame, game: str, published: pd.DataFrame) -> pd.DataFrame:
+def by_variable(
+    config: Config, scores: pd.DataFrame, game: str, published: pd.DataFrame
+) -> pd.DataFrame:
     """Table 4: F1 of every annotated variable of a game. One row per (policy, protocol, variable); columns as in `by_game`."""
     found = aggregate.by_variable(config, scores, config.game(game))
     return _beside(config, found, _published(config, published, found.index))
@@ -141,32 +172,44 @@ def by_variable(config: Config, scores: pd.DataFrame, game: str, published: pd.D
 def reproduction(config: Config, scores: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Pong beside the reproduction report: one row per (policy, protocol, metric, category), of its methods and categories.
 
-    Columns as in `by_game`, with ``{method}_report`` in the place of ``{method}_paper``. The report's mean is over these
-    categories, which are all that Pong has.
+    Columns as in `by_game`, with ``{method}_report`` in the place of ``{method}_paper``. The
+    report's mean is over these categories, which are all that Pong has.
     """
     parts = []
     for metric, theirs in published.groupby("metric", sort=False):
         theirs = theirs.drop(columns="metric").set_index("category")
-        ours = aggregate.values(config, scores, "category", metric).rename_axis(index={"name": "category"})
+        ours = aggregate.values(config, scores, "category", metric).rename_axis(
+            index={"name": "category"}
+        )
         ours = ours[ours.index.get_level_values("game") == "pong"].droplevel("game")
         means = aggregate.by_game(config, scores, metric)
         means = means[means.index.get_level_values("game") == "pong"].droplevel("game")
         means = pd.concat({"mean": means}, names=["category"]).reorder_levels(ours.index.names)
         rows = aggregate.blocks(config, category=list(theirs.index))
-        table = _beside(config, pd.concat([ours, means]).reindex(rows), _published(config, theirs, rows))
+        table = _beside(
+            config, pd.concat([ours, means]).reindex(rows), _published(config, theirs, rows)
+        )
         table.insert(2, "metric", metric)
         parts.append(table)
     table = pd.concat(parts, ignore_index=True)
     of_theirs = [c for c in table.columns if c.removesuffix(f"_{STD}") in published.columns]
-    of_theirs += [f"{method}_{what}" for method in config.methods if method in published for what in (PUBLISHED, DIFFERENCE)]
+    of_theirs += [
+        f"{method}_{what}"
+        for method in config.methods
+        if method in published
+        for what in (PUBLISHED, DIFFERENCE)
+    ]
     table = table[[c for c in table.columns if c in {*BLOCK, "metric", "category", *of_theirs}]]
-    return table.rename(columns={f"{method}_{PUBLISHED}": f"{method}_{OF_REPORT}" for method in config.methods})
+    return table.rename(
+        columns={f"{method}_{PUBLISHED}": f"{method}_{OF_REPORT}" for method in config.methods}
+    )
 
 
 def interquartile_means(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
     """Interquartile mean of F1 (mean over categories) over games and seeds. One row per (policy, protocol, method).
 
-    Columns: policy, protocol, method, iqm, and the bounds of its interval, low and high, empty of a single seed.
+    Columns: policy, protocol, method, iqm, and the bounds of its interval, low and high, empty of a
+    single seed.
     """
     return aggregate.interquartile_means(config, scores).reset_index()
 
@@ -174,8 +217,9 @@ def interquartile_means(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
 def f1_by_probe(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
     """F1 with every probe and every mean over variables. One row per (policy, protocol, method, probe).
 
-    Columns after these: mean_over_categories, mean_over_variables, mean_weighted (categories by their number of variables),
-    each averaged over games and seeds, and ``games``: how many there are in the block.
+    Columns after these: mean_over_categories, mean_over_variables, mean_weighted (categories by
+    their number of variables), each averaged over games and seeds, and ``games``: how many there
+    are in the block.
     """
     table = aggregate.by_probe(config, scores).reset_index()
     games = aggregate.game_counts(config, scores)
@@ -184,8 +228,14 @@ def f1_by_probe(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
 
 def _published(config: Config, published: pd.DataFrame, rows: pd.MultiIndex) -> pd.DataFrame:
     """Find the published values for ``rows``, by their last level, a column a method; NaN where there is none."""
-    paper = published.reindex(index=rows.get_level_values(-1), columns=list(config.methods)).set_index(rows).astype(float)
-    paper[[not _is_published(config, policy) for policy in rows.get_level_values("policy")]] = float("nan")
+    paper = (
+        published.reindex(index=rows.get_level_values(-1), columns=list(config.methods))
+        .set_index(rows)
+        .astype(float)
+    )
+    paper[[not _is_published(config, policy) for policy in rows.get_level_values("policy")]] = (
+        float("nan")
+    )
     return paper
 
 
@@ -218,7 +268,12 @@ def render_table2(csv: Path) -> str:
         {
             method_name(method): [
                 _cell(*three)
-                for three in zip(table[method], table.get(f"{method}_{STD}", none), table[f"{method}_{PUBLISHED}"], strict=True)
+                for three in zip(
+                    table[method],
+                    table.get(f"{method}_{STD}", none),
+                    table[f"{method}_{PUBLISHED}"],
+                    strict=True,
+                )
             ]
             for method in _methods(table)
         },
@@ -227,7 +282,9 @@ def render_table2(csv: Path) -> str:
     shown = []
     for (policy, protocol), rows in table.groupby(BLOCK, sort=False):
         body = cells.loc[rows.index].set_axis(rows["game"], axis=0).rename_axis(None)
-        shown.append(f"F1, policy {policy}, protocol {protocol}; in parentheses: {PAPER}\n{body.to_string()}\n")
+        shown.append(
+            f"F1, policy {policy}, protocol {protocol}; in parentheses: {PAPER}\n{body.to_string()}\n"
+        )
     return "\n".join(shown)
 
 
@@ -240,7 +297,9 @@ def latex_variables_by_category(config: Config, table: pd.DataFrame) -> str:
     names = {"game": "Game", **CATEGORY_NAMES, "overall": "Overall"}
     totals = {"total": "Total", "paper_total": "Published total"}
     body = table.replace({"game": totals}).astype(str).to_numpy().tolist()
-    return latex.table(TABLE1, caption, [names[c] for c in table.columns], [latex.Part("", body[:-2], body[-2:])])
+    return latex.table(
+        TABLE1, caption, [names[c] for c in table.columns], [latex.Part("", body[:-2], body[-2:])]
+    )
 
 
 def latex_by_game(config: Config, table: pd.DataFrame, metric: str = "f1") -> str:
@@ -250,17 +309,19 @@ def latex_by_game(config: Config, table: pd.DataFrame, metric: str = "f1") -> st
         f"run in their block. {_note(config, table)}"
     )
     parts = _parts(config, table, "game", {"mean": "Mean"}, summary=1)
-    return latex.table(TABLE2.format(metric=metric), caption, ["Game", *map(method_name, _methods(table))], parts)
+    return latex.table(
+        TABLE2.format(metric=metric), caption, ["Game", *map(method_name, _methods(table))], parts
+    )
 
 
 def latex_by_category(config: Config, table: pd.DataFrame, metric: str, published: set[str]) -> str:
     """Table 3 as LaTeX; the caption says so when ours are not means over the games ``published``."""
-    caption = f"Probe {METRIC_NAMES[metric]} by category, mean over the games that have the category. "
+    caption = (
+        f"Probe {METRIC_NAMES[metric]} by category, mean over the games that have the category. "
+    )
     other_games = set(config.games) != published or (table["games"] != len(published)).any()
     if other_games and _has_published(table):
-        caption += (
-            f"Not comparable: the published values are means over other games ({len(published)}) than ours ({_games(table)}). "
-        )
+        caption += f"Not comparable: the published values are means over other games ({len(published)}) than ours ({_games(table)}). "
     parts = _parts(config, table, "category", CATEGORY_NAMES)
     head = ["Category", *map(method_name, _methods(table))]
     return latex.table(TABLE3.format(metric=metric), caption + _note(config, table), head, parts)
@@ -278,7 +339,9 @@ def latex_by_variable(config: Config, table: pd.DataFrame, game: str) -> str:
 
 def latex_reproduction(config: Config, table: pd.DataFrame) -> str:
     """Pong beside the reproduction report as LaTeX."""
-    table = table.rename(columns={f"{method}_{OF_REPORT}": f"{method}_{PUBLISHED}" for method in config.methods})
+    table = table.rename(
+        columns={f"{method}_{OF_REPORT}": f"{method}_{PUBLISHED}" for method in config.methods}
+    )
     caption = (
         f"Pong, read out here and in the report of an independent reproduction ({REPORT}; one run, random agents). "
         f"{_note(config, table, 'the report')}"
@@ -289,7 +352,9 @@ def latex_reproduction(config: Config, table: pd.DataFrame) -> str:
         for metric, rows in table.groupby("metric", sort=False)
         for part in _parts(config, rows.drop(columns="metric"), "category", names, 1, "The report")
     ]
-    return latex.table(REPRODUCTION, caption, ["Category", *map(method_name, _methods(table))], parts)
+    return latex.table(
+        REPRODUCTION, caption, ["Category", *map(method_name, _methods(table))], parts
+    )
 
 
 def latex_interquartile_means(config: Config, table: pd.DataFrame) -> str:
@@ -333,14 +398,25 @@ def latex_f1_by_probe(config: Config, table: pd.DataFrame) -> str:
         **{level: _numbers(table[level]) for level in aggregate.MEANS},
         games=table["games"].astype(str),
     )
-    header = ["Method", "Probe", "Mean over categories", "Mean over variables", "Weighted mean", "Games"]
+    header = [
+        "Method",
+        "Probe",
+        "Mean over categories",
+        "Mean over variables",
+        "Weighted mean",
+        "Games",
+    ]
     return latex.table(BY_PROBE, caption, header, blocks(table, shown), left=2)
 
 
 def setting(config: Config, probe: bool = True) -> str:
     """How the scores were made: the end of a caption; of a table with several kinds of probes, without one."""
     frames, epochs = config.episodes.frames, config.training.epochs
-    others = [f"{method} {row.epochs}" for method, row in config.methods.items() if row.epochs not in (None, epochs)]
+    others = [
+        f"{method} {row.epochs}"
+        for method, row in config.methods.items()
+        if row.epochs not in (None, epochs)
+    ]
     read_out = f"Probe: {PROBE_NAMES[config.probe.kinds[0]]}. " if probe else ""
     return (
         f"Policy: {', '.join(config.policies)}. Protocol: {', '.join(config.protocols)}. Label set: {config.label_set}. "
@@ -352,19 +428,32 @@ def setting(config: Config, probe: bool = True) -> str:
 
 def versions() -> str:
     """The versions that decide what a table says; a local part, such as +cpu, is the same program."""
-    found = [f"{name} {importlib.metadata.version(name).partition('+')[0]}" for name in ("workflow-src", "ale-py", "torch")]
+    found = [
+        f"{name} {importlib.metadata.version(name).partition('+')[0]}"
+        for name in ("workflow-src", "ale-py", "torch")
+    ]
     return f"Versions: {', '.join(found)}."
 
 
 def _note(
-    config: Config, table: pd.DataFrame, source: str = f"the paper ({PAPER}: label set paper-2019, random agents)"
+    config: Config,
+    table: pd.DataFrame,
+    source: str = f"the paper ({PAPER}: label set paper-2019, random agents)",
 ) -> str:
     """What the values are, beside the published if any are in ``table``, and how they were made."""
     spread = "Ours are means and standard deviations over seeds. " if len(config.seeds) > 1 else ""
-    published = f"Published values are of {source}. " if _has_published(table) else "No values were published. "
-    published += f"{other_labels(config)} " if _has_published(table) and other_labels(config) else ""
+    published = (
+        f"Published values are of {source}. "
+        if _has_published(table)
+        else "No values were published. "
+    )
+    published += (
+        f"{other_labels(config)} " if _has_published(table) and other_labels(config) else ""
+    )
     with_labels = [method_name(method) for method in _methods(table) if _has_labels(config, method)]
-    but = f", {' and '.join(with_labels)} aside, which learned from the labels" if with_labels else ""
+    but = (
+        f", {' and '.join(with_labels)} aside, which learned from the labels" if with_labels else ""
+    )
     bold = f"Bold: the best of its row as shown, and what is within {TIE:g} of it{but}. "
     return f"{spread}{published}{bold}{setting(config)}"
 
@@ -382,7 +471,9 @@ def _has_labels(config: Config, method: str) -> bool:
 
 
 def _has_published(table: pd.DataFrame) -> bool:
-    return bool(table[[f"{method}_{PUBLISHED}" for method in _methods(table)]].notna().any(axis=None))
+    return bool(
+        table[[f"{method}_{PUBLISHED}" for method in _methods(table)]].notna().any(axis=None)
+    )
 
 
 def _games(table: pd.DataFrame) -> str:
@@ -403,7 +494,9 @@ def _cell(ours: float, spread: float, published: float) -> str:
 
 def number(value: float, spread: float = float("nan")) -> str:
     """A value as text, with its spread unless that is NaN; a dash for NaN."""
-    return (DASH if pd.isna(value) else f"{value:.2f}") + ("" if pd.isna(spread) else f"±{spread:.2f}")
+    return (DASH if pd.isna(value) else f"{value:.2f}") + (
+        "" if pd.isna(spread) else f"±{spread:.2f}"
+    )
 
 
 def _numbers(values: pd.Series) -> list[str]:
@@ -420,7 +513,8 @@ def _parts(
 ) -> list[latex.Part]:
     """A table of scores as blocks: ours, what was published, and the differences.
 
-    Rows are named by the column ``row``, through ``names``; the last ``summary`` rows of a block stand below a rule.
+    Rows are named by the column ``row``, through ``names``; the last ``summary`` rows of a block
+    stand below a rule.
     """
     methods = _methods(table)
     published = table[[f"{method}_{PUBLISHED}" for method in methods]].set_axis(methods, axis=1)
@@ -429,21 +523,29 @@ def _parts(
     for (policy, protocol), rows in table.groupby(BLOCK, sort=False):
         title = f"Policy {policy}, protocol {protocol}"
         labels = rows[row].replace(names or {})
-        spread = pd.DataFrame({method: rows.get(f"{method}_{STD}") for method in methods}, index=rows.index).astype(float)
+        spread = pd.DataFrame(
+            {method: rows.get(f"{method}_{STD}") for method in methods}, index=rows.index
+        ).astype(float)
 
         def part(title: str, shown: pd.DataFrame, labels: pd.Series = labels) -> latex.Part:
-            lines = [[label, *cells] for label, cells in zip(labels, shown.to_numpy().tolist(), strict=True)]
+            lines = [
+                [label, *cells]
+                for label, cells in zip(labels, shown.to_numpy().tolist(), strict=True)
+            ]
             return latex.Part(title, lines[: len(lines) - summary], lines[len(lines) - summary :])
 
         parts.append(part(title, _bold(config, rows[methods], spread)))
         theirs = published.loc[rows.index]
         if theirs.isna().all(axis=None):
             continue
-        # Protocols are compared with the same values, which are shown once, unless they are means over other games.
+        # Protocols are compared with the same values, which are shown once, unless they are means
+        # over other games.
         if not any(theirs.reset_index(drop=True).equals(other) for other in seen):
             seen.append(theirs.reset_index(drop=True))
             parts.append(part(source, _bold(config, theirs)))
-        shown = differences.loc[rows.index].map(lambda d: DASH if pd.isna(d) else f"{d:+.2f}".replace("-", "−"))
+        shown = differences.loc[rows.index].map(
+            lambda d: DASH if pd.isna(d) else f"{d:+.2f}".replace("-", "−")
+        )
         parts.append(part(f"Difference, {title[0].lower()}{title[1:]}", shown))
     return parts
 
@@ -454,11 +556,17 @@ def _bold(config: Config, values: pd.DataFrame, spread: pd.DataFrame | None = No
     return pd.DataFrame(
         {
             method: [
-                latex.Bold(text) if not _has_labels(config, method) and round(top, 2) - round(value, 2) < TIE + 1e-9 else text
+                latex.Bold(text)
+                if not _has_labels(config, method) and round(top, 2) - round(value, 2) < TIE + 1e-9
+                else text
                 for value, top, text in zip(
                     values[method],
                     best,
-                    map(number, values[method], [float("nan")] * len(values) if spread is None else spread[method]),
+                    map(
+                        number,
+                        values[method],
+                        [float("nan")] * len(values) if spread is None else spread[method],
+                    ),
                     strict=True,
                 )
             ]

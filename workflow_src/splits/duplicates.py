@@ -5,7 +5,8 @@ import xxhash
 
 from workflow_src.episodes.store import FrameStore
 
-# Two words sort and compare as one key; 128 bits make a false duplicate among millions of frames a matter of 1e-26.
+# Two words sort and compare as one key; 128 bits make a false duplicate among millions of frames a
+# matter of 1e-26.
 _KEY = np.dtype([("high", "<u8"), ("low", "<u8")])
 
 

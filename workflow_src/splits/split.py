@@ -1,8 +1,9 @@
 """Sharing frames out to train, validation and test by whole episodes (arXiv 1906.08226, section 4; docs/protocol.md).
 
-The encoder's frames go 80/20 to train and validation, the probe's 70/10/20 to train, validation and test. Test frames
-that also occur in train or validation are dropped, and so are variables of too little entropy. Every quirk of the 2019
-code is a switch of `SplitProtocol`. The file's format is described in `episodes.dataset`, which reads it.
+The encoder's frames go 80/20 to train and validation, the probe's 70/10/20 to train, validation and
+test. Test frames that also occur in train or validation are dropped, and so are variables of too
+little entropy. Every quirk of the 2019 code is a switch of `SplitProtocol`. The file's format is
+described in `episodes.dataset`, which reads it.
 """
 
 import math
@@ -33,7 +34,8 @@ REASONS = [
     "not taken",
 ]
 
-# Steps: a random agent's game is shorter than this in most games. What is assumed where none was seen to its end.
+# Steps: a random agent's game is shorter than this in most games. What is assumed where none was
+# seen to its end.
 _LONG_GAME = 2000
 
 
@@ -85,7 +87,8 @@ def split(
         kept = measured >= config.splits.min_entropy
         header["label_set"], header["min_entropy"] = config.label_set, config.splits.min_entropy
         header["variables"] = {
-            n: {"entropy": round(float(e), 9), "kept": bool(k)} for n, e, k in zip(names, measured, kept, strict=True)
+            n: {"entropy": round(float(e), 9), "kept": bool(k)}
+            for n, e, k in zip(names, measured, kept, strict=True)
         }
         if not kept.any():
             raise UserError(
@@ -99,8 +102,15 @@ def split(
                 f"{game}: every test frame also occurs in train or validation: collect more than {len(store)} frames "
                 "(episodes.frames.probe)"
             )
-    header["frames"] = {name: int((part == code).sum()) for code, name in enumerate(header["parts"])}
-    arrays = {"part": part, "reason": reason, "label_row": label_row.astype(np.int32), "episode": store.episode}
+    header["frames"] = {
+        name: int((part == code).sum()) for code, name in enumerate(header["parts"])
+    }
+    arrays = {
+        "part": part,
+        "reason": reason,
+        "label_row": label_row.astype(np.int32),
+        "episode": store.episode,
+    }
     artifacts.write_arrays(out, KIND, arrays, header)
 
 
@@ -114,8 +124,8 @@ def assign(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where each of n frames goes by its episode: part codes and reason codes, uint8 (n,), and label rows, int64 (n,).
 
-    Part ``len(shares)`` is dropped. ``what`` names the collection in errors. ``taken``: as if collecting had stopped after
-    so many frames.
+    Part ``len(shares)`` is dropped. ``what`` names the collection in errors. ``taken``: as if
+    collecting had stopped after so many frames.
     """
     n, dropped = len(store), len(shares)
     taken = n if taken is None else taken
@@ -129,8 +139,9 @@ def assign(
         alive[which] = False
 
     if switches.labels_slip_at_reset:
-        # The 2019 code's parallel environments reset by themselves: at an episode's end they gave the next one's first
-        # frame with the label of the moment before. The last frame was never seen.
+        # The 2019 code's parallel environments reset by themselves: at an episode's end they gave
+        # the next one's first frame with the label of the moment before. The last frame was never
+        # seen.
         fresh_stream = np.isin(starts, np.cumsum([0, *store.header["streams"]]))
         label_row[starts[~fresh_stream]] -= 1
         drop((store.end != GOES_ON) & (store.end != CUT_OFF), "terminal frame")
@@ -139,7 +150,9 @@ def assign(
     drop(late if switches.keep_unfinished else np.isin(unit, unit[late]), "not taken")
     if not switches.keep_unfinished:
         cut = store.end == CUT_OFF
-        if switches.episode == "game":  # a stream that ends with the loss of a life has cut off a game, though no life
+        if (
+            switches.episode == "game"
+        ):  # a stream that ends with the loss of a life has cut off a game, though no life
             last = np.cumsum(store.header["streams"]) - 1
             cut[last] = store.end[last] != GAME_OVER
         drop(np.isin(unit, unit[cut]), "unfinished episode")
@@ -185,7 +198,11 @@ def part_sizes(units: int, shares: list[float]) -> np.ndarray:
 
 
 def drop_duplicates(
-    store: FrameStore, part: np.ndarray, reason: np.ndarray, parts: list[str], pretrain: FrameStore | None
+    store: FrameStore,
+    part: np.ndarray,
+    reason: np.ndarray,
+    parts: list[str],
+    pretrain: FrameStore | None,
 ) -> None:
     """Drop test frames that occur in train or validation (or among the encoder's frames), in place, saying where."""
     hashes = frame_hashes(store)

@@ -16,9 +16,9 @@ from workflow_src.versioning.stages import Stage, check, some, stages
 def adopt(run: Path) -> tuple[list[str], bool]:
     """Pull the recorded files that are not here, hash each anew, and have Snakemake take those that are right as made.
 
-    Returns lines that say what was adopted, what was not and why, and whether everything that is recorded was. A file that
-    was edited is neither adopted nor overwritten. `UserError` when ``dvc.yaml`` is of another configuration, ``dvc.lock`` is
-    damaged or either tool is at work.
+    Returns lines that say what was adopted, what was not and why, and whether everything that is
+    recorded was. A file that was edited is neither adopted nor overwritten. `UserError` when
+    ``dvc.yaml`` is of another configuration, ``dvc.lock`` is damaged or either tool is at work.
     """
     config = Config.load(run / "config.yaml")
     graph.check_idle(run)
@@ -28,17 +28,26 @@ def adopt(run: Path) -> tuple[list[str], bool]:
         entries = lock.read(Path())
         recorded = [stage for stage in found if stage.name in entries]
         where = lock.remote(repo)
-        # What was recorded of other settings stays away: without notes of its own, Snakemake would take it for today's.
+        # What was recorded of other settings stays away: without notes of its own, Snakemake would
+        # take it for today's.
         changed, folders = repo.status(), {out for stage in found for out in stage.outs}
-        before = {stage.name: lock.otherwise(changed.get(stage.name, []), folders) for stage in recorded}
-        trouble, damaged = _bring(repo, {name for name, differing in before.items() if not differing})
+        before = {
+            stage.name: lock.otherwise(changed.get(stage.name, []), folders) for stage in recorded
+        }
+        trouble, damaged = _bring(
+            repo, {name for name, differing in before.items() if not differing}
+        )
         spelled, changed = lock.files(Path(), repo), repo.status()
         wrong: dict[str, str] = {}
         for stage in recorded:  # in the order of the data
             named = {out for other in recorded if other.target in wrong for out in other.outs}
-            if differing := before[stage.name] or lock.otherwise(changed.get(stage.name, []), named):
+            if differing := before[stage.name] or lock.otherwise(
+                changed.get(stage.name, []), named
+            ):
                 mend = "set that back and adopt again, or run Snakemake, which makes it anew"
-                wrong[stage.target] = f"recorded of other settings or code ({some(differing)}): {mend}"
+                wrong[stage.target] = (
+                    f"recorded of other settings or code ({some(differing)}): {mend}"
+                )
             elif why := _wrong(run, repo, stage, spelled[stage.name], damaged):
                 wrong[stage.target] = why
     found = stages(config, graph.jobs(run))  # as Snakemake sees what is here now
@@ -46,7 +55,9 @@ def adopt(run: Path) -> tuple[list[str], bool]:
     good = _whole(found, [stage for stage in recorded if stage.target not in wrong])
     if any(stage.stale for stage in good):
         _touch(run, [stage.target for stage in good])
-    lines = [f"adopted {len(good)} of {len(recorded)} recorded stages: Snakemake has nothing to do for them"]
+    lines = [
+        f"adopted {len(good)} of {len(recorded)} recorded stages: Snakemake has nothing to do for them"
+    ]
     lines += [f"  {target}: {why}" for target, why in wrong.items() if why != _MISSING]
     if absent := [target for target, why in wrong.items() if why == _MISSING]:
         mend = "push them from where they were made, or make them with Snakemake"
@@ -56,14 +67,19 @@ def adopt(run: Path) -> tuple[list[str], bool]:
             lines.append(f"  {stage.target}: right, but made of what was not adopted")
     lines += [f"  {trouble}"] if wrong and trouble else []
     others = len(found) - len(recorded)
-    lines += [f"{others} of {len(found)} stages are not recorded yet: Snakemake makes them"] if others else []
+    lines += (
+        [f"{others} of {len(found)} stages are not recorded yet: Snakemake makes them"]
+        if others
+        else []
+    )
     return lines, len(good) == len(recorded)
 
 
 def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
     """Put recorded files in their place, from the cache or the remote, as far as that goes.
 
-    Returns why the remote could not be asked, or what DVC said, and the hashes of what was damaged there.
+    Returns why the remote could not be asked, or what DVC said, and the hashes of what was damaged
+    there.
     """
     _drop_damaged(repo, names)  # the remote may have it whole
     said = lock.unreachable(repo)
@@ -79,7 +95,9 @@ def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
     for stage in repo.index.stages:
         for out in stage.outs if stage.name in names else ():
             # Else DVC asks the remote again, or the person whether to lose what was edited.
-            if repo.cache.local.exists(out.hash_info.value) and not _unsaved(repo, out.def_path, spelled[stage.name] or {}):
+            if repo.cache.local.exists(out.hash_info.value) and not _unsaved(
+                repo, out.def_path, spelled[stage.name] or {}
+            ):
                 try:
                     out.checkout()
                 except DvcException as error:  # what is wrong is also seen, and named, file by file
@@ -89,10 +107,15 @@ def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
 
 def _unsaved(repo: Repo, out: str, spelled: dict[str, str]) -> bool:
     """Whether a file lies in the place of an output that is neither the recorded one nor in the cache."""
-    here = [Path(out)] if Path(out).is_file() else [file for file in Path(out).rglob("*") if file.is_file()]
+    here = (
+        [Path(out)]
+        if Path(out).is_file()
+        else [file for file in Path(out).rglob("*") if file.is_file()]
+    )
     hashes = {str(file): lock.md5(file) for file in here}
     return any(
-        md5 != spelled.get(file) and not Path(repo.cache.local.oid_to_path(md5)).exists() for file, md5 in hashes.items()
+        md5 != spelled.get(file) and not Path(repo.cache.local.oid_to_path(md5)).exists()
+        for file, md5 in hashes.items()
     )
 
 
@@ -102,7 +125,11 @@ def _drop_damaged(repo: Repo, names: set[str]) -> set[str]:
     for entry in lock.read(Path()).values():
         for out in entry.get("outs", []):
             listing = Path(repo.cache.local.oid_to_path(out["md5"]))
-            if listing.suffix == ".dir" and listing.exists() and lock.md5(listing) != out["md5"].removesuffix(".dir"):
+            if (
+                listing.suffix == ".dir"
+                and listing.exists()
+                and lock.md5(listing) != out["md5"].removesuffix(".dir")
+            ):
                 listing.unlink()
     for stage, files in lock.files(Path(), repo).items():
         for file, md5 in (files or {}).items() if stage in names else ():
@@ -116,11 +143,15 @@ def _drop_damaged(repo: Repo, names: set[str]) -> set[str]:
 _MISSING = "missing"
 
 
-def _wrong(run: Path, repo: Repo, stage: Stage, spelled: dict[str, str] | None, damaged: set[str]) -> str:
+def _wrong(
+    run: Path, repo: Repo, stage: Stage, spelled: dict[str, str] | None, damaged: set[str]
+) -> str:
     """What is wrong with a recorded stage's files, or ``""``."""
     if spelled is None:
         return _MISSING
-    if stray := stage.stray(spelled):  # before what is missing: DVC puts nothing into a folder with a stray file
+    if stray := stage.stray(
+        spelled
+    ):  # before what is missing: DVC puts nothing into a folder with a stray file
         return f"{some(stray)}: not of dvc.lock; remove it, then adopt again"
     for file, md5 in spelled.items():
         if md5 in damaged and not Path(file).exists():
@@ -148,5 +179,17 @@ def _whole(found: list[Stage], right: list[Stage]) -> list[Stage]:
 
 def _touch(run: Path, targets: list[str]) -> None:
     """Have Snakemake note that targets are made of what is here, without making them."""
-    environment = os.environ | {"DVC_STAGE": "adopt"}  # as in `dvc repro`: there is nothing to record
-    graph.snakemake(run, "--cores", "1", "--touch", "--forceall", "--", *targets, env=environment, stdout=subprocess.DEVNULL)
+    environment = os.environ | {
+        "DVC_STAGE": "adopt"
+    }  # as in `dvc repro`: there is nothing to record
+    graph.snakemake(
+        run,
+        "--cores",
+        "1",
+        "--touch",
+        "--forceall",
+        "--",
+        *targets,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    )

@@ -1,7 +1,7 @@
 """The job graph of a run, through Snakemake's own API: which files there are, what each is made of, which are current.
 
-Uses what Snakemake 9.27 does not promise (``_workflow``, ``dag.reason``, ``persistence``): its version is pinned in
-requirements.lock, and tests/test_versioning.py runs all of it.
+Uses what Snakemake 9.27 does not promise (``_workflow``, ``dag.reason``, ``persistence``): its
+version is pinned in requirements.lock, and tests/test_versioning.py runs all of it.
 """
 
 import asyncio
@@ -16,7 +16,13 @@ from typing import Any
 
 from snakemake.api import SnakemakeApi
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+from snakemake.settings.types import (
+    ConfigSettings,
+    DAGSettings,
+    OutputSettings,
+    Quietness,
+    ResourceSettings,
+)
 
 from workflow_src.errors import UserError
 
@@ -46,23 +52,32 @@ def _workflow(run: Path) -> Iterator[Any]:
         contextlib.redirect_stderr(io.StringIO()) as said,
     ):
         try:
-            workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(), snakefile=SNAKEFILE, workdir=Path.cwd())
+            workflow = api.workflow(
+                ResourceSettings(cores=1), ConfigSettings(), snakefile=SNAKEFILE, workdir=Path.cwd()
+            )
             workflow.dag(settings).summary()  # builds the graph
         except WorkflowError as error:
-            raise UserError(f"Snakemake cannot plan {run}: {' '.join(str(error).split()) or said.getvalue()}") from error
+            raise UserError(
+                f"Snakemake cannot plan {run}: {' '.join(str(error).split()) or said.getvalue()}"
+            ) from error
         yield workflow._workflow
 
 
 def jobs(run: Path) -> dict[Job, str]:
     """Every job of a run that makes files, in the order of the data, and why its files are not current, or ``""``.
 
-    A file is current when Snakemake would not make it again, and its own job was the last to write it: when another wrote
-    it, as DVC does when it restores, Snakemake's notes are of another file (and Snakemake itself does not see that).
+    A file is current when Snakemake would not make it again, and its own job was the last to write
+    it: when another wrote it, as DVC does when it restores, Snakemake's notes are of another file
+    (and Snakemake itself does not see that).
     """
     with _workflow(run) as workflow:
         dag, persistence = workflow.dag, workflow.persistence
         found = {}
-        for job in (job for level in dag.toposorted() for job in sorted(level, key=lambda job: list(job.output))):
+        for job in (
+            job
+            for level in dag.toposorted()
+            for job in sorted(level, key=lambda job: list(job.output))
+        ):
             if not job.output:
                 continue
             why = ""
@@ -74,13 +89,20 @@ def jobs(run: Path) -> dict[Job, str]:
                     why = "half-made"
                 elif dag.reason(job):
                     why = "to be made again"
-                elif note is None or abs(Path(file).stat().st_mtime - (note.get("endtime") or 0)) > 1e-3:
+                elif (
+                    note is None
+                    or abs(Path(file).stat().st_mtime - (note.get("endtime") or 0)) > 1e-3
+                ):
                     why = NOT_ITS_JOBS
                 if why:
                     why = f"{file} is {why}"
                     break
             settings = tuple(job.params.get("settings", {}))
-            found[Job(job.rule.name, tuple(map(str, job.output)), tuple(map(str, job.input)), settings)] = why
+            found[
+                Job(
+                    job.rule.name, tuple(map(str, job.output)), tuple(map(str, job.input)), settings
+                )
+            ] = why
         return found
 
 
@@ -97,11 +119,25 @@ def _locked(run: Path) -> UserError:
 
 def snakemake(run: Path, *arguments: str, **options) -> None:
     """Run Snakemake in a run's directory; `UserError` when it fails."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", SNAKEFILE, "--directory", run, "--quiet", "rules"]
-    done = subprocess.run([*command, "progress", *arguments], stderr=subprocess.PIPE, text=True, **options)
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        SNAKEFILE,
+        "--directory",
+        run,
+        "--quiet",
+        "rules",
+    ]
+    done = subprocess.run(
+        [*command, "progress", *arguments], stderr=subprocess.PIPE, text=True, **options
+    )
     if done.returncode == 0:
         return
     if "cannot be locked" in done.stderr:
         raise _locked(run)
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    raise UserError(f"Snakemake in {run}: {next((line for line in lines if 'rror' in line), 'ended with an error')}")
+    raise UserError(
+        f"Snakemake in {run}: {next((line for line in lines if 'rror' in line), 'ended with an error')}"
+    )

@@ -1,7 +1,8 @@
 """What ``dvc.lock`` says was made, and of which hashes; and DVC itself, with its errors in one line.
 
-DVC keeps one hash for a folder, and the hashes of its files in its cache, which a fresh clone has not. ``recorded.csv``
-beside ``dvc.lock`` spells the folders out; a folder's rows count only as long as they give the hash in ``dvc.lock``.
+DVC keeps one hash for a folder, and the hashes of its files in its cache, which a fresh clone has
+not. ``recorded.csv`` beside ``dvc.lock`` spells the folders out; a folder's rows count only as long
+as they give the hash in ``dvc.lock``.
 """
 
 import contextlib
@@ -32,7 +33,11 @@ from workflow_src import artifacts
 from workflow_src.errors import UserError, explained
 
 LISTING = "recorded.csv"
-for _name in ("dvc", "dvc_data", "dvc_objects"):  # they say page by page what is told here in a line
+for _name in (
+    "dvc",
+    "dvc_data",
+    "dvc_objects",
+):  # they say page by page what is told here in a line
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 
@@ -50,12 +55,19 @@ def read(run: Path) -> dict[str, dict[str, Any]]:
     try:
         content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         stages = content["stages"] or {}
-        for entry in (entry for stage in stages.values() for part in ("deps", "outs") for entry in stage.get(part) or []):
+        for entry in (
+            entry
+            for stage in stages.values()
+            for part in ("deps", "outs")
+            for entry in stage.get(part) or []
+        ):
             if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", entry["md5"]):
                 raise ValueError(f"no hash of {entry['path']}")
         return stages
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{file} is damaged ({' '.join(str(error).split())[:80]}): {mend}") from error
+        raise UserError(
+            f"{file} is damaged ({' '.join(str(error).split())[:80]}): {mend}"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -63,7 +75,9 @@ def dvc(run: Path) -> Iterator[Repo]:
     """DVC's repository of a run, from its directory; its errors as `UserError` in one line."""
     read(run)  # DVC's own words for a damaged lock are a page
     if not (run / ".dvc").is_dir():
-        raise UserError(f"{run} is not recorded by DVC yet: `python -m workflow_src record --run {run}` begins it")
+        raise UserError(
+            f"{run} is not recorded by DVC yet: `python -m workflow_src record --run {run}` begins it"
+        )
     with explained_dvc(run), contextlib.chdir(run), Repo() as repo:
         yield repo
 
@@ -79,7 +93,9 @@ def explained_dvc(run: Path) -> Iterator[None]:
         ) from error
     except SCMError as error:
         mend = "clone it with git, or `dvc config core.no_scm true`"
-        raise UserError(f"{run} is not in a git repository, which .dvc/config expects: {mend}") from error
+        raise UserError(
+            f"{run} is not in a git repository, which .dvc/config expects: {mend}"
+        ) from error
     except DvcException as error:
         raise UserError(f"DVC: {' '.join(str(error).split())}") from error
     except OSError as error:
@@ -95,7 +111,14 @@ def alone(repo: Repo) -> Iterator[None]:
     """Keep other commands of DVC away, also those that let go of its lock while the command of a stage runs."""
     with lock_repo(repo):
         outs = [out.fs_path for out in repo.index.outs]
-        with rwlock(repo.tmp_dir, repo.fs, " ".join(sys.argv), [], outs, repo.config["core"].get("hardlink_lock", False)):
+        with rwlock(
+            repo.tmp_dir,
+            repo.fs,
+            " ".join(sys.argv),
+            [],
+            outs,
+            repo.config["core"].get("hardlink_lock", False),
+        ):
             yield
 
 
@@ -120,7 +143,10 @@ def md5(file: Path) -> str:
 def files(run: Path, repo: Repo | None = None) -> dict[str, dict[str, str] | None]:
     """{stage: {file: MD5}} of all that is recorded; None where ``dvc.lock`` says a folder's hash and nothing spells it out."""
     listed = _listing(run)
-    return {stage: _merged(_spelled(out, listed, repo) for out in entry.get("outs", [])) for stage, entry in read(run).items()}
+    return {
+        stage: _merged(_spelled(out, listed, repo) for out in entry.get("outs", []))
+        for stage, entry in read(run).items()
+    }
 
 
 def _merged(parts: Iterator[dict[str, str] | None]) -> dict[str, str] | None:
@@ -132,11 +158,19 @@ def _merged(parts: Iterator[dict[str, str] | None]) -> dict[str, str] | None:
     return whole
 
 
-def _spelled(out: dict[str, Any], listed: dict[str, str], repo: Repo | None) -> dict[str, str] | None:
+def _spelled(
+    out: dict[str, Any], listed: dict[str, str], repo: Repo | None
+) -> dict[str, str] | None:
     folder, digest = out["path"], out["md5"]
     if not digest.endswith(".dir"):
         return {folder: digest}
-    tree = _tree({file.removeprefix(f"{folder}/"): md5 for file, md5 in listed.items() if file.startswith(f"{folder}/")})
+    tree = _tree(
+        {
+            file.removeprefix(f"{folder}/"): md5
+            for file, md5 in listed.items()
+            if file.startswith(f"{folder}/")
+        }
+    )
     if tree.hash_info.value != digest:
         if repo is None:
             return None
@@ -144,7 +178,9 @@ def _spelled(out: dict[str, Any], listed: dict[str, str], repo: Repo | None) -> 
             tree = Tree.load(repo.cache.local, HashInfo("md5", digest))
         except (OSError, ValueError, DvcException, ObjectFormatError):
             return None
-    return {"/".join((folder, *key)): info.value for key, (_, info) in sorted(tree.as_dict().items())}
+    return {
+        "/".join((folder, *key)): info.value for key, (_, info) in sorted(tree.as_dict().items())
+    }
 
 
 def _tree(rows: dict[str, str]) -> Tree:
@@ -162,7 +198,11 @@ def _listing(run: Path) -> dict[str, str]:
     with explained("read", file):
         text = file.read_text(errors="replace")
     with contextlib.suppress(csv.Error):  # what it says counts only where it adds up
-        return {row["path"]: row["md5"] for row in csv.DictReader(io.StringIO(text)) if row.get("path") and row.get("md5")}
+        return {
+            row["path"]: row["md5"]
+            for row in csv.DictReader(io.StringIO(text))
+            if row.get("path") and row.get("md5")
+        }
     return {}
 
 
@@ -190,7 +230,13 @@ def otherwise(changed: list, named: Container[str] = ()) -> list[str]:
             continue
         for name, how in what.get("changed deps", {}).items():
             absent = how == "deleted" and name.startswith("results/")
-            names += list(how) if isinstance(how, dict) else [name] if name not in named and not absent else []
+            names += (
+                list(how)
+                if isinstance(how, dict)
+                else [name]
+                if name not in named and not absent
+                else []
+            )
     return names
 
 
@@ -201,6 +247,8 @@ def remote(repo: Repo) -> str:
         return "a remote (none is set: `dvc remote add --default NAME URL`)"
     url = repo.config["remote"].get(name, {}).get("url")
     if not url:
-        return f"the remote {name} (.dvc/config does not say where it is: `dvc remote add {name} URL`)"
+        return (
+            f"the remote {name} (.dvc/config does not say where it is: `dvc remote add {name} URL`)"
+        )
     absent = ", which is not there" if Path(url).is_absolute() and not Path(url).exists() else ""
     return f"the remote {name} ({os.path.relpath(url) if Path(url).is_relative_to(Path.cwd()) else url}{absent})"

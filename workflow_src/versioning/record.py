@@ -22,9 +22,9 @@ from workflow_src.versioning.stages import CHECK, Stage, stages, write
 def record(run: Path) -> list[str]:
     """Record in ``dvc.lock`` every stage of a run whose files are all complete and current; nothing is run.
 
-    ``dvc.yaml`` is made anew before, and DVC is begun where there is none. Returns lines that say what is recorded and what
-    is not. `UserError` when ``dvc.lock`` is damaged, DVC is at work, or its cache cannot be written; ``dvc.lock`` is then as
-    it was.
+    ``dvc.yaml`` is made anew before, and DVC is begun where there is none. Returns lines that say
+    what is recorded and what is not. `UserError` when ``dvc.lock`` is damaged, DVC is at work, or
+    its cache cannot be written; ``dvc.lock`` is then as it was.
     """
     started = time.time_ns()
     config = Config.load(run / "config.yaml")
@@ -36,12 +36,20 @@ def record(run: Path) -> list[str]:
     with lock.dvc(run) as repo, lock.alone(repo):
         changed = repo.status()
         maker = {out: stage.name for stage in found for out in stage.outs}
-        why_not = {stage.name: _why_not(stage, before, changed[stage.name]) for stage in found if stage.name in changed}
+        why_not = {
+            stage.name: _why_not(stage, before, changed[stage.name])
+            for stage in found
+            if stage.name in changed
+        }
         for stage in found:  # in the order of the data
             held = [dep for dep in sorted(stage.deps) if why_not.get(maker.get(dep, ""))]
             if held and why_not.get(stage.name) == "":
                 why_not[stage.name] = f"made of {held[0]}, which is not recorded as it is here"
-        to_commit = [stage for stage in repo.index.stages if stage.name in changed and not why_not.get(stage.name)]
+        to_commit = [
+            stage
+            for stage in repo.index.stages
+            if stage.name in changed and not why_not.get(stage.name)
+        ]
         for stage in to_commit:
             stage.save()
             stage.commit(relink=False)  # what Snakemake has made keeps its modification time
@@ -62,12 +70,19 @@ def _check_cached(repo: Repo, stage: PipelineStage) -> None:
         files = {"/".join(key): info.value for key, (_, info) in inside}
         for file, md5 in {"": out.hash_info.value, **files}.items():
             if not Path(repo.cache.local.oid_to_path(md5)).exists():
-                raise UserError(f"cannot write {Path(out.def_path) / file} into DVC's cache: is the disk full?")
+                raise UserError(
+                    f"cannot write {Path(out.def_path) / file} into DVC's cache: is the disk full?"
+                )
 
 
 def begin(run: Path) -> None:
     """Make a run a DVC repository of its own, with its own cache and remote, so that others' are left alone."""
-    with lock.explained_dvc(run), contextlib.chdir(run), Repo.init(no_scm=True) as repo, repo.config.edit("repo") as settings:
+    with (
+        lock.explained_dvc(run),
+        contextlib.chdir(run),
+        Repo.init(no_scm=True) as repo,
+        repo.config.edit("repo") as settings,
+    ):
         settings["core"] |= {"analytics": False, "check_update": False, "remote": "local"}
         settings["remote"]["local"] = {"url": "remote"}
 
@@ -99,27 +114,45 @@ def _more(names: list[str]) -> str:
 
 def _lines(said: dict[str, str]) -> list[str]:
     """What is not recorded as it is here: what is not there at all by step, all else one by one."""
-    lines = [f"  {target}: {why}" for target, why in said.items() if why not in (_NOT_MADE, _NOT_HERE)]
+    lines = [
+        f"  {target}: {why}" for target, why in said.items() if why not in (_NOT_MADE, _NOT_HERE)
+    ]
     for absent in (_NOT_HERE, _NOT_MADE):
         steps = collections.Counter(
-            target.removeprefix("results/").split("/")[0] for target, why in said.items() if why == absent
+            target.removeprefix("results/").split("/")[0]
+            for target, why in said.items()
+            if why == absent
         )
-        lines += [f"  {absent}: " + ", ".join(f"{step} ({count})" for step, count in steps.items())] if steps else []
+        lines += (
+            [f"  {absent}: " + ", ".join(f"{step} ({count})" for step, count in steps.items())]
+            if steps
+            else []
+        )
     return lines
 
 
 def _check_unchanged(started: int, found: list[Stage]) -> None:
     """`UserError` when anything was edited since Snakemake was asked: the files here would be recorded as made of it."""
-    for file in {"config.yaml", *(dep for stage in found for dep in stage.deps), *(f for stage in found for f in stage.files)}:
+    for file in {
+        "config.yaml",
+        *(dep for stage in found for dep in stage.deps),
+        *(f for stage in found for f in stage.files),
+    }:
         if Path(file).is_file() and Path(file).stat().st_mtime_ns >= started:
-            raise UserError(f"{file} was changed while it was recorded; nothing is recorded: record again")
+            raise UserError(
+                f"{file} was changed while it was recorded; nothing is recorded: record again"
+            )
 
 
 def _write_lock(repo: Repo, committed: list[PipelineStage]) -> None:
     """Put stages into ``dvc.lock``, whole or not at all, and keep those that there are, in their order."""
     file = Path("dvc.lock")
     content = load_yaml(file) if file.exists() else {"schema": "2.0", "stages": {}}
-    entries = content["stages"] | {name: entry for stage in committed for name, entry in to_lockfile(stage).items()}
-    entries = {stage.name: entries[stage.name] for stage in repo.index.stages if stage.name in entries}
+    entries = content["stages"] | {
+        name: entry for stage in committed for name, entry in to_lockfile(stage).items()
+    }
+    entries = {
+        stage.name: entries[stage.name] for stage in repo.index.stages if stage.name in entries
+    }
     if entries and (list(entries), entries) != (list(content["stages"]), content["stages"]):
         artifacts.write_text(file, dumps_yaml(content | {"stages": entries}))

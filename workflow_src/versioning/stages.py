@@ -1,8 +1,8 @@
 """DVC's stages, made from the job graph: one for each folder of artifacts, and one for each file of the report's.
 
-``dvc.yaml`` is written from what the rules say and never by hand, so that the two tools cannot disagree. A stage's command
-is the Snakemake target of its files, with all that it is made of taken as given: DVC decides between stages, Snakemake
-inside of one.
+``dvc.yaml`` is written from what the rules say and never by hand, so that the two tools cannot
+disagree. A stage's command is the Snakemake target of its files, with all that it is made of taken
+as given: DVC decides between stages, Snakemake inside of one.
 """
 
 import os
@@ -39,7 +39,9 @@ class Stage:
 
     def stray(self, known: Iterable[str]) -> list[str]:
         """Files in its folder that are not ``known``."""
-        return sorted({str(f) for out in self.outs for f in Path(out).rglob("*") if f.is_file()} - set(known))
+        return sorted(
+            {str(f) for out in self.outs for f in Path(out).rglob("*") if f.is_file()} - set(known)
+        )
 
 
 def some(names: list[str]) -> str:
@@ -54,12 +56,16 @@ def stages(config: Config, jobs: dict[Job, str]) -> list[Stage]:
     for job, why in jobs.items():
         folder = job.outputs[0].rpartition("/")[0]
         target = folder if folder in folders else job.rule
-        # Stages may be called by letters, digits, _ and - alone; no name in the configuration has two dashes in a row.
+        # Stages may be called by letters, digits, _ and - alone; no name in the configuration has
+        # two dashes in a row.
         name = target.removeprefix("results/").replace("/", "--")
         outs = [folder] if folder in folders else list(job.outputs)
         stage = found.setdefault(target, Stage(name, job.rule, target, outs))
         stage.files += job.outputs
-        stage.deps |= {parent if (parent := file.rpartition("/")[0]) in folders else file for file in job.inputs}
+        stage.deps |= {
+            parent if (parent := file.rpartition("/")[0]) in folders else file
+            for file in job.inputs
+        }
         stage.params |= {*job.settings, *(SHAPE if folder in folders else ())}
         stage.stale += [why] if why else []
     order = {target: number for number, target in enumerate(folders)}
@@ -86,7 +92,13 @@ def _plots(config: Config) -> list[dict]:
         if config.methods[method].learns_from is not None:
             by_folder.setdefault(file.rpartition("/")[0], []).append(file)
     return [
-        {folder.removeprefix("results/"): {"title": folder, "x": "epoch", "y": dict.fromkeys(files, "val_loss")}}
+        {
+            folder.removeprefix("results/"): {
+                "title": folder,
+                "x": "epoch",
+                "y": dict.fromkeys(files, "val_loss"),
+            }
+        }
         for folder, files in by_folder.items()
     ]
 
@@ -96,8 +108,13 @@ def text(run: Path, config: Config, found: list[Stage]) -> str:
     run, package = run.resolve(), Path(layout.__file__).parent
     root = os.path.relpath(SNAKEFILE.parent, run)
     snakefile = [] if root == "." else ["--snakefile", f"{root}/Snakefile"]
-    # The only stage that reads the whole configuration: it fails when this file is of another one, or of other imports.
-    plan = [SNAKEFILE, *(SNAKEFILE.parent / "rules").glob("*.smk"), *(package / "versioning").glob("*.py")]
+    # The only stage that reads the whole configuration: it fails when this file is of another one,
+    # or of other imports.
+    plan = [
+        SNAKEFILE,
+        *(SNAKEFILE.parent / "rules").glob("*.smk"),
+        *(package / "versioning").glob("*.py"),
+    ]
     plan += [package / "layout.py", package / "config.py"]
     code = {dep for stage in found for dep in stage.deps if dep.endswith(".py")}
     content: dict[str, Any] = {
@@ -108,7 +125,16 @@ def text(run: Path, config: Config, found: list[Stage]) -> str:
     }
     for stage in found:
         allowed = [stage.rule] if stage.target == stage.rule else [stage.rule, stage.target]
-        words = ["snakemake", *snakefile, "--quiet", "rules", "--allowed-rules", *allowed, "--", stage.target]
+        words = [
+            "snakemake",
+            *snakefile,
+            "--quiet",
+            "rules",
+            "--allowed-rules",
+            *allowed,
+            "--",
+            stage.target,
+        ]
         content[stage.name] = {"cmd": shlex.join(words), "deps": sorted(stage.deps)}
         if stage.params:
             content[stage.name]["params"] = sorted(stage.params)
@@ -116,7 +142,9 @@ def text(run: Path, config: Config, found: list[Stage]) -> str:
     for stage in content.values():  # our parameters stand in config.yaml, not in DVC's params.yaml
         if "params" in stage:
             stage["params"] = [{"config.yaml": stage["params"]}]
-    document = {"stages": content, "metrics": [layout.METRICS]} | ({"plots": plots} if (plots := _plots(config)) else {})
+    document = {"stages": content, "metrics": [layout.METRICS]} | (
+        {"plots": plots} if (plots := _plots(config)) else {}
+    )
     head = "# Made by `python -m workflow_src stages` from the rules and config.yaml; made again when either changes.\n"
     return head + yaml.safe_dump(document, sort_keys=False, width=120)
 
@@ -134,4 +162,6 @@ def check(run: Path, config: Config, found: list[Stage]) -> None:
     """`UserError` when ``dvc.yaml`` of a run is of another configuration, or was edited."""
     file = run / "dvc.yaml"
     if not file.exists() or file.read_text() != text(run, config, found):
-        raise UserError(f"{file} is not of this config.yaml and these rules: `python -m workflow_src stages` writes it anew")
+        raise UserError(
+            f"{file} is not of this config.yaml and these rules: `python -m workflow_src stages` writes it anew"
+        )

@@ -21,9 +21,9 @@ from workflow_src.versioning.stages import SHAPE
 def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[list[str], bool]:
     """Make the artifacts of games and steps again in a directory of their own, with all that they are made of, and compare.
 
-    No games or no steps mean all that are recorded. Returns lines that say what is the same and what differs, first along
-    the way of the data, and whether all is the same; the directory stays if not. `UserError` when anything that was asked
-    for is unknown or not recorded.
+    No games or no steps mean all that are recorded. Returns lines that say what is the same and
+    what differs, first along the way of the data, and whether all is the same; the directory stays
+    if not. `UserError` when anything that was asked for is unknown or not recorded.
     """
     config = Config.load(run / "config.yaml")
     for game in games:
@@ -31,25 +31,35 @@ def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[l
     recorded = _recorded(run)
     known = list(dict.fromkeys(_step(file) for file in recorded))
     if not known:
-        raise UserError(f"{run / 'dvc.lock'} records nothing yet: `python -m workflow_src record --run {run}`")
+        raise UserError(
+            f"{run / 'dvc.lock'} records nothing yet: `python -m workflow_src record --run {run}`"
+        )
     planned = graph.jobs(run)
     for step in steps:
         if step not in known and step in {_step(file) for job in planned for file in job.outputs}:
-            raise UserError(f"{step} are not recorded in {run / 'dvc.lock'}: recorded are {', '.join(known)}")
+            raise UserError(
+                f"{step} are not recorded in {run / 'dvc.lock'}: recorded are {', '.join(known)}"
+            )
         one_of("step", step, known)
     wanted = [
         file
         for job in planned
         for file in job.outputs
-        if file in recorded and _step(file) in (steps or known) and (not games or _game(file) in games)
+        if file in recorded
+        and _step(file) in (steps or known)
+        and (not games or _game(file) in games)
     ]
     unnamed = {_step(file) for file in recorded if _game(file) is None}
     of_all = sorted(unnamed & set(steps))
     if games and of_all:
         raise UserError(f"{of_all[0]} are made of all games: leave out the games, or the step")
     for game, step in itertools.product(games, steps or known):
-        if step not in unnamed and not any((_game(file), _step(file)) == (game, step) for file in wanted):
-            raise UserError(f"{step} of {game} are not recorded in {run / 'dvc.lock'}: leave it out, or make and record it")
+        if step not in unnamed and not any(
+            (_game(file), _step(file)) == (game, step) for file in wanted
+        ):
+            raise UserError(
+                f"{step} of {game} are not recorded in {run / 'dvc.lock'}: leave it out, or make and record it"
+            )
     _check_settings(run, {"episodes", "splits", *(steps or known)})
     # In the run's own directory, on a disk that has room for such files.
     (run / "verify").mkdir(exist_ok=True)
@@ -82,7 +92,9 @@ def _check_settings(run: Path, steps: set[str]) -> None:
     content = read_yaml(run / "config.yaml")
     for entry in lock.read(run).values():
         of_step = any(_step(out["path"]) in steps for out in entry.get("outs", []))
-        for name, recorded in entry.get("params", {}).get("config.yaml", {}).items() if of_step else ():
+        for name, recorded in (
+            entry.get("params", {}).get("config.yaml", {}).items() if of_step else ()
+        ):
             value: Any = content
             for part in name.split("."):
                 value = value.get(part) if isinstance(value, dict) else None
@@ -124,12 +136,21 @@ def _configure(run: Path, directory: Path, games: list[str], wanted: list[str]) 
 
 
 def _compare(run: Path, directory: Path, recorded: dict[str, str]) -> tuple[list[str], bool]:
-    made = [(job, file) for job in graph.jobs(directory) for file in job.outputs if (directory / file).exists()]
+    made = [
+        (job, file)
+        for job in graph.jobs(directory)
+        for file in job.outputs
+        if (directory / file).exists()
+    ]
     differ: list[str] = []
     lines = []
     for job, file in made:
         if file in recorded and (found := lock.md5(directory / file)) != recorded[file]:
-            why = "it is made of one that differs" if {*job.inputs} & {*differ} else "first of its way"
+            why = (
+                "it is made of one that differs"
+                if {*job.inputs} & {*differ}
+                else "first of its way"
+            )
             lines.append(f"  differs: {file} ({why}; recorded {recorded[file]}, made {found})")
             differ.append(file)
     compared = sum(file in recorded for _, file in made)
@@ -144,7 +165,9 @@ def _compare(run: Path, directory: Path, recorded: dict[str, str]) -> tuple[list
 
 def _other_versions() -> list[str]:
     """The packages here that are not as requirements.lock pins them: the usual reason."""
-    pins = re.findall(r"(?m)^([\w.-]+)==(\S+)$", (graph.SNAKEFILE.parent / "requirements.lock").read_text())
+    pins = re.findall(
+        r"(?m)^([\w.-]+)==(\S+)$", (graph.SNAKEFILE.parent / "requirements.lock").read_text()
+    )
     other = []
     for name, pinned in pins:
         try:
