@@ -11,7 +11,11 @@ import grimp
 import workflow_src
 from workflow_src import layout
 from workflow_src.ari.labels import LABEL_SETS
-from workflow_src.config import PURPOSES, STUDIES, Config, Training, leaves, read_yaml
+from workflow_src.config.methods import Training
+from workflow_src.config.reading import leaves, read_yaml
+from workflow_src.config.run import Config
+from workflow_src.config.section import PURPOSES
+from workflow_src.config.studies import STUDIES
 from workflow_src.errors import UserError
 from workflow_src.report import method_pages, typeset
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from speed import frames, limits
 from speed.baselines import collect as baseline
 from speed.measure import Bench, Row, interleaved, rate, row, script
-from workflow_src.config import defaults
+from workflow_src.config.run import defaults
 
 GAMES = {"pong": "Pong", "mspacman": "Ms Pac-Man"}
 

@@ -10,8 +10,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from workflow_src import encoders
-from workflow_src.config import Method
-from workflow_src.methods import objective
+from workflow_src.config.methods import Method
+from workflow_src.training import objective
 
 FRAME = (210, 160)
 # Frames an example has, where it is not a pair.

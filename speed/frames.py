@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from speed.measure import Bench
-from workflow_src.config import defaults
+from workflow_src.config.run import defaults
 from workflow_src.episodes.collect import collect
 
 

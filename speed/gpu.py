@@ -1,6 +1,6 @@
 """What a GPU makes of the trainings: one table, in under ten minutes, from nothing: `make bench-gpu`.
 
-Collects its own Pong at the paper's scale with all cores. Each method trains in `training.fit` for
+Collects its own Pong at the paper's scale with all cores. Each method trains in `loop.fit` for
 two epochs of a slice of steps, of which the second is timed and scaled to the paper's epoch: 80,000
 pairs, or as many frames, triples or sequences as the method draws there. Twice, to see whether the
 bytes are the same, and with CUDA graphs and without. The sum is of all trainings and probes of
@@ -30,10 +30,11 @@ from speed.methods import EXAMPLE
 from speed.train import Clock, supervision
 from workflow_src import devices, seeds
 from workflow_src.ari import labels as ari_labels
-from workflow_src.config import Config, Method, defaults
+from workflow_src.config.methods import Method
+from workflow_src.config.run import Config, defaults
 from workflow_src.episodes.store import FrameStore
-from workflow_src.methods import objective, training
-from workflow_src.methods.objective import EpisodeIndex
+from workflow_src.training import loop, objective
+from workflow_src.training.objective import EpisodeIndex
 
 STEPS = {"cpc": 20, "supervised": 100}  # of the slice; of the others, see `Scale`
 TABLE_2 = ("vae", "pixel-pred", "cpc", "st-dim", "supervised")  # those of its columns that learn
@@ -132,7 +133,7 @@ def measure(config: Config, name: str, played: Played, steps: int, graphs: bool)
         model = objective.find(row.kind)(row, torch.Generator().manual_seed(0), **told)
         clock = Clock()
         on_device = None if labels is None else labels.to(device)
-        training.fit(
+        loop.fit(
             model,
             played.frames,
             train,

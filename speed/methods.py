@@ -19,7 +19,7 @@ from speed.measure import Bench, Row, interleaved, row, script
 from speed.train import learn
 from workflow_src import devices, encoders
 from workflow_src.ari import labels as ari_labels
-from workflow_src.config import defaults
+from workflow_src.config.run import defaults
 from workflow_src.episodes.store import FrameStore
 
 BATCH = 128

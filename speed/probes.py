@@ -19,7 +19,7 @@ from speed.baselines import probes as baseline
 from speed.measure import Bench, Row, alone, interleaved, row, script
 from workflow_src import devices, encoders, seeds
 from workflow_src.ari import labels as ari_labels
-from workflow_src.config import Config, defaults
+from workflow_src.config.run import Config, defaults
 from workflow_src.episodes.store import FrameStore
 from workflow_src.probes import fitting, linear, metrics
 from workflow_src.probes.fitting import Features

@@ -10,7 +10,7 @@ import psutil
 
 from speed import frames, limits
 from speed.measure import Bench, Row, interleaved, row, script
-from workflow_src.config import defaults
+from workflow_src.config.run import defaults
 from workflow_src.episodes.store import CHUNK, FRAME_BYTES, FrameStore
 
 

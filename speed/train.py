@@ -13,10 +13,10 @@ from speed.baselines import st_dim
 from speed.measure import Bench, Row, interleaved, row, script
 from workflow_src import devices, seeds
 from workflow_src.ari import labels as ari_labels
-from workflow_src.config import Config, defaults
+from workflow_src.config.run import Config, defaults
 from workflow_src.episodes.store import FrameStore
-from workflow_src.methods import objective, training
-from workflow_src.methods.objective import EpisodeIndex
+from workflow_src.training import loop, objective
+from workflow_src.training.objective import EpisodeIndex
 
 
 class Clock:
@@ -66,7 +66,7 @@ def supervision(
 
 
 def learn(method: str, file: Path, examples: int, change: dict, episode: int = 256) -> float:
-    """Examples a second that a method of config.yaml learns from, in `training.fit` itself, on CUDA where there is one.
+    """Examples a second that a method of config.yaml learns from, in `loop.fit` itself, on CUDA where there is one.
 
     One epoch of about ``examples`` is timed, after the untrained model's pass and one epoch that
     learns and warms up. Validation is one batch and not timed. ``change``: of the configuration.
@@ -87,7 +87,7 @@ def learn(method: str, file: Path, examples: int, change: dict, episode: int = 2
             config.methods[method], torch.Generator().manual_seed(0), **told
         )
         taken = min(examples, len(store))
-        training.fit(
+        loop.fit(
             model,
             torch.from_numpy(store.read(np.arange(len(store)))).to(device),
             episodes(taken, max(1, taken // episode)),

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from speed.measure import Bench, Row, alone, interleaved, row, script
-from workflow_src.config import configure
+from workflow_src.config.configure import configure
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,7 +47,7 @@ def recorded(directory: Path) -> None:
     """Fill a run's directory with stand-ins of all files, and have DVC record them."""
     from dvc.repo import Repo
 
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.versioning import graph, stages
 
     jobs = graph.jobs(directory)

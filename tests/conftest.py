@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from workflow import PARTS, ROOT
 
-from workflow_src.config import Config, Episodes, Frames, Policy, defaults
+from workflow_src.config.episodes import Episodes, Frames, Policy
+from workflow_src.config.run import Config, defaults
 from workflow_src.episodes import store
 from workflow_src.episodes.collect import collect
 from workflow_src.splits.split import split
@@ -49,7 +50,7 @@ class Recordings:
 @pytest.fixture
 def recordings(monkeypatch):
     """What CUDA graphs do, in so far as a processor can show it: a recording runs nothing, and reads fixed tensors."""
-    from workflow_src.methods import step
+    from workflow_src.training import step
 
     seen, made = Recordings(0, [], []), step.Step.__init__
 

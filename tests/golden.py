@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_src.ari.labels import GAMES
-from workflow_src.episodes.environment import GOES_ON, Environment
+from workflow_src.emulator.environment import GOES_ON, Environment
 
 FILE = Path(__file__).with_suffix(".csv")
 STEPS = 300

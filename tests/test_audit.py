@@ -11,12 +11,12 @@ from workflow import ROOT
 
 from workflow_src import artifacts, layout
 from workflow_src.ari.labels import labels, variables
-from workflow_src.audit import emulator, measured, recorded
+from workflow_src.audit import measured, recorded, writing
 from workflow_src.audit.measure import annotated, generator, measure
 from workflow_src.audit.verdict import ALIVE, CONSTANT, SUSPICIOUS, Byte, usual_values, verdict
 from workflow_src.cli import cli
-from workflow_src.config import defaults
-from workflow_src.episodes.environment import NOOP, Environment
+from workflow_src.config.run import defaults
+from workflow_src.emulator.environment import NOOP, Environment
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report import audit, audit_summary, frames
 
@@ -289,10 +289,10 @@ def test_what_frames_show_is_read_and_what_they_do_not_is_not():
 
 
 def test_written_values_are_among_those_seen():
-    found = emulator.to_write(np.ones(256, int))
+    found = writing.to_write(np.ones(256, int))
     assert len(found) == 16 and (found[0], found[-1]) == (0, 255)
-    assert emulator.to_write(counts(v3=9, v200=1)).tolist() == [3, 200]
-    assert emulator.to_write(counts(v5=1000)).tolist() == sorted(5 ^ 1 << bit for bit in range(8))
+    assert writing.to_write(counts(v3=9, v200=1)).tolist() == [3, 200]
+    assert writing.to_write(counts(v5=1000)).tolist() == sorted(5 ^ 1 << bit for bit in range(8))
 
 
 def moving(positions, width=40):
@@ -306,32 +306,32 @@ def moving(positions, width=40):
 
 
 def test_a_place_follows_the_value():
-    assert emulator.place(*moving([3, 8, 12, 20, 31])) == pytest.approx((1, 0))
-    assert emulator.place(*moving([31, 20, 12, 8, 3])) == pytest.approx((-1, 0))
-    assert emulator.place(*moving([3, 31, 8, 20, 12]))[0] == pytest.approx(0.3)
+    assert writing.place(*moving([3, 8, 12, 20, 31])) == pytest.approx((1, 0))
+    assert writing.place(*moving([31, 20, 12, 8, 3])) == pytest.approx((-1, 0))
+    assert writing.place(*moving([3, 31, 8, 20, 12]))[0] == pytest.approx(0.3)
     renders, x, y = moving([3, 8, 12, 20, 31])
-    assert emulator.place(renders, y, x) == pytest.approx((0, 1))
+    assert writing.place(renders, y, x) == pytest.approx((0, 1))
     renders[4] = 90  # the whole screen flashes: that is no place
-    assert emulator.place(renders, x, y) == pytest.approx((1, 0))
+    assert writing.place(renders, x, y) == pytest.approx((1, 0))
 
 
 def test_without_places_there_is_nothing_to_follow():
-    assert emulator.place(*moving([5, 5, 5])) is None
-    assert emulator.place(*moving([3, 8])) is None
+    assert writing.place(*moving([5, 5, 5])) is None
+    assert writing.place(*moving([3, 8])) is None
     renders, x, y = moving([3, 8])
-    assert emulator.place(renders[:, :0], x[:0], y[:0]) is None
+    assert writing.place(renders[:, :0], x[:0], y[:0]) is None
 
 
 def test_pictures_keep_the_brightest_and_are_scaled():
     differences = np.zeros((2, 4, 4), np.float32)
     differences[0, 1, 1], differences[0, 2, 3] = 40, 10
-    assert emulator.pictures(differences).tolist() == [[[255, 0], [0, 64]], [[0, 0], [0, 0]]]
+    assert writing.pictures(differences).tolist() == [[[255, 0], [0, 64]], [[0, 0], [0, 0]]]
 
 
 def test_writing_leaves_the_game_as_it_was():
     def played(write):
         environment, found = Environment("breakout", generator(0, "breakout", "emulator")), []
-        for _ in emulator.moments(environment, generator(0, "breakout", "writing"), 5):
+        for _ in writing.moments(environment, generator(0, "breakout", "writing"), 5):
             found.append(environment.ale.getRAM())
             if write:
                 environment.ale.setRAM(72, 100)
@@ -348,7 +348,7 @@ def test_what_writing_does_is_where_it_is_seen():
     environment = Environment("breakout", generator(0, "breakout", "emulator"))
     seen = np.zeros((2, 256), int)
     seen[0, 60:180] = seen[1, :10] = 1
-    found = emulator.effects(
+    found = writing.effects(
         environment, generator(0, "breakout", "writing"), np.array([72, 77]), seen
     )
     assert found.moves_x[0] > 0.95 and found.moves_y[0] == 0

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 
 from workflow_src import artifacts, encoders, layout
 from workflow_src.cli import cli, main
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.episodes.dataset import read_split
-from workflow_src.methods import examples, objective
+from workflow_src.training import objective, reconstruct
 
 ROOT = Path(__file__).parents[1]
 JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
@@ -247,10 +247,10 @@ def test_examples_and_reconstructions(step, untrained, tmp_path):
     untrained("vae")
     out, figure = tmp_path / "made" / "out", tmp_path / "figures" / "breakout"
     assert CliRunner().invoke(cli, step("examples"), catch_exceptions=False).exit_code == 0
-    arrays, header = artifacts.read_arrays(out, examples.KIND)
+    arrays, header = artifacts.read_arrays(out, reconstruct.KIND)
     assert {
         name: (array.dtype.name, array.shape) for name, array in arrays.items()
-    } == dict.fromkeys(("input", "target", "output"), ("uint8", (examples.NUMBER, 210, 160)))
+    } == dict.fromkeys(("input", "target", "output"), ("uint8", (reconstruct.NUMBER, 210, 160)))
     assert (header["game"], header["method"], header["seed"]) == ("breakout", "vae", 0)
     drawn = ["reconstructions", str(out), str(out), "--out", str(figure)]
     assert CliRunner().invoke(cli, drawn, catch_exceptions=False).exit_code == 0

@@ -12,19 +12,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_src import config, layout
+from workflow_src import layout
 from workflow_src.ari.labels import GAMES
-from workflow_src.config import (
-    PURPOSES,
-    Config,
-    Method,
-    Policy,
-    configure,
-    declared,
-    defaults,
-    leaves,
-    merge,
-)
+from workflow_src.config.configure import configure
+from workflow_src.config.episodes import Policy
+from workflow_src.config.methods import METHOD_KINDS, Method, declared
+from workflow_src.config.protocols import QUIRKS
+from workflow_src.config.reading import leaves, merge
+from workflow_src.config.run import Config, defaults
+from workflow_src.config.section import PURPOSES
 from workflow_src.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -83,7 +79,7 @@ def test_the_repository_s_configuration_is_the_paper_s_run():
         changed = {"eps": 1e-8} if name == "cpc" else {}
         assert row.training(loaded.training).model_dump() == loaded.training.model_dump() | changed
     # Every method that the repository has is a column, but for one's own.
-    assert {row.kind for row in loaded.methods.values()} == set(config.METHOD_KINDS) - {"custom"}
+    assert {row.kind for row in loaded.methods.values()} == set(METHOD_KINDS) - {"custom"}
     assert len(loaded.methods) == 12
     assert loaded.methods["vae"].settled_options == {"beta": 1.0}
     assert {"sequence_length": 100, "horizon_step": 4}.items() <= loaded.methods[
@@ -159,7 +155,7 @@ def test_kinds_are_files():
     kinds = {"majority"} | {
         path.stem.replace("_", "-") for path in (ROOT / "workflow_src" / "methods").glob("*.py")
     }
-    assert set(config.METHOD_KINDS) == kinds - {
+    assert set(METHOD_KINDS) == kinds - {
         "--init--",
         "examples",
         "objective",
@@ -167,7 +163,7 @@ def test_kinds_are_files():
         "train",
         "training",
     }
-    assert len(set(config.METHOD_KINDS)) == len(config.METHOD_KINDS) == 13
+    assert len(set(METHOD_KINDS)) == len(METHOD_KINDS) == 13
 
 
 def test_configuration_cannot_be_changed():
@@ -614,9 +610,9 @@ def test_merge(base, change, found):
 
 
 def test_defaults_is_the_paper_s_run_changed():
-    assert config.defaults({}) == Config.load(ROOT / "config.yaml")
-    assert config.defaults({"training": {"epochs": 3}}).training.epochs == 3
-    assert refusal(config.defaults, {"training": {"epoch": 3}}).startswith(
+    assert defaults({}) == Config.load(ROOT / "config.yaml")
+    assert defaults({"training": {"epochs": 3}}).training.epochs == 3
+    assert refusal(defaults, {"training": {"epoch": 3}}).startswith(
         "settings: unknown key training.epoch (did you"
     )
 
@@ -733,7 +729,7 @@ def test_a_whole_number_is_a_number():
 
 
 def test_kinds_declare_what_their_files_say():
-    for kind in config.METHOD_KINDS:
+    for kind in METHOD_KINDS:
         assert declared(kind).keys() <= {"OPTIONS", "LEARNS_FROM", "DECODES"}
         assert declared(kind).get("LEARNS_FROM", "pretrain") in (None, *PURPOSES)
         assert all(
@@ -746,7 +742,7 @@ def test_kinds_declare_what_their_files_say():
 def test_a_configuration_is_checked_without_torch():
     code = (
         "import json, sys; from workflow_src import layout\n"
-        "from workflow_src.config import METHOD_KINDS, Config, declared\n"
+        "from workflow_src.config.methods import METHOD_KINDS, declared\nfrom workflow_src.config.run import Config\n"
         f"config = Config.load({str(ROOT / 'config.yaml')!r}); layout.probes(config); layout.study(config, 'ledger')\n"
         "print(json.dumps([{kind: declared(kind) for kind in METHOD_KINDS}, sorted(sys.modules)]))"
     )
@@ -762,7 +758,7 @@ def test_a_configuration_is_checked_without_torch():
         "workflow_src.methods",
         "workflow_src.encoders",
     } & set(modules)
-    assert found == {kind: declared(kind) for kind in config.METHOD_KINDS}
+    assert found == {kind: declared(kind) for kind in METHOD_KINDS}
 
 
 @pytest.fixture
@@ -857,11 +853,11 @@ def switches(protocol):
 
 
 def test_every_switch_is_of_one_quirk():
-    named = [switch for quirk in config.QUIRKS.values() for switch in quirk]
+    named = [switch for quirk in QUIRKS.values() for switch in quirk]
     assert len(set(named)) == len(named)
     assert set(named) == set(switches(defaults({}).protocols["paper"]))
-    assert set(config.QUIRKS) == {"Q9", *DIFFER}
-    assert config.QUIRKS["Q6"] == [("methods", "keep"), ("probes", "keep")]
+    assert set(QUIRKS) == {"Q9", *DIFFER}
+    assert QUIRKS["Q6"] == [("methods", "keep"), ("probes", "keep")]
 
 
 def test_each_variant_is_the_base_with_one_quirk_of_the_target():
@@ -871,7 +867,7 @@ def test_each_variant_is_the_base_with_one_quirk_of_the_target():
     for variant in loaded.variants:
         found = switches(variant.row)
         differing = {switch for switch in base if found[switch] != base[switch]}
-        assert differing == variant.changed == set(config.QUIRKS[variant.quirk])
+        assert differing == variant.changed == set(QUIRKS[variant.quirk])
         assert all(found[switch] == target[switch] for switch in differing)
         assert variant.protocol == f"paper-{variant.quirk.lower()}"
         assert loaded.protocol(variant.protocol) is variant.row

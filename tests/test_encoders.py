@@ -16,10 +16,10 @@ from torch.func import functional_call, vmap
 from torch.testing import assert_close
 
 from workflow_src import artifacts, encoders
-from workflow_src.config import Method
+from workflow_src.config.methods import Method
 from workflow_src.encoders import Classifier, SharedClassifier, base, custom, impala
 from workflow_src.errors import DamagedFile, UserError
-from workflow_src.methods import objective
+from workflow_src.training import objective
 
 CPU = torch.device("cpu")
 HEADER = {"encoder": "nature", "feature_size": 16, "game": "pong", "seed": 0}

@@ -24,13 +24,13 @@ from golden import blank, environment, golden, hashes, some_actions, steps
 from workflow_src import artifacts
 from workflow_src.ari.games import gym_id, rom_name
 from workflow_src.ari.labels import GAMES
-from workflow_src.config import Episodes, Frames, Policy
+from workflow_src.config.episodes import Episodes, Frames, Policy
+from workflow_src.emulator import environment as playing
+from workflow_src.emulator.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST, Environment
 from workflow_src.episodes import collect as collecting
-from workflow_src.episodes import environment as playing
 from workflow_src.episodes import store
 from workflow_src.episodes.collect import Stream, stream_frames
 from workflow_src.episodes.dataset import draw, load_stacks, stack_rows
-from workflow_src.episodes.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST, Environment
 from workflow_src.episodes.policies import RandomPolicy
 from workflow_src.episodes.store import COLUMNS, NO_ACTION, FrameStore
 from workflow_src.errors import DamagedFile, UserError
@@ -863,7 +863,7 @@ def test_a_failing_worker_fails_the_collection(play, tmp_path):
 MEMORY = """
 import resource, sys
 from pathlib import Path
-from workflow_src.config import Episodes, Frames, Policy
+from workflow_src.config.episodes import Episodes, Frames, Policy
 from workflow_src.episodes.collect import collect
 
 for frames in (2000, 8000):

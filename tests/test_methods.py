@@ -26,23 +26,18 @@ from torch import nn
 
 from workflow_src import artifacts, encoders, seeds
 from workflow_src.ari import labels
-from workflow_src.config import (
-    METHOD_KINDS,
-    Config,
-    Method,
-    MethodProtocol,
-    Training,
-    defaults,
-    merge,
-)
+from workflow_src.config.methods import METHOD_KINDS, Method, MethodProtocol, Training
+from workflow_src.config.reading import merge
+from workflow_src.config.run import Config, defaults
 from workflow_src.encoders import Classifier, NatureCNN, SharedClassifier
 from workflow_src.episodes.dataset import read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
-from workflow_src.methods import objective, st_dim, training
-from workflow_src.methods.examples import examples
-from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs
-from workflow_src.methods.train import train
+from workflow_src.methods import st_dim
+from workflow_src.training import loop, objective
+from workflow_src.training.job import train
+from workflow_src.training.objective import EpisodeIndex, Objective, draw_pairs
+from workflow_src.training.reconstruct import examples
 
 ROOT = Path(__file__).parents[1]
 PAPER = MethodProtocol(wrap_pairs=True, keep="last", sampling="replacement")
@@ -292,7 +287,7 @@ def fit(model, switches=CORRECTED, frames=None, rng=rng, **change):
         update={key: change.pop(key) for key in list(change) if key in Training.model_fields}
     )
     frames = torch.zeros(150, 2, 2, dtype=torch.uint8) if frames is None else frames
-    return training.fit(
+    return loop.fit(
         model, frames, TRAIN, VAL, chosen, switches, rng, what="it", progress=False, **change
     )
 
@@ -599,9 +594,9 @@ def test_a_damaged_checkpoint_is_ignored(tmp_path, undisturbed):
 
 def test_checkpoints_are_written_so_often(tmp_path, monkeypatch):
     clock, written = itertools.count(), []
-    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    save = training._save
-    monkeypatch.setattr(training, "_save", lambda *a: written.append(a[-1].epoch) or save(*a))
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    save = loop._save
+    monkeypatch.setattr(loop, "_save", lambda *a: written.append(a[-1].epoch) or save(*a))
     fit(Mean(), frames=images(), epochs=6, checkpoint=tmp_path / "state", checkpoint_seconds=3)
     assert written == [
         3,
@@ -684,7 +679,7 @@ def test_an_interrupted_step_leaves_no_output_and_goes_on(
 
 SCRIPT = """
 import pickle, sys
-from workflow_src.methods.train import train
+from workflow_src.training.job import train
 if __name__ == "__main__":
     config, arguments = pickle.load(sys.stdin.buffer)
     train(config, **arguments)
@@ -724,9 +719,7 @@ def test_a_step_of_other_settings_starts_from_the_beginning(
     collected, tmp_path, monkeypatch, change, again
 ):
     seen = []
-    monkeypatch.setattr(
-        training, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or []
-    )
+    monkeypatch.setattr(loop, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or [])
     content = collected.config.model_dump()
     content["training"] |= again
     for config, more in (
@@ -751,9 +744,7 @@ def test_another_row_of_the_configuration_starts_from_the_beginning(
     collected, tmp_path, monkeypatch
 ):
     seen = []
-    monkeypatch.setattr(
-        training, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or []
-    )
+    monkeypatch.setattr(loop, "fit", lambda *_, fingerprint, **__: seen.append(fingerprint) or [])
     for change in (
         {},
         {"options": {"beta": 2.0}},
@@ -991,13 +982,13 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(
         },
     )
     purpose = {"frames": collected.frames("probe"), "split": collected.split("probe")}
-    seen, fit = {}, training.fit
+    seen, fit = {}, loop.fit
 
     def looking(objective, frames, train, val, *others, labels, **more):
         seen.update(frames=frames, train=train, val=val, labels=labels)
         return fit(objective, frames, train, val, *others, labels=labels, **more)
 
-    monkeypatch.setattr(training, "fit", looking)
+    monkeypatch.setattr(loop, "fit", looking)
     train(config, **arguments(collected, tmp_path, method="it", **purpose))
     store, split = FrameStore.open(purpose["frames"]), read_split(purpose["split"])
     kept = [name for name, variable in split.variables.items() if variable["kept"]]

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from workflow_src import encoders, seeds
-from workflow_src.config import METHOD_KINDS, Method, MethodProtocol, Training, defaults
+from workflow_src.config.methods import METHOD_KINDS, Method, MethodProtocol, Training
+from workflow_src.config.run import defaults
 from workflow_src.errors import UserError
-from workflow_src.methods import cpc, objective, training
-from workflow_src.methods.objective import EpisodeIndex, Objective, draw_frames, draw_pairs
+from workflow_src.methods import cpc
+from workflow_src.training import loop, objective
+from workflow_src.training.objective import EpisodeIndex, Objective, draw_frames, draw_pairs
 
 PAPER = MethodProtocol(wrap_pairs=True, keep="last", sampling="replacement")
 CORRECTED = MethodProtocol(wrap_pairs=False, keep="best", sampling="permutation")
@@ -703,7 +705,7 @@ def fit(model, frames, labels, switches=CORRECTED, stack=1, drawn=0, **more):
     settings = SETTINGS.model_copy(
         update={key: more.pop(key) for key in list(more) if key in Training.model_fields}
     )
-    return training.fit(
+    return loop.fit(
         model,
         frames,
         TRAIN,

@@ -18,7 +18,7 @@ from PIL import Image
 from workflow_src import artifacts, layout
 from workflow_src.ari.labels import categories, variables
 from workflow_src.cli import cli
-from workflow_src.config import Config, defaults
+from workflow_src.config.run import Config, defaults
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report import cells, page
 from workflow_src.report.names import CATEGORY_NAMES, DASH, title

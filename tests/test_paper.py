@@ -17,7 +17,8 @@ from workflow import ROOT, TINY, configure, run, snakemake
 
 from workflow_src import layout
 from workflow_src.cli import main
-from workflow_src.config import Config, Method
+from workflow_src.config.methods import Method
+from workflow_src.config.run import Config
 from workflow_src.errors import UserError
 from workflow_src.report import figures, latex, method_pages, paper, tables, typeset
 from workflow_src.report.scores import read_csv, read_scores

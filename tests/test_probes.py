@@ -15,7 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from workflow_src import artifacts, encoders
 from workflow_src.ari.labels import CATEGORIES, variables
-from workflow_src.config import Config, Logistic, Probe, ProbeProtocol
+from workflow_src.config.probes import Logistic, Probe, ProbeProtocol
+from workflow_src.config.run import Config
 from workflow_src.episodes import dataset
 from workflow_src.errors import UserError
 from workflow_src.probes import fitting, linear, logistic, metrics, mlp, probe

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from workflow_src import __version__
-from workflow_src.config import METHOD_KINDS, Config
-from workflow_src.methods.objective import Objective, find
+from workflow_src.config.methods import METHOD_KINDS
+from workflow_src.config.run import Config
+from workflow_src.training.objective import Objective, find
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = sorted((ROOT / "workflow_src").rglob("*.py"))

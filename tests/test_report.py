@@ -13,7 +13,9 @@ from conftest import needs
 
 from workflow_src import artifacts, layout
 from workflow_src.ari.labels import CATEGORIES, variables
-from workflow_src.config import Config, Method, merge, read_yaml
+from workflow_src.config.methods import Method
+from workflow_src.config.reading import merge, read_yaml
+from workflow_src.config.run import Config
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report import (
     aggregate,

@@ -30,10 +30,10 @@ from speed.baselines import duplicates as plain_duplicates
 from speed.baselines import st_dim as plain_st_dim
 from speed.measure import Bench, Measured, Row
 from workflow_src.ari import variables
-from workflow_src.config import defaults
+from workflow_src.config.run import defaults
 from workflow_src.episodes.store import CHUNK, FrameStore
-from workflow_src.methods import objective
 from workflow_src.splits.duplicates import frame_hashes, occurs_in
+from workflow_src.training import objective
 
 KEYS = ["step", "unit", "ours", "baseline", "limit", "baseline_ratio", "limit_ratio", "peak_mb"]
 

@@ -9,9 +9,10 @@ import scipy.stats
 
 from workflow_src import artifacts
 from workflow_src.ari.labels import variables
-from workflow_src.config import SplitProtocol, defaults
+from workflow_src.config.run import defaults
+from workflow_src.config.splits import SplitProtocol
+from workflow_src.emulator.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST
 from workflow_src.episodes.dataset import KIND, check_pair, load_frames, read_split
-from workflow_src.episodes.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
 from workflow_src.splits import duplicates

@@ -21,7 +21,8 @@ from workflow import PARTS, ROOT, run, snakemake
 from workflow import jobs as planned_jobs
 
 from workflow_src.cli import main
-from workflow_src.config import Config, merge
+from workflow_src.config.reading import merge
+from workflow_src.config.run import Config
 from workflow_src.versioning import graph, stages
 
 SMALLEST = {

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from workflow import ROOT, TINY, also, configure, jobs, run, snakemake
 
-from workflow_src.config import merge
+from workflow_src.config.reading import merge
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_what_does_not_concern_a_method_leaves_it(source, changed):
             {"splits", "probes", *REPORT, *AUDIT},
         ),  # encoders learn without labels
         # Frames and what is measured of them are made of settings, not of their model.
-        ("config.py", {"splits", "encoders", "probes", *REPORT, *CURVES, "audit_summary"}),
+        ("config/run.py", {"splits", "encoders", "probes", *REPORT, *CURVES, "audit_summary"}),
         ("audit/verdict.py", {"audit", "audit_summary", "report"}),
         ("cli.py", set()),
     ],

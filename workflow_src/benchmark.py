@@ -26,7 +26,7 @@ from torch import nn
 from workflow_src import devices, encoders, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.ari.games import game_of
-from workflow_src.config import defaults
+from workflow_src.config.run import defaults
 from workflow_src.episodes.collect import collect
 from workflow_src.episodes.dataset import Part, load_frames, read_split
 from workflow_src.episodes.store import FrameStore

@@ -84,7 +84,7 @@ def cli() -> None:
 )
 def configure(base: Path, preset: str | None, games: str, into: Path) -> None:
     """Write the effective configuration of another run."""
-    from workflow_src.config import configure
+    from workflow_src.config.configure import configure
 
     configure(
         base,
@@ -106,7 +106,7 @@ def episodes(
     config_file: Path, game: str, policy: str, workers: int | None, quiet: bool, **which
 ) -> None:
     """Play a game and store its frames and RAM."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.episodes.collect import collect
 
     config = Config.load(config_file)
@@ -128,7 +128,7 @@ def episodes(
 @_options("out")
 def splits(config_file: Path, **which) -> None:
     """Share frames out to train, validation and test."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.splits.split import split
 
     split(Config.load(config_file).knowing(**which), **which)
@@ -146,8 +146,8 @@ def splits(config_file: Path, **which) -> None:
 @_options("quiet")
 def encoders(config_file: Path, quiet: bool, **which) -> None:
     """Train an encoder."""
-    from workflow_src.config import Config
-    from workflow_src.methods.train import train
+    from workflow_src.config.run import Config
+    from workflow_src.training.job import train
 
     train(Config.load(config_file).knowing(**which), progress=not quiet, **which)
 
@@ -163,7 +163,7 @@ def encoders(config_file: Path, quiet: bool, **which) -> None:
 @_options("out")
 def probes(config_file: Path, **which) -> None:
     """Read each state variable out of an encoder's features, and score it."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.probes.probe import probe
 
     probe(Config.load(config_file).knowing(**which), **which)
@@ -177,8 +177,8 @@ def probes(config_file: Path, **which) -> None:
 @_options("out")
 def examples(config_file: Path, **which) -> None:
     """Decode some frames of validation, for a figure."""
-    from workflow_src.config import Config
-    from workflow_src.methods.examples import examples
+    from workflow_src.config.run import Config
+    from workflow_src.training.reconstruct import examples
 
     examples(Config.load(config_file).knowing(**which), **which)
 
@@ -199,7 +199,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 def scores(config_file: Path, study: str | None, out: Path, metrics: Path | None) -> None:
     """Gather every metric of every probe of this run in one tidy CSV."""
     from workflow_src import layout
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.report.scores import write_scores
 
     config = Config.load(config_file)
@@ -218,7 +218,7 @@ def scores(config_file: Path, study: str | None, out: Path, metrics: Path | None
 @click.option("--out", type=_FOLDER, required=True, help="Folder to write to.")
 def tables(config_file: Path, scores: Path, reference: Path, out: Path) -> None:
     """Write the paper's tables, as LaTeX and CSV."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.report.tables import write_tables
 
     write_tables(Config.load(config_file), scores, reference, out)
@@ -231,7 +231,7 @@ def tables(config_file: Path, scores: Path, reference: Path, out: Path) -> None:
 @click.option("--out", type=_FILE, required=True, help="Files to write, without their endings.")
 def variables(config_file: Path, game: str, scores: Path, reference: Path, out: Path) -> None:
     """Write the table of every variable of a game, as LaTeX and CSV."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.report.tables import write_table4
 
     write_table4(Config.load(config_file), game, scores, reference, out)
@@ -243,7 +243,7 @@ def variables(config_file: Path, game: str, scores: Path, reference: Path, out: 
 @click.option("--out", type=_FOLDER, required=True, help="Folder to write to.")
 def figures(config_file: Path, scores: Path, out: Path) -> None:
     """Draw the figures of scores, as PDF and PNG."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.report.figures import write_figures
 
     write_figures(Config.load(config_file), scores, out)
@@ -256,7 +256,7 @@ def figures(config_file: Path, scores: Path, out: Path) -> None:
 def curves(config_file: Path, game: str | None, out: Path) -> None:
     """Draw the learning curves of this run's methods, as PDF and PNG."""
     from workflow_src import layout
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.report.curves import CURVES, write_learning_curves
 
     config = Config.load(config_file)
@@ -283,7 +283,7 @@ def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
 def audit_measure(config_file: Path, game: str, frames: Path, seed: int, out: Path) -> None:
     """Measure what the annotated RAM bytes of a game are."""
     from workflow_src.audit.measure import measure
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
 
     config = Config.load(config_file)
     measure(config.game(game), frames, seed, config.episodes, out)
@@ -311,7 +311,7 @@ def audit(measured: Path, label_set: str, out: Path) -> None:
 @click.option("--out", type=_FILE, required=True, help="Files to write, without their endings.")
 def audit_frames(config_file: Path, measured: Path, out: Path) -> None:
     """Draw frames of a game with their labels beside, as a sheet and as an animation."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.report.frames import write_frames
 
     write_frames(measured, Config.load(config_file).label_set, out)
@@ -334,7 +334,7 @@ def audit_summary(audits: tuple[Path, ...], out: Path) -> None:
 def report(config_file: Path, shown: tuple[Path, ...], out: Path) -> None:
     """Write the page of this run; SHOWN are its tables (CSV) and pictures (PNG, GIF), in their order."""
     from workflow_src import layout
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.report.page import write_report
 
     config = Config.load(config_file)
@@ -352,7 +352,7 @@ def report(config_file: Path, shown: tuple[Path, ...], out: Path) -> None:
 @click.option("--figures", type=_FOLDER, required=True, help="Folder for the figure.")
 def ledger(config_file: Path, scores: Path, tables: Path, figures: Path) -> None:
     """Show what each quirk of the 2019 code is worth."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.report.ledger import write_ledger
 
     write_ledger(Config.load(config_file), scores, tables, figures)
@@ -365,7 +365,7 @@ def ledger(config_file: Path, scores: Path, tables: Path, figures: Path) -> None
 @click.option("--figures", type=_FOLDER, required=True, help="Folder for the figure.")
 def scaling(config_file: Path, scores: Path, tables: Path, figures: Path) -> None:
     """Show how F1 grows with the frames that encoders learn from."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.report.scaling import write_scaling
 
     write_scaling(Config.load(config_file), scores, tables, figures)
@@ -389,7 +389,7 @@ def paper(
     out: Path,
 ) -> None:
     """Write the paper of this run, with the tables (.tex) and figures (.pdf) named; needs LaTeX."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.report.paper import write_paper
 
     write_paper(Config.load(config_file), scores, reference, methods, files, out)
@@ -417,7 +417,7 @@ _RUN = click.option(
 @click.option("--check", is_flag=True, help="Only say whether it is up to date.")
 def stages(run: Path, check: bool) -> None:
     """Write dvc.yaml: DVC's stages, from the rules and config.yaml."""
-    from workflow_src.config import Config
+    from workflow_src.config.run import Config
     from workflow_src.versioning import graph, stages
 
     config = Config.load(run / "config.yaml")

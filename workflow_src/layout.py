@@ -1,7 +1,9 @@
 """Where the artifacts of a run lie, relative to its directory: the one place that knows their paths."""
 
 from workflow_src.ari.labels import GAMES, LABEL_SETS
-from workflow_src.config import PURPOSES, Config, Study
+from workflow_src.config.run import Config
+from workflow_src.config.section import PURPOSES
+from workflow_src.config.studies import Study
 
 EPISODE = "results/episodes/{policy}/{purpose}/{game}-s{seed}.b2nd"
 SPLIT = "results/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.safetensors"

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from speed.baselines.st_dim import gather
-from workflow_src.config import Probe
+from workflow_src.config.probes import Probe
 
 Part = tuple[np.ndarray, np.ndarray]  # frames (n, 210, 160) uint8, labels (n, V)
 

@@ -15,15 +15,15 @@ import numpy as np
 
 from workflow_src import artifacts, seeds
 from workflow_src.ari.labels import GAMES, LABEL_SETS, variables
-from workflow_src.audit import emulator, recorded
+from workflow_src.audit import recorded, writing
 from workflow_src.audit.measured import KIND
-from workflow_src.episodes.environment import Environment
+from workflow_src.emulator.environment import Environment
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
 
 # As in collecting: settings come as values, not with the configuration's code.
 if TYPE_CHECKING:
-    from workflow_src.config import Episodes
+    from workflow_src.config.episodes import Episodes
 
 # Points of a byte's course over all frames, and as many frames one after the other.
 COURSE = 400
@@ -55,10 +55,10 @@ def measure(game: str, episodes: Path, seed: int, settings: Episodes, out: Path)
     environment = Environment(
         game, generator(seed, game, "emulator"), repeat=settings.repeat, noop_max=settings.noop_max
     )
-    arrays |= emulator.effects(
+    arrays |= writing.effects(
         environment, generator(seed, game, "writing"), indices, arrays["counts"]
     )._asdict()
-    arrays |= emulator.film(environment, generator(seed, game, "film"), settings.repeat)
+    arrays |= writing.film(environment, generator(seed, game, "film"), settings.repeat)
     artifacts.write_arrays(
         out, KIND, arrays, {"game": game, "frames": len(store), "episodes": store.sha256}
     )

@@ -26,15 +26,16 @@ import numpy as np
 from tqdm import tqdm
 
 from workflow_src import artifacts, seeds
+from workflow_src.emulator.environment import CUT_OFF, GOES_ON, Environment
 from workflow_src.episodes import store
-from workflow_src.episodes.environment import CUT_OFF, GOES_ON, Environment
 from workflow_src.episodes.policies import POLICIES
 from workflow_src.errors import explained
 
 # Frames are not made of the configuration's code, whose every edit would cost half an hour:
 # settings come as values.
 if TYPE_CHECKING:
-    from workflow_src.config import Episodes, Policy, Purpose
+    from workflow_src.config.episodes import Episodes, Policy
+    from workflow_src.config.section import Purpose
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:  # as in collect.py
-    from workflow_src.config import Policy
+    from workflow_src.config.episodes import Policy
 
 
 class RandomPolicy:

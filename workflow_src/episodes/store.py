@@ -26,7 +26,7 @@ import safetensors
 import safetensors.numpy
 
 from workflow_src import artifacts
-from workflow_src.episodes.environment import HEIGHT, RAM_BYTES, WIDTH
+from workflow_src.emulator.environment import HEIGHT, RAM_BYTES, WIDTH
 from workflow_src.errors import DamagedFile, explained
 
 # More threads give other bytes, in the metadata too, which take this global setting.

@@ -21,10 +21,10 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from workflow_src.config import Method, MethodProtocol
+from workflow_src.config.methods import Method, MethodProtocol
 from workflow_src.devices import product
 from workflow_src.errors import UserError
-from workflow_src.methods.objective import EpisodeIndex, Objective, linear, method
+from workflow_src.training.objective import EpisodeIndex, Objective, linear, method
 
 OPTIONS = {"sequence_length": 100, "horizon_step": 4, "gru_size": 256, "gru_layers": 2}
 _SCORES, _FRAMES = 2**23, 256

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from workflow_src.config import Method
+from workflow_src.config.methods import Method
 from workflow_src.encoders import CUSTOM, custom
 from workflow_src.errors import UserError
-from workflow_src.methods.objective import Objective, method
+from workflow_src.training.objective import Objective, method
 
 LEARNS_FROM = None
 

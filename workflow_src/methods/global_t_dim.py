@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from workflow_src.config import Method, MethodProtocol
-from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs, linear, method
+from workflow_src.config.methods import Method, MethodProtocol
 from workflow_src.methods.st_dim import info_nce
+from workflow_src.training.objective import EpisodeIndex, Objective, draw_pairs, linear, method
 
 
 @method("global-t-dim")

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from workflow_src.config import Method, MethodProtocol
-from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs, method
+from workflow_src.config.methods import Method, MethodProtocol
 from workflow_src.methods.st_dim import features
+from workflow_src.training.objective import EpisodeIndex, Objective, draw_pairs, method
 
 
 @method("jsd-st-dim")

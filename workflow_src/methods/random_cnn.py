@@ -1,6 +1,6 @@
 """Random-CNN: the encoder as it is initialised, never trained (arXiv 1906.08226, section 5.1)."""
 
-from workflow_src.methods.objective import Objective, method
+from workflow_src.training.objective import Objective, method
 
 LEARNS_FROM = None
 

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from workflow_src.config import Method, MethodProtocol
+from workflow_src.config.methods import Method, MethodProtocol
 from workflow_src.encoders.base import Encoder
-from workflow_src.methods.objective import EpisodeIndex, Objective, draw_pairs, linear, method
+from workflow_src.training.objective import EpisodeIndex, Objective, draw_pairs, linear, method
 
 
 @method("st-dim")

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from workflow_src import encoders
-from workflow_src.config import Method, MethodProtocol
+from workflow_src.config.methods import Method, MethodProtocol
 from workflow_src.encoders import Classifier
-from workflow_src.methods.objective import EpisodeIndex, Objective, draw_frames, method
+from workflow_src.training.objective import EpisodeIndex, Objective, draw_frames, method
 
 LEARNS_FROM = "probe"
 

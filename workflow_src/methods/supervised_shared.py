@@ -1,8 +1,8 @@
 """Supervised-shared: `supervised` with one encoder for all variables, each with its own linear classifier. Not in the paper."""
 
 from workflow_src.encoders import SharedClassifier
-from workflow_src.methods.objective import method
 from workflow_src.methods.supervised import Supervised
+from workflow_src.training.objective import method
 
 LEARNS_FROM = "probe"
 

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from workflow_src import encoders
-from workflow_src.config import Method, MethodProtocol
-from workflow_src.methods.objective import EpisodeIndex, Objective, draw_frames, linear, method
+from workflow_src.config.methods import Method, MethodProtocol
+from workflow_src.training.objective import EpisodeIndex, Objective, draw_frames, linear, method
 
 OPTIONS = {"beta": 1.0}
 DECODES = 0

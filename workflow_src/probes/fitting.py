@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from workflow_src.config import Probe, ProbeProtocol
+from workflow_src.config.probes import Probe, ProbeProtocol
 from workflow_src.devices import product
 from workflow_src.episodes.dataset import draw
 from workflow_src.errors import UserError

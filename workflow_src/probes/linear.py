@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from workflow_src.config import Probe, ProbeProtocol
+from workflow_src.config.probes import Probe, ProbeProtocol
 from workflow_src.probes import fitting
 from workflow_src.probes.fitting import Features, affine
 from workflow_src.probes.metrics import count

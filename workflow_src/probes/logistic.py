@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from workflow_src.config import Probe
+from workflow_src.config.probes import Probe
 from workflow_src.probes.fitting import Features, check_part
 
 

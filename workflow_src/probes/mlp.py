@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from workflow_src.config import Probe, ProbeProtocol
+from workflow_src.config.probes import Probe, ProbeProtocol
 from workflow_src.probes import fitting
 from workflow_src.probes.fitting import Features, affine
 

@@ -10,7 +10,7 @@ import torch
 
 from workflow_src import artifacts, devices, encoders, seeds
 from workflow_src.ari import labels as ari_labels
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.episodes.dataset import Part, Split, check_pair, load_stacks, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError, one_of

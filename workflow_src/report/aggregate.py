@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.stats
 
 from workflow_src.ari.labels import CATEGORIES, variables
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.errors import UserError
 from workflow_src.report.names import listed
 from workflow_src.seeds import generator

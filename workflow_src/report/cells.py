@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.errors import DamagedFile, explained
 from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.names import (

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report import style
 from workflow_src.report.aggregate import blocks

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from workflow_src import layout
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.report import aggregate, style
 from workflow_src.report.aggregate import BLOCK, MEAN
 from workflow_src.report.names import CATEGORY_NAMES, DASH, method_name

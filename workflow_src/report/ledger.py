@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_src.config import QUIRKS, Config
+from workflow_src.config.protocols import QUIRKS
+from workflow_src.config.run import Config
 from workflow_src.errors import UserError
 from workflow_src.report import aggregate, figures, latex, style, tables
 from workflow_src.report.aggregate import BLOCK, MEAN

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_src.config import Method
+from workflow_src.config.methods import Method
 from workflow_src.errors import UserError, explained
 
 _CITED = re.compile(r"arXiv (\d{4}\.\d{4,5})")

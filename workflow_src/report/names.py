@@ -1,6 +1,7 @@
 """How identifiers, and what is missing, read in tables and figures: the only place that knows display names."""
 
-from workflow_src.config import QUIRKS, Config, Protocol
+from workflow_src.config.protocols import QUIRKS, Protocol
+from workflow_src.config.run import Config
 
 DASH = "–"
 

@@ -27,7 +27,7 @@ from PIL import Image
 
 from workflow_src import artifacts
 from workflow_src.ari.labels import LABEL_SETS, categories
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.episodes.dataset import KIND as SPLIT_KIND
 from workflow_src.errors import DamagedFile, UserError, explained
 from workflow_src.report import aggregate

@@ -22,7 +22,8 @@ import pandas as pd
 
 from workflow_src import __version__, artifacts, layout
 from workflow_src.ari.labels import CATEGORIES
-from workflow_src.config import Config, Method
+from workflow_src.config.methods import Method
+from workflow_src.config.run import Config
 from workflow_src.errors import UserError, explained
 from workflow_src.report import latex, tables, typeset
 from workflow_src.report.aggregate import BLOCK

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.errors import UserError
 from workflow_src.report import aggregate, latex, style, tables
 from workflow_src.report.aggregate import MEAN

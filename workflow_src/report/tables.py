@@ -13,7 +13,7 @@ import pandas as pd
 
 from workflow_src import artifacts
 from workflow_src.ari.labels import CATEGORIES, categories, variables
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.report import aggregate, latex
 from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.names import CATEGORY_NAMES, DASH, METRIC_NAMES, PROBE_NAMES, method_name

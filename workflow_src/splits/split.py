@@ -14,9 +14,11 @@ import numpy as np
 
 from workflow_src import artifacts, seeds
 from workflow_src.ari import labels as ari_labels
-from workflow_src.config import Config, Purpose, SplitProtocol
+from workflow_src.config.run import Config
+from workflow_src.config.section import Purpose
+from workflow_src.config.splits import SplitProtocol
+from workflow_src.emulator.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST
 from workflow_src.episodes.dataset import DROPPED, KIND
-from workflow_src.episodes.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST
 from workflow_src.episodes.store import CHUNK, FrameStore
 from workflow_src.errors import UserError
 from workflow_src.splits.duplicates import frame_hashes, occurs_in

@@ -8,7 +8,7 @@ from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.versioning import graph, lock
 from workflow_src.versioning.stages import Stage, check, some, stages
 

@@ -12,7 +12,7 @@ from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml, load_yaml
 
 from workflow_src import artifacts
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.errors import UserError
 from workflow_src.versioning import graph, lock
 from workflow_src.versioning.graph import NOT_ITS_JOBS

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from workflow_src import artifacts, layout
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.errors import UserError
 from workflow_src.versioning.graph import SNAKEFILE, Job
 
@@ -115,7 +115,7 @@ def text(run: Path, config: Config, found: list[Stage]) -> str:
         *(SNAKEFILE.parent / "rules").glob("*.smk"),
         *(package / "versioning").glob("*.py"),
     ]
-    plan += [package / "layout.py", package / "config.py"]
+    plan += [package / "layout.py", *(package / "config").glob("*.py")]
     code = {dep for stage in found for dep in stage.deps if dep.endswith(".py")}
     content: dict[str, Any] = {
         CHECK: {

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from workflow_src import artifacts
-from workflow_src.config import Config, read_yaml
+from workflow_src.config.reading import read_yaml
+from workflow_src.config.run import Config
 from workflow_src.errors import UserError, one_of
 from workflow_src.versioning import graph, lock
 from workflow_src.versioning.stages import SHAPE

@@ -20,11 +20,11 @@ import torch
 from tqdm import tqdm
 
 from workflow_src import artifacts, encoders
-from workflow_src.config import MethodProtocol, Training
+from workflow_src.config.methods import MethodProtocol, Training
 from workflow_src.episodes.dataset import stack_rows
 from workflow_src.errors import UserError
-from workflow_src.methods.objective import EpisodeIndex, Objective
-from workflow_src.methods.step import Step
+from workflow_src.training.objective import EpisodeIndex, Objective
+from workflow_src.training.step import Step
 
 # A training loss of more than this multiple of the untrained model's loss is no learning: InfoNCE
 # in bfloat16 went from 8.3 to 17.9, while no healthy run was ever above its start by more than a

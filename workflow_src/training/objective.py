@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from workflow_src import encoders
-from workflow_src.config import Method, MethodProtocol
+from workflow_src.config.methods import Method, MethodProtocol
 from workflow_src.encoders.base import Float32Linear, uniform
 from workflow_src.episodes.dataset import draw
 
@@ -92,7 +92,7 @@ def method(kind: str) -> Callable[[type[Objective]], type[Objective]]:
 
 def find(kind: str) -> type[Objective]:
     """The class of a kind; its file is imported only now, so that a job depends on its own method's file alone."""
-    importlib.import_module(f"{__package__}.{kind.replace('-', '_')}")
+    importlib.import_module(f"workflow_src.methods.{kind.replace('-', '_')}")
     return _REGISTRY[kind]
 
 

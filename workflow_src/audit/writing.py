@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.stats
 
-from workflow_src.episodes.environment import GOES_ON, HEIGHT, NOOP, WIDTH, Environment
+from workflow_src.emulator.environment import GOES_ON, HEIGHT, NOOP, WIDTH, Environment
 
 MOMENTS = 24
 # Steps between two moments, drawn evenly.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from workflow_src.methods.objective import Objective
+from workflow_src.training.objective import Objective
 
 # Steps that run before the recording: what libraries set up at their first calls cannot be
 # recorded.

@@ -11,11 +11,12 @@ import torch
 
 from workflow_src import artifacts, devices, encoders, seeds
 from workflow_src.ari import labels as ari_labels
-from workflow_src.config import Config, Method
+from workflow_src.config.methods import Method
+from workflow_src.config.run import Config
 from workflow_src.episodes.dataset import Part, check_pair, load_frames, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
-from workflow_src.methods import objective, training
+from workflow_src.training import loop, objective
 
 
 def train(
@@ -64,7 +65,7 @@ def train(
                 else {}
             )
             model = objective.find(row.kind)(row, generator, **supervision)
-            rows = training.fit(
+            rows = loop.fit(
                 model,
                 data.frames.to(device),
                 data.train,
@@ -188,7 +189,7 @@ def _fingerprint(row, settings, switches, *others) -> str:
     """What makes two trainings the same one, its code included, so that no checkpoint of another is taken up."""
     digest = hashlib.sha256()
     package = Path(__file__).parent.parent
-    for folder in ("methods", "encoders", "episodes", "."):
+    for folder in ("methods", "training", "encoders", "episodes", "."):
         for file in sorted((package / folder).glob("*.py")):
             digest.update(file.read_bytes())
     settled = [row.model_dump(), settings.model_dump(), switches.model_dump(), others]

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from workflow_src import artifacts, encoders
-from workflow_src.config import Config
+from workflow_src.config.run import Config
 from workflow_src.episodes.dataset import check_pair, load_frames, load_stacks, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
-from workflow_src.methods import objective
+from workflow_src.training import objective
 
 KIND = "examples"
 NUMBER = 6

@@ -1,0 +1,1 @@
+"""One Atari emulator, preprocessed as in the benchmark."""
