@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_src import __version__
-from workflow_src.config.methods import METHOD_KINDS
+from workflow_src import __version__, kinds
 from workflow_src.config.run import Config
 from workflow_src.training.objective import Objective, find
 
@@ -96,7 +95,7 @@ def test_imports_only_go_down():
     assert run.returncode == 0, run.stdout
 
 
-@pytest.mark.parametrize("kind", [kind for kind in METHOD_KINDS if kind != "majority"])
+@pytest.mark.parametrize("kind", [kind for kind in kinds.names("methods") if kind != "majority"])
 def test_registry_configuration_and_documents_agree(kind):
     rows = Config.load(ROOT / "config.yaml").methods
     assert issubclass(find(kind), Objective)

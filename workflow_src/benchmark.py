@@ -31,7 +31,8 @@ from workflow_src.episodes.collect import collect
 from workflow_src.episodes.dataset import Part, load_frames, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
-from workflow_src.probes import linear, metrics
+from workflow_src.probes import metrics
+from workflow_src.probes.kinds import linear
 from workflow_src.splits.split import split
 
 Labels = Sequence[Mapping[str, int]]
@@ -89,9 +90,8 @@ def get_episodes(
             "protocols": {protocol: {"splits": {"remove_pretrain_duplicates": False}}},
         }
     )
-    policy = config.knowing(game=game, policy=collect_mode, protocol=protocol).plays(
-        collect_mode, protocol
-    )
+    config.validate_names(game=game, policy=collect_mode, protocol=protocol)
+    policy = config.playing_policy(collect_mode, protocol)
     with tempfile.TemporaryDirectory(prefix="atari-ari-") as directory:
         frames, shares = Path(directory) / "frames.b2nd", Path(directory) / "split.safetensors"
         collect(
@@ -106,12 +106,14 @@ def get_episodes(
             progress=progress,
         )
         split(
-            config,
             game=game,
             policy=collect_mode,
             protocol=protocol,
             purpose="probe",
             seed=seed,
+            settings=config.splits,
+            switches=config.protocol(protocol).splits,
+            label_set=label_set,
             frames=frames,
             out=shares,
         )

@@ -75,7 +75,7 @@ def _lives(variable: str, byte: Byte) -> str | None:
 def _not_lives(variable: str, byte: Byte) -> str | None:
     same = byte.knows_lives >= SAME and byte.lives_know >= SAME
     if "lives" not in variable and "lifes" not in variable and same:
-        return "is a copy of the lives: each tells the other"
+        return "is a copy of the lives: each determines the other"
     return None
 
 
@@ -92,17 +92,21 @@ def _direction(variable: str, byte: Byte) -> str | None:
     bits = int(np.bitwise_or.reduce(usual ^ usual[0])).bit_count()
     if len(usual) == 1 or (len(usual) in DIRECTIONS and bits <= DIRECTION_BITS):
         return None
-    return f"takes {_values(byte)} that differ in {bits} bits: directions are 2, 4, 8, 16 or one more, in {DIRECTION_BITS} bits"
+    return (
+        f"takes {_values(byte)} that differ in {bits} bits: "
+        f"directions are 2, 4, 8, 16 or one more, in {DIRECTION_BITS} bits"
+    )
 
 
 def _existence(variable: str, byte: Byte) -> str | None:
     if "existence" in variable and len(usual_values(byte.counts)) > 2:
-        return f"takes {_values(byte)}: a thing is there or not"
+        return f"takes {_values(byte)}: existence is binary"
     return None
 
 
 def _values(byte: Byte) -> str:
-    return f"{np.count_nonzero(byte.counts)} values ({len(usual_values(byte.counts))} make up {USUAL:.0%})"
+    usual = len(usual_values(byte.counts))
+    return f"{np.count_nonzero(byte.counts)} values ({usual} make up {USUAL:.0%})"
 
 
 def _axis(variable: str, byte: Byte) -> str | None:
