@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,16 @@ class ConfigFile(click.ParamType):
 
         return value if isinstance(value, Config) else Config.load(value)
 
+
+class ConfiguredCommand(click.Command):
+    """A command that reads its configuration last, so that wrong usage is reported first."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """All parameters, the configuration behind the others."""
+        return sorted(super().get_params(ctx), key=lambda param: isinstance(param.type, ConfigFile))
+
+
+command = functools.partial(click.command, cls=ConfiguredCommand)
 
 _SHARED: dict[str, Callable] = {
     "config": click.option(

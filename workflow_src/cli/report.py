@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workflow_src.cli.options import FILE, FOLDER, shared
+from workflow_src.cli.options import FILE, FOLDER, command, shared
 
 if TYPE_CHECKING:
     from workflow_src.config.run import Config
 
 
-@click.command()
+@command()
 @shared("config", "scores", "reference", "out-folder")
 def tables(config: Config, scores: Path, reference: Path, out: Path) -> None:
     """Write the paper's tables, as LaTeX and CSV."""
@@ -22,7 +22,7 @@ def tables(config: Config, scores: Path, reference: Path, out: Path) -> None:
     write_tables(config, scores, reference, out)
 
 
-@click.command()
+@command()
 @shared("config", "game", "scores", "reference", "out-stem")
 def variables(config: Config, game: str, scores: Path, reference: Path, out: Path) -> None:
     """Write the table of every variable of a game, as LaTeX and CSV."""
@@ -31,7 +31,7 @@ def variables(config: Config, game: str, scores: Path, reference: Path, out: Pat
     write_table4(config, game, scores, reference, out)
 
 
-@click.command()
+@command()
 @shared("config", "scores", "out-folder")
 def figures(config: Config, scores: Path, out: Path) -> None:
     """Draw the figures of scores, as PDF and PNG."""
@@ -40,7 +40,7 @@ def figures(config: Config, scores: Path, out: Path) -> None:
     write_figures(config, scores, out)
 
 
-@click.command()
+@command()
 @shared("config")
 @click.option("--game", help="One game; by default all of them in one figure.")
 @shared("out-folder")
@@ -54,7 +54,7 @@ def curves(config: Config, game: str | None, out: Path) -> None:
     write_learning_curves(config, histories, out / (game or CURVES))
 
 
-@click.command()
+@command()
 @click.argument("examples", type=FILE, nargs=-1, required=True)
 @shared("out-stem")
 def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
@@ -64,7 +64,7 @@ def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
     write_reconstructions(list(examples), out)
 
 
-@click.command("audit-measure")
+@command("audit-measure")
 @shared("config", "game", "seed")
 @click.option("--frames", type=FILE, required=True, help="Recorded frames of the game.")
 @shared("out")
@@ -80,7 +80,7 @@ _MEASURED = click.option(
 )
 
 
-@click.command()
+@command()
 @_MEASURED
 @click.option("--label-set", required=True, help="Label set, such as paper-2019.")
 @shared("out-stem")
@@ -91,7 +91,7 @@ def audit(measured: Path, label_set: str, out: Path) -> None:
     write_audit(measured, label_set, out)
 
 
-@click.command("audit-frames")
+@command("audit-frames")
 @shared("config")
 @_MEASURED
 @shared("out-stem")
@@ -102,7 +102,7 @@ def audit_frames(config: Config, measured: Path, out: Path) -> None:
     write_frames(measured, config.label_set, out)
 
 
-@click.command("audit-summary")
+@command("audit-summary")
 @click.argument("audits", type=FILE, nargs=-1, required=True)
 @shared("out-folder")
 def audit_summary(audits: tuple[Path, ...], out: Path) -> None:
@@ -112,7 +112,7 @@ def audit_summary(audits: tuple[Path, ...], out: Path) -> None:
     write_summary(list(audits), out)
 
 
-@click.command()
+@command()
 @shared("config", "scores")
 @click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
 @click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
@@ -123,7 +123,7 @@ def ledger(config: Config, scores: Path, tables: Path, figures: Path) -> None:
     write_ledger(config, scores, tables, figures)
 
 
-@click.command()
+@command()
 @shared("config", "scores")
 @click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
 @click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
@@ -134,7 +134,7 @@ def scaling(config: Config, scores: Path, tables: Path, figures: Path) -> None:
     write_scaling(config, scores, tables, figures)
 
 
-@click.command()
+@command()
 @shared("config")
 @click.argument("shown", type=FILE, nargs=-1)
 @shared("out")
@@ -148,7 +148,7 @@ def report(config: Config, shown: tuple[Path, ...], out: Path) -> None:
     write_report(config, Path(layout.SCORES), list(shown), splits, histories, out)
 
 
-@click.command()
+@command()
 @shared("config", "scores", "reference")
 @click.option(
     "--methods", type=FOLDER, required=True, help="Folder of the methods' pages, docs/methods."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workflow_src.cli.options import FILE, shared
+from workflow_src.cli.options import FILE, command, shared
 
 if TYPE_CHECKING:
     from workflow_src.config.run import Config
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _IDENTITY = ("config", "game", "policy", "protocol", "method", "seed")
 
 
-@click.command()
+@command()
 @shared("config", "game", "policy", "purpose", "seed", "out")
 @click.option(
     "--workers",
@@ -40,7 +40,7 @@ def episodes(config: Config, game: str, policy: str, quiet: bool, **which: Any) 
     )
 
 
-@click.command()
+@command()
 @shared("config", "game", "policy", "protocol", "purpose", "seed")
 @click.option("--frames", type=FILE, required=True, help="Frames to split.")
 @click.option("--exclude", type=FILE, help="The encoder's frames, to keep out of test.")
@@ -61,7 +61,7 @@ def splits(config: Config, protocol: str, **which: Any) -> None:
     )
 
 
-@click.command()
+@command()
 @shared(*_IDENTITY)
 @click.option("--frames", type=FILE, help="The frames to learn from, unless nothing is learned.")
 @click.option("--split", type=FILE, help="Their split.")
@@ -91,7 +91,7 @@ def encoders(config: Config, protocol: str, method: str, quiet: bool, **which: A
     )
 
 
-@click.command()
+@command()
 @shared(*_IDENTITY)
 @click.option("--frames", type=FILE, required=True, help="The probe's frames.")
 @click.option("--split", type=FILE, required=True, help="Their split.")
@@ -119,7 +119,7 @@ def probes(config: Config, protocol: str, method: str, **which: Any) -> None:
     )
 
 
-@click.command()
+@command()
 @shared(*_IDENTITY)
 @click.option("--frames", type=FILE, required=True, help="The encoder's frames.")
 @click.option("--split", type=FILE, required=True, help="Their split.")
@@ -133,7 +133,7 @@ def examples(config: Config, method: str, **which: Any) -> None:
     reconstruct(method=method, row=config.method(method), **which)
 
 
-@click.command()
+@command()
 @shared("config")
 @click.option(
     "--study",
