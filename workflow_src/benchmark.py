@@ -1,4 +1,6 @@
-"""The face for people who write Python: `get_episodes` and `ProbeTrainer`, with the names of the 2019 code.
+"""The Python interface: `get_episodes` and `ProbeTrainer`, with the names of the 2019 code.
+
+An example::
 
     from workflow_src.benchmark import ProbeTrainer, get_episodes
 
@@ -8,7 +10,7 @@
     trainer.train(tr_episodes, val_episodes, tr_labels, val_labels)
     accuracies, f1_scores = trainer.test(test_episodes, test_labels)
 
-The same code as the workflow's: same frames, same splits, same probes. Differs from the 2019 code:
+It is the workflow's own code: same frames, same splits, same probes. It differs from the 2019 code:
 frames of an episode are one tensor, labels of an episode are arrays that can also be read frame by
 frame, and everything is seeded.
 """

@@ -1,16 +1,17 @@
 """What an annotated variable is worth: `constant`, `suspicious` with the reason, or `alive`.
 
-A variable is what its name claims and what its byte was measured to do. No rule knows a game:
+A variable is what its name claims and what its byte was measured to do. The rules know names and
+measurements, never a game. A rule concerns some names, and calls a variable suspicious when:
 
-| rule | holds for names | suspicious when |
-|---|---|---|
-| lives | with `lives` or `lifes`, where the emulator's lives change | the byte knows less than 0.9 of them |
-| not lives | without, where the lives change | byte and lives are functions of each other |
-| score | with `score` | fewer than half of its changes come with a reward |
-| direction | that claim a direction alone | its values are not 2, 4, 8, 16 or one more (none), or differ in over 4 bits |
-| existence | with `existence` | it has more than two values |
-| axis | with a place on one axis | writing moves things along the other axis, not along its own |
-| unseen | all | writing changes no pixel, and frames do not show it |
+- lives (names with ``lives`` or ``lifes``, where the emulator's lives change): the byte tells less
+  than 0.9 of them;
+- not lives (other names, where the lives change): byte and lives are functions of each other;
+- score (names with ``score``): fewer than half of its changes come with a reward;
+- direction (names of a direction alone): its values are not 2, 4, 8, 16 or one more (none), or
+  differ in over 4 bits;
+- existence (names with ``existence``): it has more than two values;
+- axis (names of a position on one axis): writing moves things along the other axis, not its own;
+- unseen (all names): writing changes no pixel, and frames do not show it.
 
 Rules on values look at the usual ones: the fewest that make up 99 % of frames. A byte with a single
 value is `constant`, whatever its name claims. Every rule that holds gives a reason; a variable
