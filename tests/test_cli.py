@@ -1,5 +1,6 @@
 """The command line: help is quick, and what a person gets wrong is one line, exit code 2 and no file."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -283,7 +284,7 @@ def test_an_encoder_of_one_s_own(step, mine, tmp_path):
     made = step("encoders", method="mine", frames=None, split=None, out=tmp_path / "weights")
     for arguments in (made, step("probes", method="mine")):
         assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
-    encoder, header = encoders.load(tmp_path / "weights")
+    encoder, header = encoders.load(tmp_path / "weights", Config.load(tmp_path / "config.yaml").methods["mine"])
     assert (header["module"], header["feature_size"], encoder.scale) == ("mine.py", 5, 2.0)
     assert artifacts.read_json(tmp_path / "made" / "out")["method"] == "mine"
 
@@ -293,7 +294,7 @@ def test_a_seed_and_a_config_are_what_the_options_say(step, tmp_path):
     for seed in (0, 1):
         arguments = step("encoders", method="random-cnn", frames=None, split=None, seed=seed, out=tmp_path / f"w{seed}")
         CliRunner().invoke(cli, arguments, catch_exceptions=False)
-        encoder, header = encoders.load(tmp_path / f"w{seed}")
+        encoder, header = encoders.load(tmp_path / f"w{seed}", Config.load(tmp_path / "config.yaml").methods["random-cnn"])
         assert (header["seed"], header["method"], header["game"]) == (seed, "random-cnn", "breakout")
         made[seed] = next(encoder.parameters())
     assert not torch.equal(made[0], made[1])
@@ -412,6 +413,18 @@ def test_files_of_something_else(refused, step, collected):
     probe = {"frames": collected.frames("probe"), "split": collected.split("probe")}
     assert "is of the pretrain's frames: supervised learns from probe's" in refused(*step("encoders", method="supervised"))
     assert "is of the probe's frames: st-dim learns from pretrain's" in refused(*step("encoders", **probe))
+
+
+@pytest.mark.parametrize(("name", "method"), [("probes", "random-cnn"), ("probes", "st-dim"), ("examples", "vae")])
+def test_weights_do_not_say_what_is_run(refused, step, tmp_path, name, method):
+    """A stranger's file, whose header names a file of code: neither the file nor what it calls is touched."""
+    code = tmp_path / "theirs.py"
+    code.write_text(f"open({str(tmp_path / 'run')!r}, 'w')\nfrom os import system\n")
+    header = {"encoder": "custom", "module": str(code), "class": "system", "kwargs": {"command": f"touch {tmp_path}/called"}}
+    header |= {"module_sha256": hashlib.sha256(code.read_bytes()).hexdigest(), "module_seed": 0, "feature_size": 256}
+    encoders.save(tmp_path / "weights", torch.nn.Linear(2, 3), header | {"game": "breakout", "method": method})
+    said = refused(*step(name, method=method))
+    assert "weights is of the encoder 'custom', not 'nature' as the configuration says: " in said
 
 
 def _weights(collected, game):

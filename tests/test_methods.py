@@ -671,7 +671,7 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
     heads = encoders.load_heads(tmp_path / "out")
     decoder = encoders.NatureDecoder(16, torch.Generator(), row.get("frame_stack", 1))
     decoder.load_state_dict({name.removeprefix("decoder."): t for name, t in heads.items() if name.startswith("decoder.")})
-    encoder, _ = encoders.load(tmp_path / "out")
+    encoder, _ = encoders.load(tmp_path / "out", config.methods["it"])
     for same, output in zip(found, arrays["output"], strict=True):
         candidates = []
         for t in same:
@@ -779,7 +779,8 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(collected, tmp_path
     train(config, **arguments(collected, tmp_path, method="it", **purpose))
     store, split = FrameStore.open(purpose["frames"]), read_split(purpose["split"])
     kept = [name for name, variable in split.variables.items() if variable["kept"]]
-    history, (classifier, header) = losses_of(tmp_path), encoders.load(tmp_path / "out")
+    history = losses_of(tmp_path)
+    classifier, header = encoders.load(tmp_path / "out", config.methods["it"], kept, 256)
     assert list(history[0]) == ["epoch", *(f"{part}_{name}" for part in ("train", "val") for name in ("loss", *kept))]
     assert float(history[-1]["train_loss"]) < 0.8 * float(history[0]["train_loss"])
     expected = {"variables": kept, "classes": 256, "shared": kind == "supervised-shared", "method": "it", "frame_stack": 1}
@@ -876,11 +877,11 @@ def test_an_encoder_of_one_s_own(collected, tmp_path):
         made[name] = bytes_of(tmp_path / name)
         assert made[name][1] == b"epoch\n"
     assert made["1"] == made["2"]
-    one, other = (encoders.load(tmp_path / name / "out")[0].map.weight for name in "13")
+    one, other = (encoders.load(tmp_path / name / "out", config.methods["drawn"])[0].map.weight for name in "13")
     assert not torch.equal(one, other)  # the header alone would make other bytes
     frames = noise(3, 2)
     for name, same in (("1", False), ("4", True), ("5", True)):
-        encoder, header = encoders.load(tmp_path / name / "out")
+        encoder, header = encoders.load(tmp_path / name / "out", config.methods["drawn"])
         expected = {"encoder": "custom", "module": str(file), "class": "Columns", "feature_size": 7, "frame_stack": 2}
         assert header == header | expected | {"kwargs": {"number": 7, "gain": 2.0}}
         assert header["module_sha256"] == hashlib.sha256(MODULE.encode()).hexdigest()

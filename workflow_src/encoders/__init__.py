@@ -5,8 +5,9 @@ the frame and those before it (``frame_stack``), the newest last. Ours take them
 methods ask of one.
 """
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 from workflow_src import artifacts
+from workflow_src.config import Method
 from workflow_src.encoders import custom
 from workflow_src.encoders.base import Encoder, as_channels_last
 from workflow_src.encoders.classifier import Classifier, SharedClassifier
@@ -39,19 +41,23 @@ def build(name: str, feature_size: int, generator: torch.Generator, channels: in
 def save(
     path: str | os.PathLike, encoder: nn.Module, header: Mapping[str, Any], heads: Mapping[str, torch.Tensor] | None = None
 ) -> None:
-    """Write an encoder's weights, with ``header`` saying what `load` needs to build it, and beside them those of ``heads``."""
+    """Write an encoder's weights, with a ``header`` that `load` compares with the row, and beside them those of ``heads``."""
     tensors = encoder.state_dict() | {f"{_HEADS}{name}": tensor for name, tensor in (heads or {}).items()}
     arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
     artifacts.write_arrays(path, KIND, arrays, header)
 
 
-def load(path: str | os.PathLike) -> tuple[nn.Module, dict[str, Any]]:
-    """Read an encoder, or a classifier if the header names ``variables``, from a checked file of weights.
+def load(
+    path: str | os.PathLike, row: Method, variables: Sequence[str] | None = None, classes: int | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Build the encoder of a method's row, or its classifier of ``variables``, with the weights of a checked file.
 
-    `UserError` when file and code do not fit each other.
+    The file's header decides nothing: it may be anybody's. `UserError` when it is of something else than the row, or file and
+    code do not fit each other.
     """
     tensors, header = _read(path)
-    encoder = _build(path, header)
+    _check(path, header, _asked(row, variables, classes))
+    encoder = _custom(path, row, header) if row.kind == CUSTOM else _ours(row, variables, classes)
     try:
         encoder.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(_HEADS)})
     except RuntimeError as error:
@@ -69,21 +75,47 @@ def _read(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict[str, A
     return {name: torch.from_numpy(array) for name, array in arrays.items()}, header
 
 
-def _build(path: str | os.PathLike, header: Mapping[str, Any]) -> nn.Module:
-    """The module that a header describes, with any weights."""
-    if header.get("encoder") == CUSTOM:
-        if custom.sha256(header["module"]) != header["module_sha256"]:
-            raise UserError(f"{header['module']} has changed since {path} was made of it: make the encoder again")
-        return custom.make(header["module"], header["class"], header["kwargs"], header["module_seed"])
-    if header.get("encoder") not in ENCODERS:
-        known = ", ".join([*ENCODERS, CUSTOM])
-        raise UserError(f"{path} holds weights of an unknown encoder {header.get('encoder')!r}; known: {known}")
+def _asked(row: Method, variables: Sequence[str] | None, classes: int | None) -> dict[str, Any]:
+    """What the header of a row's weights has to say."""
+    asked: dict[str, Any] = {"frame_stack": row.frame_stack, "variables": None}
+    if row.kind == CUSTOM:
+        file, _, name = row.module.rpartition(":")
+        return asked | {"encoder": CUSTOM, "module": file, "class": name, "kwargs": json.loads(json.dumps(row.kwargs))}
+    asked |= {"encoder": row.encoder, "feature_size": row.feature_size}
+    if row.learns_from == "probe":
+        asked |= {"variables": variables and [*variables], "classes": classes, "shared": _shared(row)}
+    return asked
+
+
+def _check(path: str | os.PathLike, header: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """`UserError` naming the first thing in which a header is not as asked."""
+    for name, value in asked.items():
+        found = header.get(name, 1 if name == "frame_stack" else None)
+        if (type(found), found) != (type(value), value):
+            said = f"is of the {name.replace('_', ' ')} {found!r}, not {value!r} as the configuration says"
+            raise UserError(f"{path} {said}: name the right file, or make the encoder again")
+
+
+def _custom(path: str | os.PathLike, row: Method, header: Mapping[str, Any]) -> nn.Module:
+    file, _, name = row.module.rpartition(":")
+    if custom.sha256(file) != header.get("module_sha256"):
+        raise UserError(f"{file} has changed since {path} was made of it: make the encoder again")
+    seed = header.get("module_seed")
+    if type(seed) is not int or not 0 <= seed < 2**64:
+        raise UserError(f"{path} has the module seed {seed!r}, which is none: make the encoder again")
+    return custom.make(file, name, row.kwargs, seed)
+
+
+def _ours(row: Method, variables: Sequence[str] | None, classes: int | None) -> nn.Module:
     generator = torch.Generator()
-    make = partial(build, header["encoder"], header["feature_size"], generator, header.get("frame_stack", 1))
-    if "variables" not in header:
+    make = partial(build, row.encoder, row.feature_size, generator, row.frame_stack)
+    if row.learns_from != "probe":
         return make()
-    kind = SharedClassifier if header["shared"] else Classifier
-    return kind(make, len(header["variables"]), header["classes"], generator)
+    return (SharedClassifier if _shared(row) else Classifier)(make, len(variables), classes, generator)
+
+
+def _shared(row: Method) -> bool:
+    return row.kind == "supervised-shared"
 
 
 def scale(frames: torch.Tensor) -> torch.Tensor:

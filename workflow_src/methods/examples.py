@@ -40,12 +40,11 @@ def examples(
     store, shared = FrameStore.open(frames), read_split(split)
     check_pair(store, shared)
     model = objective.find(row.kind)(row, torch.Generator())
-    encoder, header = encoders.load(weights)
-    if (header["game"], header["method"]) != (game, method):
-        raise UserError(f"{weights} is of {header['method']} on {header['game']}, not {method} on {game}: name the right file")
-    asked = {"encoder": row.encoder, "feature_size": row.feature_size, "frame_stack": row.frame_stack}
-    if {name: header.get(name, 1) for name in asked} != asked:
-        raise UserError(f"{weights} is of another encoder than the configuration's {method}: make the encoder again")
+    header = artifacts.read_header(weights, encoders.KIND)
+    of = header.get("game"), header.get("method")
+    if of != (game, method):
+        raise UserError(f"{weights} is of {of[1]} on {of[0]}, not {method} on {game}: name the right file")
+    encoder, _ = encoders.load(weights, row)
     model.encoder, heads = encoder, encoders.load_heads(weights)
     if {name for name in model.state_dict() if not name.startswith("encoder.")} != set(heads):
         raise UserError(f"{weights} is of another kind than the configuration's {method}: make the encoder again")

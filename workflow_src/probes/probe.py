@@ -45,7 +45,8 @@ def probe(
     a frame, the RAM, and about 1 GB. `UserError` for a readout that the method does not have, for files of another game or
     label set, for frames that the split was not made of, and as `linear.fit`.
     """
-    one_of(f"probe of {method}", readout, config.methods[method].readouts(config.probe))
+    row = config.methods[method]
+    one_of(f"probe of {method}", readout, row.readouts(config.probe))
     store, shared = FrameStore.open(frames), read_split(split)
     for path, header in ((frames, store.header), (split, shared.header)):
         _same(path, "game", header.get("game"), game)
@@ -70,15 +71,15 @@ def probe(
         with devices.acquire(
             "cpu" if readout == "logistic" else config.device, settings.threads, config.trainings_per_gpu
         ) as device:
-            model, header = encoders.load(weights)
+            supervision = (kept, settings.classes) if readout == "supervised" else ()
+            model, header = encoders.load(weights, row, *supervision)
             for what, asked in {"game": game, "method": method}.items():
                 _same(weights, what, header.get(what), asked)
-            stack = header.get("frame_stack", 1)
             if readout == "supervised":
-                _same(weights, "variables", header.get("variables"), kept)
-                predicted = _by_chunk(partial(encoders.classify, model, device=device), store, shared.parts["test"].rows, stack)
+                classify = partial(encoders.classify, model, device=device)
+                predicted = _by_chunk(classify, store, shared.parts["test"].rows, row.frame_stack)
             else:
-                parts = _features(model, store, shared, labels, stack, device)
+                parts = _features(model, store, shared, labels, row.frame_stack, device)
             if readout in _LEARNING:
                 fit = _LEARNING[readout]
                 fitted = fit(parts["train"], parts["val"], settings, switches, rng("fit"), device, names=kept)
