@@ -650,7 +650,13 @@ class Training(Plain):
 
 
 def function(**kwargs):
-    return "not a module"
+    open({log!r}, "a").write("called\\n")
+    return Plain()
+
+
+class Path:
+    def __init__(self, **kwargs):
+        function()
 """
 
 
@@ -864,8 +870,10 @@ def test_weights_that_are_not_there(tmp_path, module, suffix):
             {"kwargs": {"sizes": 4, "names": "x"}},
             r":Plain\(sizes=4, names='x'\) cannot be made: TypeError: .*'sizes'.*; mend the file$",
         ),
-        ("function", {}, r":function gives a str, not a torch\.nn\.Module: derive the class from it$"),
-        ("torch", {}, r":torch\(\) cannot be made: TypeError: 'module' object is not callable; mend the file$"),
+        ("function", {}, r":function is a function, not a class: name a class derived from torch\.nn\.Module$"),
+        ("torch", {}, r":torch is a module, not a class: name a class derived from torch\.nn\.Module$"),
+        ("open", {}, r":open\(\) cannot be made: AttributeError: .*has no attribute 'open'; mend the file$"),
+        ("Path", {}, r":Path is no torch\.nn\.Module: derive the class from it$"),
         (
             "Wrong",
             {},
@@ -885,6 +893,14 @@ def test_weights_that_are_not_there(tmp_path, module, suffix):
 )
 def test_what_can_be_wrong_with_one_s_own(module, name, change, text):
     assert re.match(re.escape(str(module)) + text, refusal(custom_method, module, name, **change))
+    assert "called" not in (module.parent / "log").read_text()
+
+
+def test_what_is_no_class_of_modules_is_not_called(tmp_path):
+    """Such as ``os.py:system``."""
+    said = refusal(custom_method, os.__file__, "system", kwargs={"command": f"touch {tmp_path}/called"})
+    assert said.startswith(f"{os.__file__}:system is a builtin_function_or_method, not a class: ")
+    assert not (tmp_path / "called").exists()
 
 
 @pytest.mark.parametrize(
