@@ -7,8 +7,10 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
+from dvc.stage import PipelineStage
 
 from workflow_src.config import Config
+from workflow_src.errors import UserError
 from workflow_src.versioning import graph, lock
 from workflow_src.versioning.stages import Stage, check, some, stages
 
@@ -69,13 +71,17 @@ def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
     said = lock.unreachable(repo)
     if not said:
         try:
-            repo.fetch()
-        except LockError:
+            whole, why = lock.fetch_listings(repo)
+            said = f"DVC: {why}" if why else ""
+            if targets := [stage.name for stage in repo.index.stages if _listed(stage, whole)]:
+                repo.fetch(targets)
+        except (LockError, UserError):
             raise
         except Exception as error:  # of DVC, or whatever the remote's own library raises
             said = f"DVC: {' '.join(str(error).split())}"
     damaged = _drop_damaged(repo, names)
     spelled = lock.files(Path(), repo)
+    lock.check_places(file for files in spelled.values() for file in files or ())
     for stage in repo.index.stages:
         for out in stage.outs if stage.name in names else ():
             # Else DVC asks the remote again, or the person whether to lose what was edited.
@@ -85,6 +91,12 @@ def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
                 except DvcException as error:  # what is wrong is also seen, and named, file by file
                     said = said or f"DVC: {' '.join(str(error).split())}"
     return said, damaged
+
+
+def _listed(stage: PipelineStage, whole: set[str]) -> bool:
+    """Whether a stage is recorded, and the lists of its folders are ``whole``: DVC itself would take any from the remote."""
+    hashes = [out.hash_info for out in stage.outs]
+    return bool(hashes) and all(info and (not info.isdir or info.value in whole) for info in hashes)
 
 
 def _unsaved(repo: Repo, out: str, spelled: dict[str, str]) -> bool:
