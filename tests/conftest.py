@@ -66,7 +66,7 @@ def recordings(monkeypatch):
         return replay
 
     @contextlib.contextmanager
-    def aside():
+    def side_stream():
         seen.aside += 1
         yield
 
@@ -75,7 +75,7 @@ def recordings(monkeypatch):
         self.recorded = named["cuda_graphs"]
 
     monkeypatch.setattr(step, "_record", record)
-    monkeypatch.setattr(step, "_aside", aside)
+    monkeypatch.setattr(step, "_side_stream", side_stream)
     monkeypatch.setattr(step.Step, "__init__", as_on_cuda)
     return seen
 

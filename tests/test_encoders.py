@@ -17,7 +17,7 @@ from torch.testing import assert_close
 
 from workflow_src import artifacts, encoders, kinds
 from workflow_src.config.methods import Method
-from workflow_src.encoders import base, custom
+from workflow_src.encoders import applying, base, custom
 from workflow_src.encoders.architectures import impala
 from workflow_src.encoders.architectures.nature import NatureCNN
 from workflow_src.encoders.classifier import Classifier, SharedClassifier
@@ -376,7 +376,7 @@ def write(path, encoder, header, drop=()):
 
 def other_than(what, found, asked):
     """What is said of a header that is not of the row."""
-    said = f"w is of the {what} {found!r}, not {asked!r} as the configuration says"
+    said = f"w has {what} {found!r}, but the configuration says {asked!r}"
     return re.escape(f"{said}: name the right file, or make the encoder again") + "$"
 
 
@@ -500,7 +500,7 @@ def test_channels_last_of_stacks():
 @pytest.mark.parametrize("batch", [1, 2, 3, 256])
 @pytest.mark.parametrize("form", ["numpy", "torch", "channel"])
 def test_features_are_those_of_the_scaled_frames_in_order(monkeypatch, batch, form):
-    monkeypatch.setattr(encoders, "_BATCH", {"cpu": batch})
+    monkeypatch.setattr(applying, "_BATCH", {"cpu": batch})
     images, encoder = frames(5), build()
     expected = features(encoder, images)
     given = {"numpy": images, "torch": torch.from_numpy(images), "channel": images[:, None]}[form]
@@ -681,7 +681,7 @@ class Told(nn.Module):
 
 @pytest.mark.parametrize("batch", [1, 3, 256])
 def test_classes_are_the_likeliest_in_order(monkeypatch, batch):
-    monkeypatch.setattr(encoders, "_BATCH", {"cpu": batch})
+    monkeypatch.setattr(applying, "_BATCH", {"cpu": batch})
     images = np.zeros((7, 210, 160), np.uint8)
     images[:, 0, 0] = [3, 1, 4, 1, 5, 9, 2]
     for given in (images, images[:, None], torch.from_numpy(images)):
@@ -1035,7 +1035,7 @@ def test_weights_that_are_not_there(tmp_path, module, suffix):
             {},
             r":open\(\) cannot be made: AttributeError: .*has no attribute 'open'; mend the file$",
         ),
-        ("Path", {}, r":Path is no torch\.nn\.Module: derive the class from it$"),
+        ("Path", {}, r":Path is not a torch\.nn\.Module: derive the class from it$"),
         (
             "Wrong",
             {},
@@ -1103,7 +1103,7 @@ def test_a_file_that_changed_is_not_run(tmp_path, module):
     assert log.read_text() == 2 * "imported\n"
     module.write_text(module.read_text() + "\n")
     said = refusal(encoders.load, tmp_path / "w", row(module))
-    assert said == f"{module} has changed since {tmp_path}/w was made of it: make the encoder again"
+    assert said == f"{module} has changed since {tmp_path}/w was made: make the encoder again"
     assert log.read_text() == 2 * "imported\n"
     module.unlink()
     assert f"cannot read {module}: there is no such file" in refusal(

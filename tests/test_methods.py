@@ -5,6 +5,7 @@ import csv
 import hashlib
 import itertools
 import math
+import os
 import pickle
 import re
 import signal
@@ -678,7 +679,7 @@ def test_an_interrupted_step_leaves_no_output_and_goes_on(
 
 SCRIPT = """
 import pickle, sys
-from workflow_src.methods.train import train
+from steps import train
 if __name__ == "__main__":
     config, arguments = pickle.load(sys.stdin.buffer)
     train(config, **arguments)
@@ -687,7 +688,9 @@ if __name__ == "__main__":
 
 def test_a_killed_step_leaves_no_output_and_goes_on(collected, trained, tmp_path, monkeypatch):
     given = pickle.dumps((collected.config, arguments(collected, tmp_path)))
-    with subprocess.Popen([sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE) as process:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    command = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
         process.stdin.write(given)
         process.stdin.close()
         while not (tmp_path / "checkpoint").exists():
@@ -858,12 +861,15 @@ def reconstructing(collected, tmp_path_factory):
         ({"method": "stdim"}, r"^stdim has no decoder: choose a method that has one, such as vae$"),
         (
             {"method": "other"},
-            r"out is of vae on breakout, not other on breakout: name the right file$",
+            r"out belongs to vae on breakout, not other on breakout: name the right file$",
         ),
-        ({"game": "pong"}, r"out is of vae on breakout, not vae on pong: name the right file$"),
+        (
+            {"game": "pong"},
+            r"out belongs to vae on breakout, not vae on pong: name the right file$",
+        ),
         (
             {"split": "probe"},
-            r"^the split was made of other frames than .* holds: make the split again$",
+            r"^the split was made from other frames than .* holds: make the split again$",
         ),
     ],
 )
@@ -1047,7 +1053,9 @@ def places_of(index):
 )
 def test_frames_of_another_purpose_are_refused(collected, tmp_path, kind, wrong, right):
     given = {"method": kind, "frames": collected.frames(wrong), "split": collected.split(wrong)}
-    text = rf"{wrong}\.safetensors is of the {wrong}'s frames: {kind} learns from {right}'s$"
+    text = (
+        rf"{wrong}\.safetensors was made from {wrong} frames; {kind} learns from {right} frames: "
+    )
     with pytest.raises(UserError, match=text):
         train(collected.config, **arguments(collected, tmp_path, **given))
     assert not list(tmp_path.iterdir())
@@ -1070,11 +1078,11 @@ def test_a_method_that_learns_needs_frames(collected, tmp_path, method):
     [
         (
             {"label_set": "atariari-2019"},
-            r"probe\.safetensors is of label set {made}, not {asked}: make the split again$",
+            r"probe\.safetensors has label set {made}, not {asked}: make the split again$",
         ),
         (
             {"probe": {"classes": 100}},
-            r"^a label is \d+, no class of 100: set probe\.classes to 256$",
+            r"^a label is \d+, but there are 100 classes: set probe\.classes to 256$",
         ),
     ],
 )
@@ -1209,7 +1217,7 @@ def test_a_kind_cannot_stand_twice():
     objective.find("st-dim")
     with pytest.raises(
         ValueError,
-        match=r"^two methods are called st-dim: workflow_src\.methods\.st_dim and .*test_methods$",
+        match=r"^two entries of methods are called st-dim: workflow_src\.methods\.st_dim and .*test_methods$",
     ):
 
         @objective.method("st-dim")

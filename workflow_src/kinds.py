@@ -71,7 +71,10 @@ class Registry(Generic[T]):
 
         def decorate(thing: T) -> T:
             if kind in self._known:
-                raise ValueError(f"two entries of {self._folder} are called {kind}")
+                first = self._known[kind].__module__
+                raise ValueError(
+                    f"two entries of {self._folder} are called {kind}: {first} and {thing.__module__}"
+                )
             self._known[kind] = thing
             return thing
 
