@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from conftest import needs
 
-from workflow_src import artifacts, layout
+from workflow_src import artifacts, catalogue, layout
 from workflow_src.ari.labels import CATEGORIES, variables
 from workflow_src.config.methods import Method
 from workflow_src.config.reading import merge, read_yaml
@@ -1174,7 +1174,7 @@ def test_reconstructions_of_several_games_or_of_none_are_refused(tmp_path):
 
 def test_ablations_are_bars_by_category_and_over_all(tmp_path):
     config = settings(games=["pong", "boxing"], protocols={"corrected": None}, ledger=None)
-    assert layout.ablated(config) == [
+    assert catalogue.ablated(config) == [
         "dim",
         "global-t-dim",
         "global-local-t-dim",
@@ -1195,7 +1195,7 @@ def test_ablations_are_bars_by_category_and_over_all(tmp_path):
     assert heights["DIM"] == pytest.approx([0.1, nan, nan, 0.3, nan, 0.2], nan_ok=True)
     assert [t.get_text() for t in axes.texts].count(DASH) == 3 * 2 + 6 * 3
     few = config.model_copy(update={"methods": {m: config.methods[m] for m in ("dim", "vae")}})
-    assert layout.ablated(few) == []
+    assert catalogue.ablated(few) == []
     for folder in ("one", "two"):
         figures.write_figures(config, path, tmp_path / folder)
     names = [figures.HEAT_MAP, figures.CATEGORIES, figures.IQM, figures.ABLATIONS]

@@ -219,7 +219,7 @@ def scores(config_file: Path, study: str | None, out: Path, metrics: Path | None
 def tables(config_file: Path, scores: Path, reference: Path, out: Path) -> None:
     """Write the paper's tables, as LaTeX and CSV."""
     from workflow_src.config.run import Config
-    from workflow_src.report.tables import write_tables
+    from workflow_src.report.tables.write import write_tables
 
     write_tables(Config.load(config_file), scores, reference, out)
 
@@ -232,9 +232,9 @@ def tables(config_file: Path, scores: Path, reference: Path, out: Path) -> None:
 def variables(config_file: Path, game: str, scores: Path, reference: Path, out: Path) -> None:
     """Write the table of every variable of a game, as LaTeX and CSV."""
     from workflow_src.config.run import Config
-    from workflow_src.report.tables import write_table4
+    from workflow_src.report.tables.write import write_variables
 
-    write_table4(Config.load(config_file), game, scores, reference, out)
+    write_variables(Config.load(config_file), game, scores, reference, out)
 
 
 @cli.command()
@@ -244,7 +244,7 @@ def variables(config_file: Path, game: str, scores: Path, reference: Path, out: 
 def figures(config_file: Path, scores: Path, out: Path) -> None:
     """Draw the figures of scores, as PDF and PNG."""
     from workflow_src.config.run import Config
-    from workflow_src.report.figures import write_figures
+    from workflow_src.report.figures.write import write_figures
 
     write_figures(Config.load(config_file), scores, out)
 
@@ -257,7 +257,7 @@ def curves(config_file: Path, game: str | None, out: Path) -> None:
     """Draw the learning curves of this run's methods, as PDF and PNG."""
     from workflow_src import layout
     from workflow_src.config.run import Config
-    from workflow_src.report.curves import CURVES, write_learning_curves
+    from workflow_src.report.figures.learning_curves import CURVES, write_learning_curves
 
     config = Config.load(config_file)
     of = config if game is None else config.of_game(game)
@@ -271,7 +271,7 @@ def curves(config_file: Path, game: str | None, out: Path) -> None:
 @click.option("--out", type=_FILE, required=True, help="Files to write, without their endings.")
 def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
     """Draw what decoders make of a game's frames, as PDF and PNG."""
-    from workflow_src.report.reconstructions import write_reconstructions
+    from workflow_src.report.figures.reconstructions import write_reconstructions
 
     write_reconstructions(list(examples), out)
 
@@ -300,7 +300,7 @@ _MEASURED = click.option(
 @click.option("--out", type=_FILE, required=True, help="Files to write, without their endings.")
 def audit(measured: Path, label_set: str, out: Path) -> None:
     """Judge the variables of a game: a table and a picture."""
-    from workflow_src.report.audit import write_audit
+    from workflow_src.report.audit.variables import write_audit
 
     write_audit(measured, label_set, out)
 
@@ -312,7 +312,7 @@ def audit(measured: Path, label_set: str, out: Path) -> None:
 def audit_frames(config_file: Path, measured: Path, out: Path) -> None:
     """Draw frames of a game with their labels beside, as a sheet and as an animation."""
     from workflow_src.config.run import Config
-    from workflow_src.report.frames import write_frames
+    from workflow_src.report.audit.frame_sheets import write_frames
 
     write_frames(measured, Config.load(config_file).label_set, out)
 
@@ -322,7 +322,7 @@ def audit_frames(config_file: Path, measured: Path, out: Path) -> None:
 @click.option("--out", type=_FOLDER, required=True, help="Folder to write to.")
 def audit_summary(audits: tuple[Path, ...], out: Path) -> None:
     """Count verdicts by game, and list the variables that are not alive."""
-    from workflow_src.report.audit_summary import write_summary
+    from workflow_src.report.audit.summary import write_summary
 
     write_summary(list(audits), out)
 
@@ -335,7 +335,7 @@ def report(config_file: Path, shown: tuple[Path, ...], out: Path) -> None:
     """Write the page of this run; SHOWN are its tables (CSV) and pictures (PNG, GIF), in their order."""
     from workflow_src import layout
     from workflow_src.config.run import Config
-    from workflow_src.report.page import write_report
+    from workflow_src.report.page.write import write_report
 
     config = Config.load(config_file)
     splits, histories = (
@@ -353,9 +353,9 @@ def report(config_file: Path, shown: tuple[Path, ...], out: Path) -> None:
 def ledger(config_file: Path, scores: Path, tables: Path, figures: Path) -> None:
     """Show what each quirk of the 2019 code is worth."""
     from workflow_src.config.run import Config
-    from workflow_src.report.ledger import write_ledger
+    from workflow_src.report.studies.write import write_study
 
-    write_ledger(Config.load(config_file), scores, tables, figures)
+    write_study(Config.load(config_file), "ledger", scores, tables, figures)
 
 
 @cli.command()
@@ -366,9 +366,9 @@ def ledger(config_file: Path, scores: Path, tables: Path, figures: Path) -> None
 def scaling(config_file: Path, scores: Path, tables: Path, figures: Path) -> None:
     """Show how F1 grows with the frames that encoders learn from."""
     from workflow_src.config.run import Config
-    from workflow_src.report.scaling import write_scaling
+    from workflow_src.report.studies.write import write_study
 
-    write_scaling(Config.load(config_file), scores, tables, figures)
+    write_study(Config.load(config_file), "scaling", scores, tables, figures)
 
 
 @cli.command()
@@ -390,7 +390,7 @@ def paper(
 ) -> None:
     """Write the paper of this run, with the tables (.tex) and figures (.pdf) named; needs LaTeX."""
     from workflow_src.config.run import Config
-    from workflow_src.report.paper import write_paper
+    from workflow_src.report.paper.write import write_paper
 
     write_paper(Config.load(config_file), scores, reference, methods, files, out)
 
@@ -400,10 +400,10 @@ def paper(
 def show(run: Path) -> None:
     """Print the table of F1 by game of a finished run, and where it lies."""
     from workflow_src import layout
-    from workflow_src.report.tables import render_table2
+    from workflow_src.report.tables.by_game import plain_text
 
     table = run / "results" / "tables" / "table2_f1_by_game.csv"
-    click.echo(render_table2(table))
+    click.echo(plain_text(table))
     click.echo(f"Written to {table} (also .tex). All of the run, to explore: {run / layout.REPORT}")
 
 

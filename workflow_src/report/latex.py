@@ -42,7 +42,7 @@ def escape(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
-def table(label: str, caption: str, header: list[str], parts: list[Part], left: int = 1) -> str:
+def typeset(label: str, caption: str, header: list[str], parts: list[Part], left: int = 1) -> str:
     """Make a table of plain texts; the first ``left`` columns name the rows and are left-aligned, the others right-aligned.
 
     Every row is as long as ``header``. It fits an A4 page with margins of 2 cm and is never turned
