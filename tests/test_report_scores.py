@@ -50,7 +50,7 @@ def test_headlines_are_f1_by_game_averaged_over_seeds(tmp_path):
     "key",
     ["seed", "categories", "mean_over_categories.f1", "mean_weighted", "variables.ball_x.accuracy"],
 )
-def test_a_probe_that_lacks_a_key_is_refused(tmp_path, key):
+def test_a_probe_without_a_key_is_refused(tmp_path, key):
     content = probe()
     *above, last = key.split(".")
     part = content
@@ -59,7 +59,7 @@ def test_a_probe_that_lacks_a_key_is_refused(tmp_path, key):
     del part[last]
     path = tmp_path / "pong-s0.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(DamagedFile, match=rf"pong-s0\.json.*lacks the key {re.escape(key)}\)"):
+    with pytest.raises(DamagedFile, match=rf"pong-s0\.json.*the key {re.escape(key)} is missing\)"):
         write_scores([path], tmp_path / "scores.csv")
     assert not (tmp_path / "scores.csv").exists()
 

@@ -1,4 +1,4 @@
-"""Where the artifacts of a run lie, relative to its directory: the one place that knows their paths."""
+"""The paths of a run's artifacts, relative to its directory: the one place that knows them."""
 
 from workflow_src import catalogue
 from workflow_src.ari.labels import GAMES, LABEL_SETS

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from workflow_src.config.run import Config
 
 Kind = Literal["table", "figure", "audit", "document"]
-# What an exhibit is made from; the files of one source are made together, by the rules of that source.
+# What an exhibit is made from: each source has its rules.
 Source = Literal["scores", "histories", "examples", "audit", "ledger", "scaling"]
 # Sections of the paper.
 Section = Literal["benchmark", "results", "published", "ledger", "audit", "appendix"]

@@ -1,7 +1,7 @@
 """The tables and figures of a run, in the order of the page and the paper.
 
-A new table or figure is a file in ``workflow_src/report/tables/`` or ``workflow_src/report/
-figures/``, named after its key, and one entry here.
+To add one, write a file in ``report/tables/`` or ``report/figures/``, named after its key, and add
+an entry here.
 """
 
 from typing import TYPE_CHECKING
@@ -232,7 +232,8 @@ EXHIBITS = (
         "audit",
         "table",
         "Label audit",
-        "How many annotated variables of each game and label set are alive, suspicious or constant.",
+        "How many annotated variables of each game and label set are alive, suspicious or "
+        "constant.",
         section="audit",
         sentence="counts variables by verdict, in each game and label set",
         source="audit",
@@ -251,7 +252,8 @@ EXHIBITS = (
         "frames/{game}",
         "audit",
         "Frames of {game}",
-        "Frames with their labels: a sheet of distant frames, and an animation of consecutive ones.",
+        "Frames with their labels: a sheet of distant frames, and an animation of consecutive "
+        "ones.",
         source="audit",
         extensions=(".gif", ".png"),
         game_part="frames",

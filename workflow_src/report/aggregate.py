@@ -80,7 +80,7 @@ def by_game(
     level: str = MEANS[0],
     every_probe: bool = False,
 ) -> pd.DataFrame:
-    """The mean over categories, or another of `MEANS`: rows (policy, protocol, game), all of them."""
+    """The mean over categories, or another of `MEANS`: all rows (policy, protocol, game)."""
     wide = values(config, scores, level, metric, every_probe).droplevel("name")
     return wide.reindex(blocks(config, game=config.games))
 
@@ -108,7 +108,8 @@ def of_study(run: Config, scores: pd.DataFrame, study: str) -> pd.DataFrame:
             missing.append(f"{protocol}/{method}/{game}/seed {seed} ({policy})")
     if missing:
         raise UserError(
-            f"{study} needs every game and seed of its runs: run the missing probes, {listed(missing)}"
+            f"{study} needs every game and seed of its runs: "
+            f"run the missing probes, {listed(missing)}"
         )
     return with_mean(games)
 

@@ -22,7 +22,8 @@ def write_summary(audits: list[Path], out: Path) -> None:
     """
     if not audits:
         raise UserError(
-            f"cannot write {out / SUMMARY}: no audits were named; name the table of at least one game"
+            f"cannot write {out / SUMMARY}: no audits were named; "
+            "name the table of at least one game"
         )
     found = {(path.parent.name, path.stem): read_audit(path) for path in audits}
     table = summary(found)
@@ -83,8 +84,8 @@ def not_alive(found: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
 def latex_summary(table: pd.DataFrame) -> str:
     """The summary as LaTeX."""
     caption = (
-        "Label audit: variables by verdict. Constant: one value in all frames. Suspicious: what was "
-        "measured speaks against what the name says. Alive: nothing does. The frames are those of "
+        "Label audit: variables by verdict. Constant: one value in all frames. Suspicious: what "
+        "was measured speaks against what the name says. Alive: nothing does. The frames are those of "
         "the probes, of the first policy, protocol and seed."
     )
     parts = []

@@ -56,7 +56,7 @@ def points(
 def _draw_series(
     axes: Axes, table: pd.DataFrame, y: np.ndarray, label: str, look: dict[str, Any], centre: str
 ) -> None:
-    """Draw the intervals, their ends, the points and the dashes of one series at the heights ``y``."""
+    """Draw the intervals, points and dashes of one series at the heights ``y``."""
     color = look["color"]
     axes.hlines(y, table["low"], table["high"], color=color, linewidth=1)
     for end in ("low", "high"):

@@ -20,7 +20,7 @@ def write_figures(config: Config, scores: Path, out: Path) -> None:
 def write_exhibits(
     config: Config, exhibits: list[catalogue.Exhibit], data: Data, out: Path
 ) -> None:
-    """Write those of ``exhibits``, figures, that the run has into the folder ``out``."""
+    """Write the figures ``exhibits`` that the run has into the folder ``out``."""
     for one in exhibits:
         if one.when(config):
             style.save(maker(one).figure(config, data, **one.options), out / one.key)

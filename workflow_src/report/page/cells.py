@@ -62,7 +62,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Head:
-    """One head: how many columns it spans, whether they are numbers, if it is above or below one."""
+    """A head, of ``span`` columns; ``above`` other heads, or ``below`` one."""
 
     text: str
     numeric: bool = False
@@ -73,7 +73,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Table:
-    """A table ready to be written: ``groups`` is the upper row of heads, or empty, ``heads`` the lower."""
+    """A table ready to be written; ``groups`` is the upper row of heads, or empty."""
 
     key: str  # its id in the page
     title: str

@@ -27,7 +27,7 @@ HEADLINE = "table2_f1_by_game"
 
 @dataclass(frozen=True)
 class Game:
-    """What the view of one game shows; ``files`` are its tables and pictures by part of the view."""
+    """What the view of one game shows; ``files`` has tables and pictures by part of the view."""
 
     name: str
     variables: int

@@ -20,7 +20,7 @@ def score_note(
     table: pd.DataFrame,
     source: str = f"the paper ({PAPER}: label set paper-2019, random agents)",
 ) -> str:
-    """What the values of a table are, where the published ones come from, and how ours were made."""
+    """What the values of a table are, the source of the published ones, and how ours were made."""
     spread = "Ours are means and standard deviations over seeds. " if len(config.seeds) > 1 else ""
     published = "No values were published. "
     if has_published(table):

@@ -29,7 +29,7 @@ GAME = "pong"
 
 
 def table(config: Config, data: Data) -> pd.DataFrame:
-    """One row for each (policy, protocol, metric, category), of the report's methods and categories.
+    """One row for each (policy, protocol, metric, category) of the report.
 
     Columns as in `by_game`, but ``{method}_report`` instead of ``{method}_paper``. The report's
     mean is over these categories, which are all that Pong has.

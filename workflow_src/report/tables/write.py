@@ -22,7 +22,7 @@ def write_tables(config: Config, scores: Path, reference: Path, out: Path) -> No
 def write_exhibits(
     config: Config, exhibits: list[catalogue.Exhibit], data: Data, out: Path
 ) -> None:
-    """Write those of ``exhibits``, tables, that the run has into the folder ``out``; all or none."""
+    """Write the tables ``exhibits`` that the run has into the folder ``out``; all or none."""
     made = {one.key: make(config, one, data) for one in exhibits if one.when(config)}
     for key, (table, latex) in made.items():
         write(table, latex, out / key)
