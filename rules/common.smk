@@ -9,14 +9,16 @@ from pathlib import Path
 import grimp
 
 import workflow_src
-from workflow_src import artifacts, catalogue, layout
+from workflow_src import artifacts, catalogue, kinds, layout
 from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.config.methods import Training
+from workflow_src.config.probes import KINDS as PROBE_KINDS
 from workflow_src.config.reading import leaves, read_yaml
 from workflow_src.config.run import Config
 from workflow_src.config.section import PURPOSES
 from workflow_src.config.studies import STUDIES
 from workflow_src.errors import UserError
+from workflow_src.kinds import stem
 from workflow_src.report.paper import method_pages, typeset
 
 
@@ -46,9 +48,9 @@ if config != read_yaml("config.yaml"):
 
 
 # The studies' runs have names of their own; they are made when asked for.
-PROTOCOLS = list(dict.fromkeys([*CONFIG.protocols, *(name for study in STUDIES for name in CONFIG.studied(study))]))
+PROTOCOLS = list(dict.fromkeys([*CONFIG.protocols, *(name for study in STUDIES for name in CONFIG.derived.methods(study))]))
 # Policies as protocols have them play, and their rows.
-POLICIES = {CONFIG.plays(policy, protocol): policy for policy in CONFIG.policies for protocol in PROTOCOLS}
+POLICIES = {CONFIG.playing_policy(policy, protocol): policy for policy in CONFIG.policies for protocol in PROTOCOLS}
 
 
 wildcard_constraints:
@@ -59,7 +61,7 @@ wildcard_constraints:
     protocol="|".join(PROTOCOLS),
     purpose="|".join(PURPOSES),
     method="|".join(CONFIG.methods),
-    probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.readouts(CONFIG.probe)})),
+    probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.probe_names(CONFIG.probe.kinds)})),
 
 
 # What is imported for type checkers only is no part of what is made.
@@ -87,19 +89,30 @@ def code(*modules):
     return sorted(os.path.relpath(f) for f in files if f.stat().st_size)
 
 
+def encoder_module(method):
+    """The module of a method's architecture, if it has one of the package's."""
+    row = CONFIG.methods[method]
+    return [f"encoders.architectures.{stem(row.encoder)}"] if row.has_architecture else []
+
+
+def kinds_of(method):
+    """The modules of a method's kind and of its architecture."""
+    return [f"methods.{stem(CONFIG.methods[method].kind)}", *encoder_module(method)]
+
+
 # Whether jobs will run on CUDA. Looked up without torch, which takes seconds to load.
 ON_CUDA = CONFIG.device == "cuda" or (CONFIG.device == "auto" and shutil.which("nvidia-smi") is not None)
 
 
 def switches(wildcards, section):
     """The protocol's switches of a section, under the names that the configuration has for them."""
-    rows = CONFIG.made_of(wildcards.protocol)
+    rows = CONFIG.derived.parents(wildcards.protocol)
     return {f"protocols.{row}.{section}": getattr(CONFIG.protocols[row], section).model_dump() for row in rows}
 
 
 def frames(wildcards, purpose):
     """The file of frames that a protocol is made of."""
-    policy = CONFIG.plays(wildcards.policy, wildcards.protocol)
+    policy = CONFIG.playing_policy(wildcards.policy, wildcards.protocol)
     return layout.EPISODE.format(policy=policy, purpose=purpose, game=wildcards.game, seed=wildcards.seed)
 
 
@@ -148,7 +161,7 @@ def weights_to_probe(wildcards):
     """The encoder, for the methods that have one; a quirk that no training sees is probed on its base's."""
     if not CONFIG.methods[wildcards.method].has_encoder:
         return {}
-    names = dict(wildcards.items()) | {"protocol": CONFIG.trained_as(wildcards.protocol, wildcards.method)}
+    names = dict(wildcards.items()) | {"protocol": CONFIG.derived.encoder_protocol(wildcards.protocol, CONFIG.methods[wildcards.method])}
     return {"encoder": layout.ENCODER.format(**names)}
 
 

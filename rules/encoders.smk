@@ -3,7 +3,7 @@ rule encoders:
     input:
         unpack(frames_to_learn_from),
         unpack(files_of_its_own),
-        code=lambda w: code("training.job", f"methods.{CONFIG.methods[w.method].kind.replace('-', '_')}"),
+        code=lambda w: code("training.job", *kinds_of(w.method)),
     output:
         weights=layout.ENCODER,
         history=layout.HISTORY,
@@ -32,7 +32,7 @@ rule examples:
         frames=lambda w: frames(w, "pretrain"),
         split=layout.SPLIT.replace("{purpose}", "pretrain"),
         weights=layout.ENCODER,
-        code=lambda w: code("training.reconstruct", f"methods.{CONFIG.methods[w.method].kind.replace('-', '_')}"),
+        code=lambda w: code("training.reconstruct", *kinds_of(w.method)),
     output:
         layout.EXAMPLES,
     log:

@@ -1,7 +1,7 @@
 # Playing: one job a file of frames and RAM.
 rule episodes:
     input:
-        code=code("episodes.collect"),
+        code=lambda w: code("episodes.collect", f"episodes.policies.{stem(CONFIG.policy(w.policy).kind)}"),
     output:
         layout.EPISODE,
     log:
@@ -10,8 +10,8 @@ rule episodes:
         settings=lambda w: leaves(
             config,
             f"episodes.frames.{w.purpose}",
-            "episodes.streams",
-            "episodes.repeat",
+            "episodes.num_envs",
+            "episodes.frame_skip",
             "episodes.noop_max",
             f"policies.{POLICIES[w.policy]}",
         ),

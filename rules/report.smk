@@ -99,7 +99,7 @@ rule curves:
 
 rule curves_of_game:
     input:
-        histories=lambda w: layout.encoders(CONFIG.of_game(w.game), layout.HISTORY),
+        histories=lambda w: layout.encoders(CONFIG.for_game(w.game), layout.HISTORY),
         code=code("report.figures.learning_curves", "layout"),
     output:
         shown(*catalogue.select("figure", "histories", by_game=True)),

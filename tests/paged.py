@@ -53,7 +53,7 @@ def scores(config: Config) -> pd.DataFrame:
             "random_agent",
             protocol,
             method,
-            row.readouts(config.probe)[0],
+            row.probe_names(config.probe.kinds)[0],
             game,
             seed,
             config.label_set,

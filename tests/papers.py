@@ -33,7 +33,7 @@ def finished(folder, config, f1=None):
             seed,
             f1(method, game, protocol),
             protocol,
-            config.methods[method].readouts(config.probe)[0],
+            config.methods[method].probe_names(config.probe.kinds)[0],
         )
         for protocol, method, game, seed in itertools.product(
             config.protocols, config.methods, config.games, config.seeds

@@ -89,7 +89,7 @@ def run_data(config, values):
     found = []
     axes = (list(config.methods)[: len(values)], config.games, config.seeds)
     for (i, method), (j, game), (k, seed) in itertools.product(*map(enumerate, axes)):
-        readout = config.methods[method].readouts(config.probe)[0]
+        readout = config.methods[method].probe_names(config.probe.kinds)[0]
         found.append(probe(game, method, seed, values[i, j, k] - 0.1, readout=readout))
     return Data(tidy(map(ProbeFile.model_validate, found)), REFERENCE)
 

@@ -22,22 +22,22 @@ import torch.nn.functional as F
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from steps import reconstruct, train
 from torch import nn
 
-from workflow_src import artifacts, encoders, seeds
+from workflow_src import artifacts, encoders, kinds, seeds
 from workflow_src.ari import labels
-from workflow_src.config.methods import METHOD_KINDS, Method, MethodProtocol, Training
+from workflow_src.config.methods import Method, MethodProtocol, Training
 from workflow_src.config.reading import merge
 from workflow_src.config.run import Config, defaults
-from workflow_src.encoders import Classifier, NatureCNN, SharedClassifier
+from workflow_src.encoders.architectures.nature import NatureCNN, NatureDecoder
+from workflow_src.encoders.classifier import Classifier, SharedClassifier
 from workflow_src.episodes.dataset import read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
 from workflow_src.methods import st_dim
 from workflow_src.training import loop, objective
-from workflow_src.training.job import train
 from workflow_src.training.objective import EpisodeIndex, Objective, draw_pairs
-from workflow_src.training.reconstruct import examples
 
 ROOT = Path(__file__).parents[1]
 PAPER = MethodProtocol(wrap_pairs=True, keep="last", sampling="replacement")
@@ -288,7 +288,7 @@ def fit(model, switches=CORRECTED, frames=None, rng=rng, **change):
     )
     frames = torch.zeros(150, 2, 2, dtype=torch.uint8) if frames is None else frames
     return loop.fit(
-        model, frames, TRAIN, VAL, chosen, switches, rng, what="it", progress=False, **change
+        model, frames, TRAIN, VAL, chosen, switches, rng, name="it", progress=False, **change
     )
 
 
@@ -383,8 +383,7 @@ def test_recorded_steps_are_the_same_steps(recordings, epochs):
         result(recorded, fit(recorded, frames=images(), epochs=epochs, cuda_graphs=True))
         == expected
     )
-    # Batches of 8: 12 of train and 6 of validation an epoch, and as many of the untrained model.
-    # Each kind is warmed up once.
+    # Batches of 8: 12 of train and 6 of validation an epoch, and as many of the untrained model. Each kind is warmed up once.
     assert recordings.aside == 6 and recordings.replayed == [
         12 + 6 * (epochs + 1) - 3,
         12 * epochs - 3,
@@ -679,7 +678,7 @@ def test_an_interrupted_step_leaves_no_output_and_goes_on(
 
 SCRIPT = """
 import pickle, sys
-from workflow_src.training.job import train
+from workflow_src.methods.train import train
 if __name__ == "__main__":
     config, arguments = pickle.load(sys.stdin.buffer)
     train(config, **arguments)
@@ -784,7 +783,7 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
         for key in ("game", "policy", "protocol", "method", "seed", "frames", "split")
     }
     for name in ("1", "2"):
-        examples(config, **named, weights=tmp_path / "out", out=tmp_path / name)
+        reconstruct(config, **named, weights=tmp_path / "out", out=tmp_path / name)
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
     arrays, header = artifacts.read_arrays(tmp_path / "1", "examples")
     assert header == header | {
@@ -796,8 +795,7 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
     }
     assert sorted(arrays) == ["input", "output", "target"]
     assert all((array.shape, array.dtype) == ((6, 210, 160), np.uint8) for array in arrays.values())
-    # Which frames: of validation, spread over it, and the frame that is shown is of the same
-    # episode.
+    # Which frames: of validation, spread over it, and the frame that is shown is of the same episode.
     store, rows = FrameStore.open(given["frames"]), read_split(given["split"]).parts["val"].rows
     everything = store.read(np.arange(len(store.episode)))
     found = []
@@ -810,7 +808,7 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
     assert found[0][0] == rows[0] and found[-1][-1] == rows[-1 - decodes]
     # Decoded by hand.
     heads = encoders.load_heads(tmp_path / "out")
-    decoder = encoders.NatureDecoder(16, torch.Generator(), row.get("frame_stack", 1))
+    decoder = NatureDecoder(16, torch.Generator(), row.get("frame_stack", 1))
     decoder.load_state_dict(
         {
             name.removeprefix("decoder."): t
@@ -818,7 +816,7 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
             if name.startswith("decoder.")
         }
     )
-    encoder, _ = encoders.load(tmp_path / "out")
+    encoder, _ = encoders.load(tmp_path / "out", config.methods["it"])
     for same, output in zip(found, arrays["output"], strict=True):
         candidates = []
         for t in same:
@@ -874,7 +872,7 @@ def test_examples_that_cannot_be_made(collected, reconstructing, change, text):
     if "split" in change:
         change = {"split": collected.split(change["split"])}
     with pytest.raises(UserError, match=text):
-        examples(config, **given | change)
+        reconstruct(config, **given | change)
     assert not given["out"].exists()
 
 
@@ -944,7 +942,7 @@ def test_examples_end_with_their_episode(write_store, tmp_path):
     config, model, frames, given = by_rows(
         write_store, tmp_path, parts, episode, "pixel-pred", frame_stack=2
     )
-    examples(config, **given)
+    reconstruct(config, **given)
     arrays, _ = artifacts.read_arrays(given["out"], "examples")
     rows = np.array([4, 5, 6, 8, 9, 10])
     assert np.array_equal(arrays["input"], frames[rows]) and np.array_equal(
@@ -965,7 +963,7 @@ def test_examples_of_nothing_that_follows_are_refused(write_store, tmp_path, val
     with pytest.raises(
         UserError, match=r"split has no validation frame that another follows: collect more frames"
     ):
-        examples(config, **given)
+        reconstruct(config, **given)
 
 
 @pytest.mark.parametrize("kind", ["supervised", "supervised-shared"])
@@ -992,7 +990,8 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(
     train(config, **arguments(collected, tmp_path, method="it", **purpose))
     store, split = FrameStore.open(purpose["frames"]), read_split(purpose["split"])
     kept = [name for name, variable in split.variables.items() if variable["kept"]]
-    history, (classifier, header) = losses_of(tmp_path), encoders.load(tmp_path / "out")
+    history = losses_of(tmp_path)
+    classifier, header = encoders.load(tmp_path / "out", config.methods["it"], kept, 256)
     assert list(history[0]) == [
         "epoch",
         *(f"{part}_{name}" for part in ("train", "val") for name in ("loss", *kept)),
@@ -1021,8 +1020,7 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(
     assert slips > 0 and len(seen["frames"]) == sum(
         len(split.parts[name].rows) for name in ("train", "val")
     )
-    # What it finds: the likeliest value of each, and after three epochs more than always the same
-    # one where that is easy.
+    # What it finds: the likeliest value of each, and after three epochs more than always the same one where that is easy.
     part = split.parts["train"]
     frames, true = store.read(part.rows), seen["labels"][places_of(seen["train"])].numpy()
     found = encoders.classify(classifier, frames, torch.device("cpu"))
@@ -1141,11 +1139,14 @@ def test_an_encoder_of_one_s_own(collected, tmp_path):
         made[name] = bytes_of(tmp_path / name)
         assert made[name][1] == b"epoch\n"
     assert made["1"] == made["2"]
-    one, other = (encoders.load(tmp_path / name / "out")[0].map.weight for name in "13")
+    one, other = (
+        encoders.load(tmp_path / name / "out", config.methods["drawn"])[0].map.weight
+        for name in "13"
+    )
     assert not torch.equal(one, other)  # the header alone would make other bytes
     frames = noise(3, 2)
     for name, same in (("1", False), ("4", True), ("5", True)):
-        encoder, header = encoders.load(tmp_path / name / "out")
+        encoder, header = encoders.load(tmp_path / name / "out", config.methods["drawn"])
         expected = {
             "encoder": "custom",
             "module": str(file),
@@ -1185,9 +1186,9 @@ def test_an_untrained_encoder_needs_no_frames(collected, tmp_path):
 
 def test_every_kind_has_a_class():
     rows = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
-    assert {row["kind"] for row in rows.values()} <= set(METHOD_KINDS)
+    assert {row["kind"] for row in rows.values()} <= set(kinds.names("methods"))
     # A custom encoder needs a file: test_an_encoder_of_one_s_own.
-    for kind in set(METHOD_KINDS) - {"majority", "custom"}:
+    for kind in set(kinds.names("methods")) - {"majority", "custom"}:
         cls, row = objective.find(kind), Method(kind=kind, feature_size=8)
         assert issubclass(cls, Objective)
         assert cls.__module__ == f"workflow_src.methods.{kind.replace('-', '_')}"

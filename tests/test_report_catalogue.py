@@ -19,7 +19,7 @@ def test_the_files_of_the_layout_are_those_that_are_written(tmp_path, change):
     found = [
         probe(config.games[0], method, readout=readout)
         for method, row in config.methods.items()
-        for readout in row.readouts(config.probe)
+        for readout in row.probe_names(config.probe.kinds)
     ]
     path = scored(tmp_path, *found)
     write_tables(config, path, REFERENCE, tmp_path / "tables")

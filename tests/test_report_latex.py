@@ -188,7 +188,7 @@ def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
         for protocol, method, game, seed in itertools.product(
             config.protocols, config.methods, config.games, seeds
         )
-        for readout in config.methods[method].readouts(config.probe)
+        for readout in config.methods[method].probe_names(config.probe.kinds)
     ]
     variants = [*ledger_probes(config)]
     for name, probes in (("scores", found), ("ledger", variants)):

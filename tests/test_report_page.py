@@ -10,7 +10,7 @@ from paged import GAMES, HOSTILE, Tags, configuration, make_run, write_picture
 
 from workflow_src import layout
 from workflow_src.ari.labels import variables
-from workflow_src.cli import cli
+from workflow_src.cli.main import cli
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report.names import DASH
 from workflow_src.report.page import files

@@ -22,7 +22,7 @@ def grown(**change):
             protocol=protocol,
             readout="linear",
         )
-        for protocol, percent in (config.sizes | {"paper": 100}).items()
+        for protocol, percent in (config.derived.scaling.percents | {"paper": 100}).items()
         for game in config.games
         for seed in config.seeds
     ]

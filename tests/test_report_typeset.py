@@ -10,7 +10,7 @@ from papers import FEW, METHODS, REFERENCE, SEVERAL, finished, rendered
 from scored import settings
 from workflow import ROOT
 
-from workflow_src.cli import main
+from workflow_src.cli.main import main
 from workflow_src.errors import UserError
 from workflow_src.report.paper import typeset
 from workflow_src.report.paper.write import write_paper

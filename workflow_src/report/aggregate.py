@@ -62,7 +62,7 @@ def probes_of(config: Config, every_probe: bool) -> list[tuple[str, str]]:
     """List (method, probe): each method's first probe, or with ``every_probe`` all."""
     found = []
     for method, row in config.methods.items():
-        probes = row.readouts(config.probe)
+        probes = row.probe_names(config.probe.kinds)
         found += [(method, probe) for probe in (probes if every_probe else probes[:1])]
     return found
 

@@ -56,7 +56,7 @@ def typeset(label: str, caption: str, header: list[str], parts: list[Part], left
         high = math.sin(math.radians(_SLANT)) * _LETTER * max(map(_wide, header[left:])) / 1.2 + 1
     else:
         high = max(len(_lines(text, 0)) for text in header)
-    floats = []
+    floats: list[str] = []
     for shown in _floats(panels, parts, int(_HEIGHT / (1.2 * points)), math.ceil(high)):
         again = bool(floats)
         tabulars = [_tabular(header, some, panel, left, slanted) for panel, some in shown]
@@ -146,11 +146,8 @@ def _tabular(
     """The columns ``panel`` of ``parts``."""
     rules = []
     for part in parts:
-        lines = (
-            [rf"\multicolumn{{{len(panel)}}}{{l}}{{\emph{{{escape(part.title)}}}}} \\"]
-            if part.title
-            else []
-        )
+        title = rf"\multicolumn{{{len(panel)}}}{{l}}{{\emph{{{escape(part.title)}}}}} \\"
+        lines = [title] if part.title else []
         lines += [_row(cells, panel) for cells in part.body]
         if part.summary:
             lines += [r"\midrule", *(_row(cells, panel) for cells in part.summary)]

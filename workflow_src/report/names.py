@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from workflow_src.config.protocols import QUIRKS, Protocol
+from workflow_src.config.protocols import QUIRKS, meaning
 from workflow_src.config.run import Config
 
 DASH = "–"
@@ -70,10 +70,8 @@ def switches(config: Config) -> list[Switch]:
     found = []
     for quirk, named in QUIRKS.items():
         for section, name in named:
-            fields = Protocol.model_fields[section].annotation.model_fields
-            meaning = (fields[name].description or "").partition(": ")[2]
             values = {protocol: setting_text(row[section][name]) for protocol, row in rows.items()}
-            found.append(Switch(quirk, section, name, meaning, values))
+            found.append(Switch(quirk, section, name, meaning(section, name), values))
     return found
 
 

@@ -27,7 +27,7 @@ def method_table(config: Config) -> Table:
     rows = []
     for name, row in config.methods.items():
         excluded = {"kind", "encoder", "options", "module", "kwargs"}
-        own = row.model_dump(exclude_defaults=True, exclude=excluded) | row.settled_options
+        own = row.model_dump(exclude_defaults=True, exclude=excluded) | row.resolved_options
         encoder = (row.module if row.kind == "custom" else row.encoder) if row.has_encoder else ""
         rows.append(
             {

@@ -79,7 +79,7 @@ def method_settings(row: Method) -> str:
     """What an entry of ``methods`` sets, options with their defaults: "beta 1.0, epochs 20"."""
     excluded = {"kind", "options", "module", "kwargs", "weights"}
     own = row.model_dump(exclude_defaults=True, exclude=excluded)
-    return ", ".join(f"{name} {value}" for name, value in (row.settled_options | own).items())
+    return ", ".join(f"{name} {value}" for name, value in (row.resolved_options | own).items())
 
 
 def files_by_step(config: Config) -> dict[str, list[str]]:

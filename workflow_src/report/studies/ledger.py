@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from workflow_src.config.protocols import QUIRKS
 from workflow_src.config.run import Config
-from workflow_src.config.studies import Ledger, Variant
+from workflow_src.config.studies import LedgerStudy, Variant
 from workflow_src.errors import UserError
 from workflow_src.report import aggregate
 from workflow_src.report.aggregate import BLOCK, MEAN
@@ -27,15 +27,15 @@ def table(config: Config, data: Data) -> pd.DataFrame:
     protocol (the variant's name), switches, method, game, base, variant, difference (variant minus
     base), difference_std (over seeds, empty with a single one).
     """
-    base = _ledger(config).base
+    study = _study(config)
     run = _as_run(config)
     scores = aggregate.of_study(run, data.scores, "the ledger")
     scores = scores.reindex(aggregate.blocks(run, game=[*run.games, MEAN]))
     parts = {block: part.droplevel(BLOCK) for block, part in scores.groupby(BLOCK)}
     rows = []
     for policy in config.policies:
-        for variant in config.variants:
-            before, after = parts[policy, base], parts[policy, variant.protocol]
+        for variant in study.variants:
+            before, after = parts[policy, study.base], parts[policy, variant.protocol]
             difference, spread = aggregate.over_seeds(after - before)
             values = {
                 "base": aggregate.over_seeds(before)[0],
@@ -51,24 +51,22 @@ def table(config: Config, data: Data) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def _ledger(config: Config) -> Ledger:
-    """The section of the configuration; `UserError` if there is nothing to compare."""
-    if config.ledger is None:
-        raise UserError("the configuration has no ledger: name a base and a target that differ")
-    if not config.variants:
+def _study(config: Config) -> LedgerStudy:
+    """The runs of the ledger; `UserError` if there is nothing to compare."""
+    study = config.derived.ledger
+    if not study.variants:
         raise UserError(
             "the base and target of the ledger have the same quirks: "
             "name a base and a target that differ"
         )
-    return config.ledger
+    return study
 
 
 def _as_run(config: Config) -> Config:
     """The ledger as a run of its own, whose protocols are the base and its variants."""
-    ledger = _ledger(config)
-    protocols = {ledger.base: config.protocols[ledger.base]}
-    protocols |= {variant.protocol: variant.row for variant in config.variants}
-    methods = {method: config.methods[method] for method in ledger.methods}
+    study = _study(config)
+    protocols = {study.base: config.protocols[study.base], **study.derived}
+    methods = {method: config.methods[method] for method in study.methods}
     return config.model_copy(update={"protocols": protocols, "methods": methods})
 
 
@@ -79,7 +77,8 @@ def _switches(variant: Variant) -> list[str]:
 
 def latex(config: Config, table: pd.DataFrame) -> str:
     """The means as LaTeX; the caption names the quirks that are not tested."""
-    base, target = _ledger(config).base, _ledger(config).target
+    study = _study(config)
+    base, target = study.base, study.target
     run = _as_run(config)
     base_alone = run.model_copy(update={"protocols": {base: run.protocols[base]}})
     caption = (
@@ -111,8 +110,9 @@ def _difference(difference: float, spread: float) -> str:
 
 def _untested(config: Config) -> str:
     """Name the quirks in which base and target agree, and the setting that they share."""
-    row = config.protocols[_ledger(config).base].model_dump()
-    tested = {variant.quirk for variant in config.variants}
+    study = _study(config)
+    row = config.protocols[study.base].model_dump()
+    tested = {variant.quirk for variant in study.variants}
     same = []
     for quirk, switches in QUIRKS.items():
         if quirk not in tested:
@@ -128,7 +128,7 @@ def figure(config: Config, data: Data) -> Figure:
 
     Lines are one standard deviation over seeds.
     """
-    ledger = _ledger(config)
+    study = _study(config)
     rows = table(config, data)
     means = rows[rows["game"] == MEAN]
     means = means.assign(
@@ -137,21 +137,21 @@ def figure(config: Config, data: Data) -> Figure:
     )
     parts = dict(iter(means.groupby(["policy", "method"])))
     panels = [
-        (policy, [(method_name(method), parts[policy, method]) for method in ledger.methods])
+        (policy, [(method_name(method), parts[policy, method]) for method in study.methods])
         for policy in config.policies
     ]
-    names = [f"{one.quirk} " + ",\n".join(_switches(one)) for one in config.variants]
-    figure = points(panels, names, _below(config, ledger), centre="difference")
+    names = [f"{one.quirk} " + ",\n".join(_switches(one)) for one in study.variants]
+    figure = points(panels, names, _below(config, study), centre="difference")
     for axes in figure.axes:
         axes.axvline(0, color="black", linewidth=0.6, zorder=0.5)
     return figure
 
 
-def _below(config: Config, ledger: Ledger) -> str:
+def _below(config: Config, study: LedgerStudy) -> str:
     """The label below the figure: what is compared, and over how many games and seeds."""
     seeds = "one seed"
     if len(config.seeds) > 1:
         seeds = f"mean ± standard deviation of {len(config.seeds)} seeds"
     games = f"{len(config.games)} games" if len(config.games) > 1 else "one game"
-    compared = f"F1 with the quirk set as in {ledger.target}, less F1 of {ledger.base}"
+    compared = f"F1 with the quirk set as in {study.target}, less F1 of {study.base}"
     return f"{compared}\n({games}, {seeds})"

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from workflow_src.config.run import Config
-from workflow_src.config.studies import Scaling
+from workflow_src.config.studies import ScalingStudy
 from workflow_src.errors import UserError
 from workflow_src.report import aggregate
 from workflow_src.report.aggregate import MEAN
@@ -32,16 +32,16 @@ def table(config: Config, data: Data) -> pd.DataFrame:
     method, game, percent, frames (collected for the encoder, before some are dropped), f1, f1_std
     (over seeds, empty with a single one).
     """
-    scaling = _scaling(config)
+    study = config.derived.scaling
     scores = aggregate.of_study(_as_run(config), data.scores, "scaling")
     found, spread = aggregate.over_seeds(scores)
-    sizes = config.sizes | {scaling.base: 100}
+    sizes = study.percents | {study.base: 100}
     rows = []
-    for policy, method, game in _groups(config, scaling):
+    for policy, method, game in _groups(config, study):
         for protocol, percent in sorted(sizes.items(), key=lambda size: size[1]):
             names = {"policy": policy, "method": method, "game": game, "percent": percent}
             values = {
-                "frames": config.taken(protocol, config.episodes.frames.pretrain),
+                "frames": config.episodes.frames.pretrain * percent // 100,
                 "f1": found.loc[(policy, protocol, game), method],
                 "f1_std": spread.loc[(policy, protocol, game), method],
             }
@@ -49,17 +49,10 @@ def table(config: Config, data: Data) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _groups(config: Config, scaling: Scaling) -> list[tuple[str, str, str]]:
+def _groups(config: Config, study: ScalingStudy) -> list[tuple[str, str, str]]:
     """Every (policy, method, game), with ``mean`` as the last game."""
-    axes = (config.policies, scaling.methods, [*config.games, MEAN])
+    axes = (config.policies, study.methods, [*config.games, MEAN])
     return list(itertools.product(*axes))
-
-
-def _scaling(config: Config) -> Scaling:
-    """The section of the configuration; `UserError` if there is none."""
-    if config.scaling is None:
-        raise UserError("the configuration has no scaling: name a base, percents and methods")
-    return config.scaling
 
 
 def _as_run(config: Config) -> Config:
