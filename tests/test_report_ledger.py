@@ -13,7 +13,10 @@ from workflow_src.report.studies.write import write_study
 
 def ledger_probes(config, f1=lambda protocol, method, game, seed: 0.5):
     """The ledger's probes; ``f1`` is the mean over categories."""
-    protocols = [config.ledger.base, *(variant.protocol for variant in config.derived.ledger.variants)]
+    protocols = [
+        config.ledger.base,
+        *(variant.protocol for variant in config.derived.ledger.variants),
+    ]
     for row in itertools.product(protocols, config.ledger.methods, config.games, config.seeds):
         protocol, method, game, seed = row
         readout = config.methods[method].probe_names(config.probe.kinds)[0]
@@ -40,7 +43,9 @@ def test_the_ledger_is_the_difference_to_the_base(tmp_path):
     )
     quirks = ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]
     assert (
-        table["quirk"].unique().tolist() == quirks == [variant.quirk for variant in config.derived.ledger.variants]
+        table["quirk"].unique().tolist()
+        == quirks
+        == [variant.quirk for variant in config.derived.ledger.variants]
     )
     assert len(table) == len(quirks) * 2 * 3
     q5 = table[(table["quirk"] == "Q5") & (table["method"] == "st-dim")].set_index("game")

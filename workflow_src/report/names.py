@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from workflow_src import kinds
 from workflow_src.config.protocols import QUIRKS, meaning
 from workflow_src.config.run import Config
 
@@ -17,14 +18,8 @@ CATEGORY_NAMES = {
 
 METRIC_NAMES = {"f1": "F1", "accuracy": "accuracy"}
 
-PROBE_NAMES = {
-    "linear": "linear",
-    "mlp": "one hidden layer",
-    "observed": "linear, observed classes",
-    "logistic": "logistic regression",
-    "majority": "majority",
-    "supervised": "its own",
-}
+# What reads a method out that has no probe of its own kind.
+_OTHER_PROBES = {"majority": "majority", "supervised": "its own"}
 
 
 # Columns and rows of tables.
@@ -83,6 +78,13 @@ def setting_text(value: bool | int | float | str) -> str:
 def method_name(method: str) -> str:
     """A method's identifier in capitals, as in the paper."""
     return method.upper()
+
+
+def probe_name(probe: str) -> str:
+    """The name of a probe: ``NAME`` of its kind's file, or its identifier if it has none."""
+    if probe in _OTHER_PROBES:
+        return _OTHER_PROBES[probe]
+    return str(kinds.declared("probes/kinds", probe).get("NAME", probe))
 
 
 def listed(names: list[str]) -> str:

@@ -16,9 +16,9 @@ from workflow_src.report.names import (
     CATEGORY_NAMES,
     COLUMN_NAMES,
     DASH,
-    PROBE_NAMES,
     ROW_NAMES,
     method_name,
+    probe_name,
 )
 
 LARGEST_DOWNLOAD = 100_000  # bytes of a CSV that the page includes
@@ -266,7 +266,7 @@ def text_cell(config: Config, column: str, value: str) -> Cell:
     if column == "method":
         return Cell(method_name(value))
     if column == "probe":
-        return Cell(PROBE_NAMES.get(value, value))
+        return Cell(probe_name(value))
     if column in ("category", "categories", "name"):
         parts = re.split(r"[;,\s]+", value)
         return Cell(", ".join(CATEGORY_NAMES.get(part, part) for part in parts))

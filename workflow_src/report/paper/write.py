@@ -17,7 +17,7 @@ from workflow_src.ari.labels import CATEGORIES
 from workflow_src.config.run import Config
 from workflow_src.report import latex
 from workflow_src.report.data import read_data
-from workflow_src.report.names import CATEGORY_NAMES, DASH, PROBE_NAMES, method_name, switches
+from workflow_src.report.names import CATEGORY_NAMES, DASH, method_name, probe_name, switches
 from workflow_src.report.paper import settings, typeset
 from workflow_src.report.paper.exhibits import by_sentence, collect, in_rows
 from workflow_src.report.paper.facts import facts
@@ -102,7 +102,7 @@ def _scores(config: Config, scores: Path, reference: Path) -> dict[str, Any]:
         "compared": [block for block in blocks if block.scores],
         "shown": _SHOWN,
         "categories": len(CATEGORIES),
-        "probes": [PROBE_NAMES[kind] for kind in config.probe.kinds],
+        "probes": [*map(probe_name, config.probe.kinds)],
         "published_labels": PUBLISHED_LABELS,
         "sha256": hashlib.sha256(scores.read_bytes()).hexdigest(),
     }

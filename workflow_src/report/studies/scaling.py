@@ -14,7 +14,6 @@ from matplotlib.ticker import NullLocator
 
 from workflow_src.config.run import Config
 from workflow_src.config.studies import ScalingStudy
-from workflow_src.errors import UserError
 from workflow_src.report import aggregate
 from workflow_src.report.aggregate import MEAN
 from workflow_src.report.data import Data
@@ -57,16 +56,15 @@ def _groups(config: Config, study: ScalingStudy) -> list[tuple[str, str, str]]:
 
 def _as_run(config: Config) -> Config:
     """The study as a run of its own, whose protocols are its base and parts."""
-    scaling = _scaling(config)
-    row = config.protocols[scaling.base]
-    methods = {method: config.methods[method] for method in scaling.methods}
-    protocols = dict.fromkeys([scaling.base, *config.sizes], row)
+    study = config.derived.scaling
+    methods = {method: config.methods[method] for method in study.methods}
+    protocols = {study.base: study.row, **study.derived}
     return config.model_copy(update={"protocols": protocols, "methods": methods})
 
 
 def latex(config: Config, table: pd.DataFrame) -> str:
     """The same as LaTeX: a column for each number of frames."""
-    base = _scaling(config).base
+    base = config.derived.scaling.base
     base_alone = {"protocols": {base: config.protocols[base]}}
     caption = (
         f"Probe F1 (mean over categories) of protocol {base} against the frames collected for the "
@@ -91,7 +89,7 @@ def figure(config: Config, data: Data) -> Figure:
     A panel for each policy, a colour for each method. Bars are one standard deviation of the mean
     over seeds.
     """
-    scaling, found = _scaling(config), table(config, data)
+    study, found = config.derived.scaling, table(config, data)
     with style.styled():
         figure = Figure(
             figsize=(style.COLUMN_WIDTH, 1.9 * len(config.policies) + 0.5), layout="constrained"
@@ -99,7 +97,7 @@ def figure(config: Config, data: Data) -> Figure:
         grid = figure.subplots(len(config.policies), 1, sharex=True, squeeze=False)[:, 0]
         for axes, policy in zip(grid, config.policies, strict=True):
             axes.set_title(policy)
-            for number, method in enumerate(scaling.methods):
+            for number, method in enumerate(study.methods):
                 rows = found[(found["policy"] == policy) & (found["method"] == method)]
                 _draw_method(axes, config, method, rows, number)
             axes.set_xscale("log")

@@ -6,7 +6,7 @@ import pandas as pd
 
 from workflow_src.config.run import Config
 from workflow_src.report import aggregate
-from workflow_src.report.names import PROBE_NAMES, method_name
+from workflow_src.report.names import method_name, probe_name
 from workflow_src.report.tables.columns import has_published, method_columns
 
 PAPER = "arXiv 1906.08226"
@@ -41,7 +41,7 @@ def how_made(config: Config, probe: bool = True) -> str:
         for method, row in config.methods.items()
         if row.epochs not in (None, epochs)
     ]
-    probed_by = f"Probe: {PROBE_NAMES[config.probe.kinds[0]]}. " if probe else ""
+    probed_by = f"Probe: {probe_name(config.probe.kinds[0])}. " if probe else ""
     return (
         f"Policy: {', '.join(config.policies)}. Protocol: {', '.join(config.protocols)}. "
         f"Label set: {config.label_set}. {probed_by}"

@@ -7,7 +7,7 @@ from workflow_src.report import aggregate
 from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.data import Data
 from workflow_src.report.latex import typeset
-from workflow_src.report.names import PROBE_NAMES, method_name
+from workflow_src.report.names import method_name, probe_name
 from workflow_src.report.tables.captions import how_made
 from workflow_src.report.tables.rendering import blocks, score_texts
 
@@ -34,7 +34,7 @@ def latex(config: Config, table: pd.DataFrame) -> str:
     repeated = table.duplicated([*BLOCK, "method"])
     shown = table.drop(columns=BLOCK).assign(
         method=table["method"].map(method_name).mask(repeated, ""),
-        probe=table["probe"].map(PROBE_NAMES),
+        probe=table["probe"].map(probe_name),
         **{level: score_texts(table[level]) for level in aggregate.MEANS},
         games=table["games"].astype(str),
     )
