@@ -1,4 +1,4 @@
-# Auditing labels: what the annotated RAM bytes are, table and pictures of each game, frames with their labels beside.
+# Auditing labels: what the annotated RAM bytes are, table and pictures of each game, frames with their labels.
 
 rule audit_measured:
     input:
@@ -23,9 +23,9 @@ rule audit:
     input:
         measured=layout.MEASURED,
         labels=ANNOTATIONS,
-        code=code("report.audit"),
+        code=code("report.audit.variables"),
     output:
-        shown(multiext(layout.AUDIT, ".csv", ".pdf", ".png"), "Label audit"),
+        shown(*[one for one in catalogue.select("audit") if "{label_set}" in one.key]),
     log:
         "logs/audit/{label_set}/{game}.log",
     params:
@@ -41,9 +41,9 @@ rule audit_frames:
     input:
         measured=layout.MEASURED,
         labels=ANNOTATIONS,
-        code=code("report.frames"),
+        code=code("report.audit.frame_sheets"),
     output:
-        shown(multiext(layout.FRAMES, ".gif", ".png"), "Label audit"),
+        shown(*[one for one in catalogue.select("audit") if "{label_set}" not in one.key]),
     log:
         "logs/audit/frames/{game}.log",
     params:
@@ -58,9 +58,9 @@ rule audit_frames:
 rule audit_summary:
     input:
         audits=layout.audits(CONFIG, ".csv"),
-        code=code("report.audit_summary"),
+        code=code("report.audit.summary"),
     output:
-        shown(layout.AUDITS, "Label audit"),
+        shown(*catalogue.select("table", "audit")),
     log:
         "logs/audit/summary.log",
     params:

@@ -9,7 +9,7 @@ from pathlib import Path
 import grimp
 
 import workflow_src
-from workflow_src import kinds, layout
+from workflow_src import artifacts, catalogue, kinds, layout
 from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.config.methods import Training
 from workflow_src.config.probes import KINDS as PROBE_KINDS
@@ -19,7 +19,7 @@ from workflow_src.config.section import PURPOSES
 from workflow_src.config.studies import STUDIES
 from workflow_src.errors import UserError
 from workflow_src.kinds import stem
-from workflow_src.report import method_pages, typeset
+from workflow_src.report.paper import method_pages, typeset
 
 
 def refuse(error):
@@ -174,24 +174,24 @@ def latex(wildcards):
     return []
 
 
-def shown(files, category):
-    """Outputs, as Snakemake's own report shows them: with a caption that says what they are, and where to find them.
+def shown(*exhibits):
+    """The files of exhibits as outputs, with caption and category for Snakemake's own report.
 
-    The caption is captions/{name}.rst, or that of the category where a file has none of its own.
+    Snakemake wants captions as files: they are written into the run's .snakemake/ from the catalogue.
     """
     found = []
-    for file in files:
-        path = Path(file)
-        # A folder of figures, such as figures/reconstructions, is called after itself, its files after games.
-        nested = path.parent.name != category.lower() and "{" in path.stem
-        name = path.parent.name if nested else path.stem
-        own = ROOT / "rules" / "captions" / f"{name}.rst"
-        caption = own if own.is_file() else own.with_name(f"{category.lower().replace(' ', '_')}.rst")
-        words = name if "{" in name else name.replace("_", " ")
-        kind = "by game" if nested else "of the paper" if name.startswith("table") else "beside the paper's"
-        part = {"subcategory": kind.capitalize()} if category in ("Tables", "Figures") else {}
-        labels = {"name": f"{words}, {path.stem}" if nested else words, "format": path.suffix[1:]}
-        found.append(report(file, caption=str(caption), category=category, labels=labels, **part))
+    for one in exhibits:
+        captions = Path(".snakemake/captions", catalogue.FOLDERS[one.kind], f"{one.key}.rst").resolve()
+        text = one.caption
+        for wildcard in ("game", "label_set"):
+            text = text.replace(f"{{{wildcard}}}", f"{{{{ snakemake.wildcards.{wildcard} }}}}")
+        if not captions.is_file() or captions.read_text() != text:
+            artifacts.write_text(captions, text)
+        words = [part if "{" in part else part.replace("_", " ") for part in one.key.split("/")]
+        for ending in one.endings:
+            labels = {"name": ", ".join(words), "format": ending[1:]}
+            group = {"subcategory": one.subcategory} if one.subcategory else {}
+            found.append(report(one.path + ending, caption=str(captions), category=one.category, labels=labels, **group))
     return found
 
 

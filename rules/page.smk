@@ -1,20 +1,15 @@
-# Exploring: the whole run as one page.
-# In the order of the page, which shows tables and pictures and leaves other endings out.
-SHOWN = [*layout.tables(CONFIG), *layout.figures(CONFIG), *layout.curves(CONFIG)]
-# The page has every variable of every game anyway; of Boxing the published values, too.
-SHOWN += [file for file in layout.variables(CONFIG) if Path(file).stem == "boxing"]
-SHOWN += [*layout.AUDITS, *layout.frames(CONFIG), *layout.audits(CONFIG), *layout.reconstructions(CONFIG)]
-SHOWN = [file for file in SHOWN if file.endswith((".csv", ".png", ".gif"))]
+# The page: the whole run in one file to explore.
+PAGE = ROOT / "workflow_src/report/page/templates"
 
 
 rule report:
     input:
-        shown=SHOWN,
+        shown=catalogue.on_page(CONFIG),
         scores=layout.SCORES,
         splits=layout.splits(CONFIG),
         histories=layout.encoders(CONFIG, layout.HISTORY),
-        templates=[os.path.relpath(f) for f in sorted((ROOT / "workflow_src/report/templates").glob("report.*"))],
-        code=code("report.page", "layout"),
+        templates=[os.path.relpath(f) for f in sorted(PAGE.glob("report.*"))],
+        code=code("report.page.write", "layout"),
     output:
         layout.REPORT,
     log:

@@ -8,14 +8,11 @@ rule paper:
         scores=layout.SCORES,
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_*.csv"))],
         methods=[os.path.relpath(METHODS / page) for page in dict.fromkeys(map(method_pages.page_of, CONFIG.methods.values()))],
-        tables=[file for file in [*layout.tables(CONFIG), *layout.AUDITS] if file.endswith(".tex")]
-        + [layout.VARIABLES.format(game="boxing" if "boxing" in CONFIG.games else CONFIG.games[0]) + ".tex"],
-        # Of reconstructions, one game stands for all.
-        figures=[file for file in [*layout.figures(CONFIG), *layout.reconstructions(CONFIG)[:2]] if file.endswith(".pdf")],
-        template=os.path.relpath(ROOT / "workflow_src/report/templates/paper.tex.jinja"),
-        code=code("report.paper", "layout"),
+        exhibits=catalogue.in_paper(CONFIG),
+        template=os.path.relpath(ROOT / "workflow_src/report/paper/templates/paper.tex.jinja"),
+        code=code("report.paper.write", "layout"),
     output:
-        shown([layout.PAPER], "Paper"),
+        shown(catalogue.PAPER),
     log:
         "logs/paper.log",
     params:
@@ -26,4 +23,4 @@ rule paper:
         ENVIRONMENT
     shell:
         "python -m workflow_src paper --scores {input.scores} --reference {params.reference} --methods {params.methods} "
-        "--out {output} {input.tables} {input.figures} > {log} 2>&1"
+        "--out {output} {input.exhibits} > {log} 2>&1"

@@ -1,9 +1,12 @@
-# Showing: every metric in one tidy file, the paper's tables, figures.
+# Tables and figures: every metric in one tidy file, then what the catalogue has.
 REFERENCE = ROOT / "reference"
 SHAPE = ["games", "seeds", "label_set"]
 COLUMNS = [*SHAPE, "policies", "protocols", "methods", "probe.kinds"]
-# What captions say beside.
+# What captions also tell.
 CAPTIONS = ["episodes.frames", "training.epochs", "probe.epochs"]
+
+TABLES = [one for one in catalogue.select("table", "scores", by_game=False) if one.when(CONFIG)]
+FIGURES = [one for one in catalogue.select("figure", "scores", by_game=False) if one.when(CONFIG)]
 
 
 rule scores:
@@ -27,9 +30,9 @@ rule tables:
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))]
         + [os.path.relpath(REFERENCE / "reproduction_report_pong.csv")],
         labels=ANNOTATIONS,
-        code=code("report.tables"),
+        code=code("report.tables.write", *(one.module for one in TABLES)),
     output:
-        shown([f for f in layout.tables(CONFIG) if Path(f).stem not in STUDIES], "Tables"),
+        shown(*TABLES),
     log:
         "logs/tables.log",
     params:
@@ -47,9 +50,9 @@ rule variables:
         scores=layout.SCORES,
         reference=os.path.relpath(REFERENCE / "paper_table4_boxing_f1_by_variable.csv"),
         labels=ANNOTATIONS,
-        code=code("report.tables"),
+        code=code("report.tables.write", "report.tables.by_variable"),
     output:
-        shown(multiext(layout.VARIABLES, ".csv", ".tex"), "Tables"),
+        shown(*catalogue.select("table", "scores", by_game=True)),
     log:
         "logs/variables/{game}.log",
     params:
@@ -65,9 +68,9 @@ rule variables:
 rule figures:
     input:
         scores=layout.SCORES,
-        code=code("report.figures", "layout"),
+        code=code("report.figures.write", *(one.module for one in FIGURES)),
     output:
-        shown([f for f in layout.figures(CONFIG) if Path(f).stem not in ("learning_curves", *STUDIES)], "Figures"),
+        shown(*FIGURES),
     log:
         "logs/figures.log",
     params:
@@ -81,9 +84,9 @@ rule figures:
 rule curves:
     input:
         histories=layout.encoders(CONFIG, layout.HISTORY),
-        code=code("report.curves", "layout"),
+        code=code("report.figures.learning_curves", "layout"),
     output:
-        shown(multiext("results/figures/learning_curves", ".pdf", ".png"), "Figures"),
+        shown(*catalogue.select("figure", "histories", by_game=False)),
     log:
         "logs/curves.log",
     params:
@@ -97,9 +100,9 @@ rule curves:
 rule curves_of_game:
     input:
         histories=lambda w: layout.encoders(CONFIG.for_game(w.game), layout.HISTORY),
-        code=code("report.curves", "layout"),
+        code=code("report.figures.learning_curves", "layout"),
     output:
-        shown(multiext(layout.CURVES, ".pdf", ".png"), "Figures"),
+        shown(*catalogue.select("figure", "histories", by_game=True)),
     log:
         "logs/curves/{game}.log",
     params:
@@ -113,9 +116,9 @@ rule curves_of_game:
 rule reconstructions:
     input:
         examples=lambda w: layout.examples(CONFIG, w.game),
-        code=code("report.reconstructions"),
+        code=code("report.figures.reconstructions"),
     output:
-        shown(multiext(layout.RECONSTRUCTIONS, ".pdf", ".png"), "Figures"),
+        shown(*catalogue.select("figure", "examples")),
     log:
         "logs/reconstructions/{game}.log",
     params:
@@ -151,9 +154,9 @@ for study in STUDIES:
 rule ledger:
     input:
         scores=layout.STUDY.format(study="ledger"),
-        code=code("report.ledger"),
+        code=code("report.studies.write", "report.studies.ledger"),
     output:
-        shown(multiext("results/tables/ledger", ".csv", ".tex") + multiext("results/figures/ledger", ".pdf", ".png"), "Ledger"),
+        shown(*catalogue.select(source="ledger")),
     log:
         "logs/ledger.log",
     params:
@@ -167,9 +170,9 @@ rule ledger:
 rule scaling:
     input:
         scores=layout.STUDY.format(study="scaling"),
-        code=code("report.scaling"),
+        code=code("report.studies.write", "report.studies.scaling"),
     output:
-        shown(multiext("results/tables/scaling", ".csv", ".tex") + multiext("results/figures/scaling", ".pdf", ".png"), "Scaling"),
+        shown(*catalogue.select(source="scaling")),
     log:
         "logs/scaling.log",
     params:

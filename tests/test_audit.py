@@ -18,7 +18,8 @@ from workflow_src.cli.main import cli
 from workflow_src.config.run import defaults
 from workflow_src.emulator.environment import NOOP, Environment
 from workflow_src.errors import DamagedFile, UserError
-from workflow_src.report import audit, audit_summary, frames
+from workflow_src.report.audit import frame_sheets, picture, summary
+from workflow_src.report.audit import variables as audit
 
 FRAMES = 3000
 
@@ -48,7 +49,7 @@ def table(measurements):
 
     def table(game, label_set):
         arrays, header = measured.read(measurements(game))
-        return audit.audit(arrays, label_set, header["game"]).set_index("variable")
+        return audit.audit_table(arrays, label_set, header["game"]).set_index("variable")
 
     return table
 
@@ -372,7 +373,7 @@ def test_the_same_inputs_give_the_same_bytes(play, settings, tmp_path):
     )
     for folder in ("one", "two"):
         audit.write_audit(tmp_path / "once", "paper-2019", tmp_path / folder / "pong")
-        frames.write_frames(tmp_path / "once", "paper-2019", tmp_path / folder / "frames")
+        frame_sheets.write_frames(tmp_path / "once", "paper-2019", tmp_path / folder / "frames")
     made = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert made == ["frames.gif", "frames.png", "pong.csv", "pong.pdf", "pong.png"]
     for name in made:
@@ -409,7 +410,7 @@ def test_screens_are_in_colour_and_go_with_their_ram(measurements):
 
 def test_the_animation_shows_every_label_and_marks_what_changed(measurements, tmp_path):
     path = measurements("breakout")
-    frames.write_frames(path, "paper-2019", tmp_path / "breakout")
+    frame_sheets.write_frames(path, "paper-2019", tmp_path / "breakout")
     arrays, _ = measured.read(path)
     values, names = (
         labels(arrays["film_ram"], "paper-2019", "breakout"),
@@ -420,23 +421,25 @@ def test_the_animation_shows_every_label_and_marks_what_changed(measurements, tm
         for k in (1, 20, 47):
             animation.seek(k)
             screen, changed = arrays["palette"][arrays["film"][k]], values[k] != values[k - 1]
-            wanted = frames.tile(screen, names, values[k], changed)
+            wanted = frame_sheets.tile(screen, names, values[k], changed)
             assert (np.asarray(animation.convert("RGB")) == wanted).all()  # no colour is lost
-            assert (wanted == frames.MARK).all(axis=2).any() == changed.any()
+            assert (wanted == frame_sheets.MARK).all(axis=2).any() == changed.any()
     with Image.open(tmp_path / "breakout.png") as sheet:
         assert sheet.width > 3 * 320 and sheet.height > 4 * 420
 
 
 def test_a_tile_has_the_screen_and_a_line_for_each_name():
     screen = np.full((210, 160, 3), (10, 20, 30), np.uint8)
-    plain = frames.tile(screen, ["a", "b"], np.array([1, 2], np.uint8))
+    plain = frame_sheets.tile(screen, ["a", "b"], np.array([1, 2], np.uint8))
     assert (plain[:420, :320] == (10, 20, 30)).all()
     dark = (plain[:, 320:] < 100).all(axis=2).any(axis=1)
     assert dark[:16].any() and dark[16:32].any() and not dark[32:].any()
-    marked = frames.tile(screen, ["a", "b"], np.array([1, 2], np.uint8), np.array([False, True]))
-    there = (marked == frames.MARK).all(axis=2).any(axis=1)
+    marked = frame_sheets.tile(
+        screen, ["a", "b"], np.array([1, 2], np.uint8), np.array([False, True])
+    )
+    there = (marked == frame_sheets.MARK).all(axis=2).any(axis=1)
     assert not there[:16].any() and there[16:32].any()
-    many = frames.tile(screen, [f"v{i}" for i in range(41)], np.zeros(41, np.uint8))
+    many = frame_sheets.tile(screen, [f"v{i}" for i in range(41)], np.zeros(41, np.uint8))
     assert many.shape[0] == 420 and many.shape[1] > plain.shape[1]  # a second column
 
 
@@ -453,8 +456,8 @@ def test_the_table_has_a_row_for_each_variable(measurements, tmp_path):
 @pytest.mark.parametrize("game", ["spaceinvaders", "breakout"])
 def test_the_picture_has_a_row_for_each_variable(measurements, game):
     arrays, header = measured.read(measurements(game))
-    found = audit.audit(arrays, "paper-2019", game)
-    figure = audit.picture(arrays, found, "paper-2019", header)
+    found = audit.audit_table(arrays, "paper-2019", game)
+    figure = picture.picture(arrays, found, "paper-2019", header)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert [text for text in texts if text in set(found["variable"])] == found["variable"].tolist()
     assert sum(len(axes.images) for axes in figure.axes) == len(found)
@@ -479,7 +482,7 @@ def test_the_summary_counts_and_lists(tmp_path):
             categories="misc"
         )
         frame.to_csv(paths[-1], index=False)
-    audit_summary.write_summary(paths, tmp_path / "tables")
+    summary.write_summary(paths, tmp_path / "tables")
     found = (tmp_path / "tables" / "audit.csv").read_text().splitlines()
     assert found == [
         "label_set,game,alive,suspicious,constant,variables",
@@ -553,7 +556,7 @@ def test_missing_and_damaged_files_are_refused(breakout, settings, measurements,
     content[-1000] ^= 255
     (tmp_path / "broken").write_bytes(content)
     artifacts.write_arrays(tmp_path / "other", "split", {"a": np.zeros(3)}, {})
-    for write in (audit.write_audit, frames.write_frames):
+    for write in (audit.write_audit, frame_sheets.write_frames):
         with pytest.raises(DamagedFile, match="broken is damaged"):
             write(tmp_path / "broken", "paper-2019", tmp_path / "out")
         with pytest.raises(UserError, match="holds split, not audit: name the right file"):
@@ -564,13 +567,13 @@ def test_missing_and_damaged_files_are_refused(breakout, settings, measurements,
 
 
 def test_summaries_of_nothing_or_of_damaged_tables_are_refused(tmp_path):
-    with pytest.raises(UserError, match="there are no audits"):
-        audit_summary.write_summary([], tmp_path)
+    with pytest.raises(UserError, match="no audits were named"):
+        summary.write_summary([], tmp_path)
     (tmp_path / "pong.csv").write_text("variable,verdict\na,alive\n")
     with pytest.raises(
-        DamagedFile, match=r"pong\.csv is damaged \(it lacks the column categories\)"
+        DamagedFile, match=r"pong\.csv is damaged \(the column categories is missing\)"
     ):
-        audit_summary.write_summary([tmp_path / "pong.csv"], tmp_path)
+        summary.write_summary([tmp_path / "pong.csv"], tmp_path)
     (tmp_path / "pong.csv").write_text("variable,categories,ram_index,verdict,reason\na,,3,dead,\n")
     with pytest.raises(DamagedFile, match="it has an unknown verdict"):
-        audit_summary.write_summary([tmp_path / "pong.csv"], tmp_path)
+        summary.write_summary([tmp_path / "pong.csv"], tmp_path)

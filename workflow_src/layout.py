@@ -1,5 +1,6 @@
-"""Where the artifacts of a run lie, relative to its directory: the one place that knows their paths."""
+"""The paths of a run's artifacts, relative to its directory: the one place that knows them."""
 
+from workflow_src import catalogue
 from workflow_src.ari.labels import GAMES, LABEL_SETS
 from workflow_src.config.run import Config
 from workflow_src.config.section import PURPOSES
@@ -18,22 +19,13 @@ RECONSTRUCTIONS = "results/figures/reconstructions/{game}"
 CURVES = "results/figures/learning_curves/{game}"
 VARIABLES = "results/tables/table4_f1_by_variable/{game}"
 # The label audit: what was measured of a game's RAM; table and pictures of a label set; frames with
-# their labels beside.
+# their labels; tables of all games.
 MEASURED = "results/audit/measured/{game}.safetensors"
 AUDIT = "results/audit/{label_set}/{game}"
 FRAMES = "results/audit/frames/{game}"
-AUDITS = [
-    "results/tables/audit.csv",
-    "results/tables/audit.tex",
-    "results/tables/audit_variables.csv",
-]
-TABLE = "results/tables/{table}"
-FIGURE = "results/figures/{figure}"
+AUDITS = [one.path + end for one in catalogue.select("table", "audit") for end in one.endings]
 REPORT = "results/report.html"
 PAPER = "results/paper.pdf"
-
-# What the paper takes away from ST-DIM, by kind of method, from the least to all of it.
-ABLATED = ("dim", "global-t-dim", "global-local-t-dim", "jsd-st-dim", "st-dim")
 
 
 def _each(config: Config, protocols: list[str]) -> list[dict[str, str | int]]:
@@ -148,67 +140,28 @@ def examples(config: Config, game: str) -> list[str]:
 
 def reconstructions(config: Config) -> list[str]:
     """Figures of what decoders make of frames, one a game, where any method has a decoder."""
-    decodes = any(row.decodes is not None for row in config.methods.values())
-    return [
-        RECONSTRUCTIONS.format(game=game) + kind
-        for game in config.games
-        if decodes
-        for kind in (".pdf", ".png")
-    ]
+    return catalogue.files(config, catalogue.select("figure", "examples"))
 
 
 def tables(config: Config) -> list[str]:
-    """Tables over all games, and Pong's comparison where it is one of them."""
-    names = ["table1_variables_by_category"]
-    names += [
-        f"{table}_{metric}_by_{row}"
-        for table, row in (("table2", "game"), ("table3", "category"))
-        for metric in ("f1", "accuracy")
-    ]
-    names += [
-        "iqm",
-        "f1_by_probe",
-        *(["reproduction_pong"] if "pong" in config.games else []),
-        *config.studies,
-    ]
-    return [TABLE.format(table=name) + kind for name in names for kind in (".csv", ".tex")]
+    """Tables over all games, but for the label audit's."""
+    every = catalogue.select("table", by_game=False)
+    return catalogue.files(config, [one for one in every if one.source != "audit"])
 
 
 def figures(config: Config) -> list[str]:
     """Figures over all games."""
-    names = [
-        "f1_by_game",
-        "f1_by_category",
-        "iqm",
-        *(["ablations"] if ablated(config) else []),
-        "learning_curves",
-    ]
-    return [
-        FIGURE.format(figure=name) + kind
-        for name in [*names, *config.studies]
-        for kind in (".pdf", ".png")
-    ]
-
-
-def ablated(config: Config) -> list[str]:
-    """List ST-DIM's ablations among the methods, and ST-DIM itself; nothing where one of both is not among them."""
-    found = [
-        method for kind in ABLATED for method, row in config.methods.items() if row.kind == kind
-    ]
-    kinds = {config.methods[method].kind for method in found}
-    return found if "st-dim" in kinds and len(kinds) > 1 else []
+    return catalogue.files(config, catalogue.select("figure", by_game=False))
 
 
 def curves(config: Config) -> list[str]:
     """Figures of how encoders learned, one a game."""
-    return [CURVES.format(game=game) + kind for game in config.games for kind in (".pdf", ".png")]
+    return catalogue.files(config, catalogue.select("figure", "histories", by_game=True))
 
 
 def variables(config: Config) -> list[str]:
     """Tables of every variable, one a game."""
-    return [
-        VARIABLES.format(game=game) + kind for game in config.games for kind in (".csv", ".tex")
-    ]
+    return catalogue.files(config, catalogue.select("table", "scores", by_game=True))
 
 
 def audited(config: Config, game: str) -> str:

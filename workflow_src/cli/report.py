@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @shared("config", "scores", "reference", "out-folder")
 def tables(config: Config, scores: Path, reference: Path, out: Path) -> None:
     """Write the paper's tables, as LaTeX and CSV."""
-    from workflow_src.report.tables import write_tables
+    from workflow_src.report.tables.write import write_tables
 
     write_tables(config, scores, reference, out)
 
@@ -26,16 +26,16 @@ def tables(config: Config, scores: Path, reference: Path, out: Path) -> None:
 @shared("config", "game", "scores", "reference", "out-stem")
 def variables(config: Config, game: str, scores: Path, reference: Path, out: Path) -> None:
     """Write the table of every variable of a game, as LaTeX and CSV."""
-    from workflow_src.report.tables import write_table4
+    from workflow_src.report.tables.write import write_variables
 
-    write_table4(config, game, scores, reference, out)
+    write_variables(config, game, scores, reference, out)
 
 
 @command()
 @shared("config", "scores", "out-folder")
 def figures(config: Config, scores: Path, out: Path) -> None:
     """Draw the figures of scores, as PDF and PNG."""
-    from workflow_src.report.figures import write_figures
+    from workflow_src.report.figures.write import write_figures
 
     write_figures(config, scores, out)
 
@@ -47,7 +47,7 @@ def figures(config: Config, scores: Path, out: Path) -> None:
 def curves(config: Config, game: str | None, out: Path) -> None:
     """Draw the learning curves of this run's methods, as PDF and PNG."""
     from workflow_src import layout
-    from workflow_src.report.curves import CURVES, write_learning_curves
+    from workflow_src.report.figures.learning_curves import CURVES, write_learning_curves
 
     drawn = config if game is None else config.for_game(game)
     histories = [Path(file) for file in layout.encoders(drawn, layout.HISTORY)]
@@ -59,7 +59,7 @@ def curves(config: Config, game: str | None, out: Path) -> None:
 @shared("out-stem")
 def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
     """Draw decoded frames of a game next to the originals, as PDF and PNG."""
-    from workflow_src.report.reconstructions import write_reconstructions
+    from workflow_src.report.figures.reconstructions import write_reconstructions
 
     write_reconstructions(list(examples), out)
 
@@ -86,7 +86,7 @@ _MEASURED = click.option(
 @shared("out-stem")
 def audit(measured: Path, label_set: str, out: Path) -> None:
     """Judge the variables of a game: a table and a picture."""
-    from workflow_src.report.audit import write_audit
+    from workflow_src.report.audit.variables import write_audit
 
     write_audit(measured, label_set, out)
 
@@ -97,7 +97,7 @@ def audit(measured: Path, label_set: str, out: Path) -> None:
 @shared("out-stem")
 def audit_frames(config: Config, measured: Path, out: Path) -> None:
     """Draw frames of a game next to their labels, as a sheet and as an animation."""
-    from workflow_src.report.frames import write_frames
+    from workflow_src.report.audit.frame_sheets import write_frames
 
     write_frames(measured, config.label_set, out)
 
@@ -107,7 +107,7 @@ def audit_frames(config: Config, measured: Path, out: Path) -> None:
 @shared("out-folder")
 def audit_summary(audits: tuple[Path, ...], out: Path) -> None:
     """Count verdicts by game, and list the variables that are not alive."""
-    from workflow_src.report.audit_summary import write_summary
+    from workflow_src.report.audit.summary import write_summary
 
     write_summary(list(audits), out)
 
@@ -118,9 +118,9 @@ def audit_summary(audits: tuple[Path, ...], out: Path) -> None:
 @click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
 def ledger(config: Config, scores: Path, tables: Path, figures: Path) -> None:
     """Show what each quirk of the 2019 code is worth."""
-    from workflow_src.report.ledger import write_ledger
+    from workflow_src.report.studies.write import write_study
 
-    write_ledger(config, scores, tables, figures)
+    write_study(config, "ledger", scores, tables, figures)
 
 
 @command()
@@ -129,9 +129,9 @@ def ledger(config: Config, scores: Path, tables: Path, figures: Path) -> None:
 @click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
 def scaling(config: Config, scores: Path, tables: Path, figures: Path) -> None:
     """Show how F1 grows with the frames that encoders learn from."""
-    from workflow_src.report.scaling import write_scaling
+    from workflow_src.report.studies.write import write_study
 
-    write_scaling(config, scores, tables, figures)
+    write_study(config, "scaling", scores, tables, figures)
 
 
 @command()
@@ -141,7 +141,7 @@ def scaling(config: Config, scores: Path, tables: Path, figures: Path) -> None:
 def report(config: Config, shown: tuple[Path, ...], out: Path) -> None:
     """Write the page of this run; SHOWN are its tables (CSV) and pictures (PNG, GIF), in order."""
     from workflow_src import layout
-    from workflow_src.report.page import write_report
+    from workflow_src.report.page.write import write_report
 
     splits = [Path(file) for file in layout.splits(config)]
     histories = [Path(file) for file in layout.encoders(config, layout.HISTORY)]
@@ -164,6 +164,6 @@ def paper(
     out: Path,
 ) -> None:
     """Write the paper of this run from the tables (.tex) and figures (.pdf) named; needs LaTeX."""
-    from workflow_src.report.paper import write_paper
+    from workflow_src.report.paper.write import write_paper
 
     write_paper(config, scores, reference, methods, files, out)

@@ -33,8 +33,8 @@ def configure(base: Path | None, preset: str | None, games: str, into: Path) -> 
 def show(run: Path) -> None:
     """Print the table of F1 by game of a finished run, and where its files are."""
     from workflow_src import layout
-    from workflow_src.report.tables import render_table2
+    from workflow_src.report.tables.by_game import plain_text
 
     table = run / "results" / "tables" / "table2_f1_by_game.csv"
-    click.echo(render_table2(table))
+    click.echo(plain_text(table))
     click.echo(f"Written to {table} (also .tex). All of the run, to explore: {run / layout.REPORT}")

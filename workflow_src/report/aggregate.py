@@ -1,13 +1,14 @@
 """Scores averaged over games and seeds, for tables and figures alike.
 
 Here a table is a DataFrame with a column for every (method, seed) of the configuration, in its
-order, and with NaN where there is no score. A mean is never taken over fewer games or seeds than
-its neighbours: it is NaN when one is missing.
+order, and with NaN where there is no score. A mean is never over fewer games or seeds than the
+others of its table: it is NaN if one is missing.
 """
+
+import itertools
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 
 from workflow_src.ari.labels import CATEGORIES, variables
 from workflow_src.config.run import Config
@@ -15,28 +16,29 @@ from workflow_src.errors import UserError
 from workflow_src.report.names import listed
 from workflow_src.seeds import generator
 
-# What one table can hold several of: each (policy, protocol) is a block of rows, or a panel.
+# Each (policy, protocol) of a run is a block of rows of a table, or a panel of a figure.
 BLOCK = ["policy", "protocol"]
-MEAN = "mean"  # of games, where a game could stand
+MEAN = "mean"  # over games, in place of a game's name
 MEANS = ("mean_over_categories", "mean_over_variables", "mean_weighted")
-TRIM = 0.25  # of each side, for the interquartile mean
+TRIM = 0.25  # cut at either end, for the interquartile mean
 RESAMPLES, CONFIDENCE = 2000, 0.95
 
 
 def values(
     config: Config, scores: pd.DataFrame, level: str, metric: str, every_probe: bool = False
 ) -> pd.DataFrame:
-    """One level and metric of the scores: rows (policy, protocol, name, game) where there is any, columns (method, seed).
+    """One level and metric of the scores: columns (method, seed).
 
-    Of each method's probes only the first, which is the one of the paper's tables; with
-    ``every_probe`` all of them, and the columns are (method, probe, seed). Protocols that the
-    configuration does not name, as the ledger's, are left out. `UserError` when the scores are of
-    another label set than the configuration's.
+    Rows are (policy, protocol, name, game), where there is any score. Scores are those of each
+    method's first probe, as in the paper's tables; with ``every_probe`` those of all, and the
+    columns are (method, probe, seed). Protocols that the configuration does not name, such as the
+    ledger's, are left out. `UserError` if the scores have another label set than the configuration.
     """
     others = sorted(set(scores["label_set"]) - {config.label_set})
     if others:
         raise UserError(
-            f"the scores are of label set {others[0]}, the configuration says {config.label_set}: make them again"
+            f"the scores have label set {others[0]}, the configuration {config.label_set}: "
+            "make them again"
         )
     wanted = (
         (scores["level"] == level)
@@ -47,30 +49,26 @@ def values(
     wide = scores[wanted].pivot(
         index=[*BLOCK, "name", "game"], columns=["method", "probe", "seed"], values="value"
     )
+    readouts = itertools.product(probes_of(config, every_probe), config.seeds)
     columns = pd.MultiIndex.from_tuples(
-        [
-            (method, probe, seed)
-            for method, probe in readouts(config, every_probe)
-            for seed in config.seeds
-        ],
+        [(method, probe, seed) for (method, probe), seed in readouts],
         names=["method", "probe", "seed"],
     )
     wide = wide.reindex(columns=columns).dropna(how="all")
     return wide if every_probe else wide.droplevel("probe", axis=1)
 
 
-def readouts(config: Config, every_probe: bool) -> list[tuple[str, str]]:
+def probes_of(config: Config, every_probe: bool) -> list[tuple[str, str]]:
     """List (method, probe): each method's first probe, or with ``every_probe`` all."""
-    found = {method: row.probe_names(config.probe.kinds) for method, row in config.methods.items()}
-    return [
-        (method, probe)
-        for method, probes in found.items()
-        for probe in (probes if every_probe else probes[:1])
-    ]
+    found = []
+    for method, row in config.methods.items():
+        probes = row.probe_names(config.probe.kinds)
+        found += [(method, probe) for probe in (probes if every_probe else probes[:1])]
+    return found
 
 
 def blocks(config: Config, **rows: list[str]) -> pd.MultiIndex:
-    """Make the rows of a table: every (policy, protocol), or each of these with every entry of the axis in ``rows``."""
+    """The rows of a table: every (policy, protocol), or each with every entry of ``rows``."""
     axes = {"policy": list(config.policies), "protocol": list(config.protocols), **rows}
     return pd.MultiIndex.from_product(axes.values(), names=list(axes))
 
@@ -82,42 +80,45 @@ def by_game(
     level: str = MEANS[0],
     every_probe: bool = False,
 ) -> pd.DataFrame:
-    """Take the mean over categories, or another of `MEANS`: rows (policy, protocol, game) for all of the configuration."""
+    """The mean over categories, or another of `MEANS`: all rows (policy, protocol, game)."""
     wide = values(config, scores, level, metric, every_probe).droplevel("name")
     return wide.reindex(blocks(config, game=config.games))
 
 
 def over_games(games: pd.DataFrame) -> pd.DataFrame:
-    """Average `by_game` over the games that any method has: rows (policy, protocol)."""
+    """`by_game`, averaged over the games that any method has: rows (policy, protocol)."""
     return games.dropna(how="all").groupby(BLOCK).agg(lambda column: column.mean(skipna=False))
 
 
 def with_mean(games: pd.DataFrame) -> pd.DataFrame:
-    """`by_game`, and after it each block's mean over games as one more game, `MEAN`."""
+    """`by_game`, followed by each block's mean over games as one more game, `MEAN`."""
     means = pd.concat({MEAN: over_games(games)}, names=["game"]).reorder_levels(games.index.names)
     return pd.concat([games, means])
 
 
 def of_study(run: Config, scores: pd.DataFrame, study: str) -> pd.DataFrame:
-    """`with_mean` of a study, seen as a run; `UserError` when any game or seed lacks, as its parts would not compare."""
+    """`with_mean` of a study, given as a run.
+
+    `UserError` if a game or seed is missing, since the runs would not be comparable.
+    """
     games = by_game(run, scores)
-    missing = [
-        f"{protocol}/{method}/{game}/seed {seed} ({policy})"
-        for (policy, protocol, game), row in games.iterrows()
-        for method, seed in row.index[row.isna()]
-    ]
+    missing = []
+    for (policy, protocol, game), row in games.iterrows():
+        for method, seed in row.index[row.isna()]:
+            missing.append(f"{protocol}/{method}/{game}/seed {seed} ({policy})")
     if missing:
         raise UserError(
-            f"{study} needs every game and seed of its base and of what is derived; missing are {listed(missing)}"
+            f"{study} needs every game and seed of its runs: "
+            f"run the missing probes, {listed(missing)}"
         )
     return with_mean(games)
 
 
 def by_category(config: Config, scores: pd.DataFrame, metric: str = "f1") -> pd.DataFrame:
-    """Average categories over the games that have them: rows (policy, protocol, category).
+    """Each category's mean over the games that have it: rows (policy, protocol, category).
 
-    The entropy filter can leave a game without a category, so only the games as wholes can be
-    missing.
+    NaN if a whole game is missing; that a game does not have a category is no gap, as the entropy
+    filter can drop all its variables.
     """
     rows = blocks(config, category=list(CATEGORIES))
     found = values(config, scores, "category", metric).rename_axis(index={"name": "category"})
@@ -129,7 +130,10 @@ def by_category(config: Config, scores: pd.DataFrame, metric: str = "f1") -> pd.
 def by_variable(
     config: Config, scores: pd.DataFrame, game: str, metric: str = "f1"
 ) -> pd.DataFrame:
-    """Every annotated variable of a game: rows (policy, protocol, variable); NaN also where the entropy filter dropped it."""
+    """Every annotated variable of a game: rows (policy, protocol, variable).
+
+    NaN also where the entropy filter dropped the variable.
+    """
     found = values(config, scores, "variable", metric)
     found = found[found.index.get_level_values("game") == game].droplevel("game")
     rows = blocks(config, variable=list(variables(config.label_set, game)))
@@ -137,7 +141,10 @@ def by_variable(
 
 
 def over_seeds(wide: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Mean and standard deviation (n - 1; NaN of a single seed) over the seeds: the rows of ``wide``, a column a method."""
+    """Mean and standard deviation (n - 1; NaN with a single seed) over the seeds.
+
+    The rows of ``wide``, a column for each method.
+    """
     parts = {method: wide[method] for method in wide.columns.unique("method")}
     mean = pd.DataFrame({method: part.mean(axis=1, skipna=False) for method, part in parts.items()})
     spread = pd.DataFrame(
@@ -147,52 +154,45 @@ def over_seeds(wide: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def game_counts(config: Config, scores: pd.DataFrame) -> pd.Series:
-    """How many games any method has, by (policy, protocol)."""
+    """How many games have a score, by (policy, protocol)."""
     games = by_game(config, scores).dropna(how="all").groupby(BLOCK).size()
     return games.reindex(blocks(config), fill_value=0)
 
 
 def by_probe(config: Config, scores: pd.DataFrame, metric: str = "f1") -> pd.DataFrame:
-    """Average each of `MEANS` over games and seeds: rows (policy, protocol, method, probe), a column a mean."""
-    rows = [
-        (*block, *readout)
-        for block in blocks(config)
-        for readout in readouts(config, every_probe=True)
-    ]
+    """Each of `MEANS`, averaged over games and seeds: rows (policy, protocol, method, probe)."""
+    readouts = itertools.product(blocks(config), probes_of(config, every_probe=True))
+    rows = [(*block, *readout) for block, readout in readouts]
     index = pd.MultiIndex.from_tuples(rows, names=[*BLOCK, "method", "probe"])
     columns = {}
     for level in MEANS:
-        means = over_games(by_game(config, scores, metric, level, every_probe=True)).reindex(
-            blocks(config)
-        )
+        games = by_game(config, scores, metric, level, every_probe=True)
+        means = over_games(games).reindex(blocks(config))
         seeds = means.stack(["method", "probe"], future_stack=True)
         columns[level] = seeds.mean(axis=1, skipna=False).reindex(index)
     return pd.DataFrame(columns)
 
 
 def interquartile_means(config: Config, scores: pd.DataFrame, metric: str = "f1") -> pd.DataFrame:
-    """Interquartile mean over all runs and games: rows (policy, protocol, method), columns iqm, low, high.
+    """Interquartile mean over all runs and games: rows (policy, protocol, method).
 
-    ``low`` and ``high`` bound the bootstrap interval, NaN of a single seed. A method without any
-    score in a block is NaN there; `UserError` when one lacks only some of the (game, seed) that its
-    block has.
+    Columns: iqm, and the bounds ``low`` and ``high`` of its bootstrap interval, NaN with a single
+    seed. A method without any score in a block is NaN there; `UserError` if it has only some of
+    the (game, seed) of its block.
     """
     runs: dict[tuple[str, ...], pd.DataFrame] = {}
-    missing = []
+    missing: list[str] = []
     for block, part in by_game(config, scores, metric).groupby(BLOCK, sort=False):
-        there = part.droplevel(BLOCK).dropna(how="all")
+        present = part.droplevel(BLOCK).dropna(how="all")
         for method in config.methods:
-            lacking = there[method].isna()
-            if not lacking.all(axis=None):
-                runs[*block, method] = there[method]
-                missing += [
-                    f"{method}/{game}/seed {seed} ({', '.join(block)})"
-                    for game, row in lacking.iterrows()
-                    for seed in row.index[row]
-                ]
+            found = present[method]
+            if found.notna().any(axis=None):
+                runs[*block, method] = found
+                missing += _gaps(found, method, block)
     if missing:
         raise UserError(
-            f"interquartile means need every game of every seed; make the probes that lack: {listed(missing)}"
+            "interquartile means need every game of every seed: "
+            f"run the missing probes, {listed(missing)}"
         )
     rows = blocks(config, method=list(config.methods))
     found = [
@@ -204,13 +204,24 @@ def interquartile_means(config: Config, scores: pd.DataFrame, metric: str = "f1"
     return pd.DataFrame(found, rows, columns=["iqm", "low", "high"])
 
 
+def _gaps(runs: pd.DataFrame, method: str, block: tuple[str, ...]) -> list[str]:
+    """Name the runs (games × seeds) of a method that have no score."""
+    found = []
+    for game, row in runs.isna().iterrows():
+        for seed in row.index[row]:
+            found.append(f"{method}/{game}/seed {seed} ({', '.join(block)})")
+    return found
+
+
 def _interquartile_mean(
     runs: np.ndarray, generator: np.random.Generator
 ) -> tuple[float, float, float]:
-    """The interquartile mean of ``runs`` (games × seeds) with its interval, NaN of a single seed.
+    """The interquartile mean of ``runs`` (games × seeds) and its interval, NaN with a single seed.
 
-    The interval is the percentile bootstrap's, stratified: runs are drawn anew within each game.
+    The interval is a stratified percentile bootstrap: runs are resampled within each game.
     """
+    import scipy.stats  # slow to import, and only used here
+
     mean = scipy.stats.trim_mean(runs, TRIM, axis=None)
     if runs.shape[1] == 1:
         return mean, np.nan, np.nan
@@ -224,6 +235,6 @@ def _interquartile_mean(
         n_resamples=RESAMPLES,
         confidence_level=CONFIDENCE,
         method="percentile",
-        random_state=generator,  # scipy before 1.15 does not know it as rng
+        random_state=generator,  # named rng from scipy 1.15 on
     ).confidence_interval
     return mean, interval.low, interval.high

@@ -1,16 +1,16 @@
-"""Tables as LaTeX that needs the packages booktabs, graphicx and fontenc (T1), and no others."""
+"""Tables as LaTeX, which needs only the packages booktabs, graphicx and fontenc (T1)."""
 
 import math
 import textwrap
 from typing import NamedTuple
 
-# Points: what a table can take of an A4 page with margins of 2 cm, its caption apart.
+# Points: the size of a table, without its caption, on an A4 page with margins of 2 cm.
 _WIDTH, _HEIGHT = 480, 620
-# Command, points of the type, points on either side of a column.
+# Type sizes: command, points, points on either side of a column.
 _SIZES = ((r"\small", 9, 6), (r"\footnotesize", 8, 4), (r"\scriptsize", 7, 3))
-_LETTER = 0.55  # of the type's points, on average
+_LETTER = 0.55  # mean width, as a share of the type's points
 _CAPITAL = 1.4  # letters
-_SLANT = 55  # degrees, of heads that are wider than their columns
+_SLANT = 55  # degrees, for heads that are wider than their columns
 
 _ESCAPES = str.maketrans(
     {c: f"\\{c}" for c in "&%$#_{}"}
@@ -26,11 +26,11 @@ _ESCAPES = str.maketrans(
 
 
 class Bold(str):
-    """A cell's plain text, set in bold."""
+    """Plain text of a cell, set in bold."""
 
 
 class Part(NamedTuple):
-    """A block of rows as plain text: its title or nothing, the rows, and the rows below a rule."""
+    """A block of rows as plain text: its title (can be empty), rows, and rows below a rule."""
 
     title: str
     body: list[list[str]]
@@ -42,22 +42,21 @@ def escape(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
-def table(label: str, caption: str, header: list[str], parts: list[Part], left: int = 1) -> str:
-    """Make a table of plain texts; the first ``left`` columns name the rows and are left-aligned, the others right-aligned.
+def typeset(label: str, caption: str, header: list[str], parts: list[Part], left: int = 1) -> str:
+    """Make a table of plain texts.
 
-    Every row is as long as ``header``. It fits an A4 page with margins of 2 cm and is never turned
-    or shrunk below 7 points: a wide table is set smaller, and one that is too wide still is cut
-    into panels below one another, each with the first columns and a share of the others. Panels and
-    blocks that do not fit a page go on in a float of the same number.
+    Every row is as long as ``header``. The first ``left`` columns name the rows and are
+    left-aligned, the others right-aligned. The table fits an A4 page with margins of 2 cm; it is
+    never rotated or smaller than 7 points. A wide table is set smaller; one that is still too wide
+    is cut into panels, one below the other, each with the first columns and a share of the others.
+    Panels and blocks that do not fit a page continue in a float of the same number.
     """
-    panels, (size, points, gap), slanted = _panels(
-        header, [row for part in parts for row in (*part.body, *part.summary)], left
-    )
+    panels, (size, points, gap), slanted = _panels(header, _rows(parts), left)
     if slanted:
         high = math.sin(math.radians(_SLANT)) * _LETTER * max(map(_wide, header[left:])) / 1.2 + 1
     else:
         high = max(len(_lines(text, 0)) for text in header)
-    floats = []
+    floats: list[str] = []
     for shown in _floats(panels, parts, int(_HEIGHT / (1.2 * points)), math.ceil(high)):
         again = bool(floats)
         tabulars = [_tabular(header, some, panel, left, slanted) for panel, some in shown]
@@ -75,27 +74,32 @@ def table(label: str, caption: str, header: list[str], parts: list[Part], left: 
     return "\n".join([*floats, ""])
 
 
+def _rows(parts: list[Part]) -> list[list[str]]:
+    """The rows of all parts."""
+    rows = []
+    for part in parts:
+        rows += [*part.body, *part.summary]
+    return rows
+
+
 def _wide(text: str) -> float:
-    """How wide a text is, in letters."""
+    """The width of a text, in letters."""
     return len(text) + (_CAPITAL - 1) * sum(map(str.isupper, text))
 
 
 def _panels(
     header: list[str], rows: list[list[str]], left: int
 ) -> tuple[list[list[int]], tuple[str, float, float], bool]:
-    """Share the columns out among as few panels as fit a page's width, and choose the largest type in which they do.
+    """Divide the columns into as few panels as fit the width of a page, in the largest type.
 
-    A panel is the numbers of its columns; a type its command, its points, and the points beside a
-    column; last, whether heads are slanted, which they are where all columns do not fit beside one
-    another otherwise.
+    Returns the panels (the indices of their columns), the type of `_SIZES`, and whether heads are
+    slanted, which they are only if the columns do not fit otherwise.
     """
     cells = [max(map(_wide, column)) for column in zip(*rows, strict=True)]
-    upright = [
-        max(cell, *map(_wide, _lines(text, int(cell))))
-        for text, cell in zip(header, cells, strict=True)
-    ]
+    heads = [max(map(_wide, _lines(*head))) for head in zip(header, map(int, cells), strict=True)]
+    upright = [*map(max, cells, heads)]
     slanted = [max(cell, 3 * (number >= left)) for number, cell in enumerate(cells)]
-    # The last slanted head stands out beside its column.
+    # The last slanted head reaches beyond its column.
     out = math.cos(math.radians(_SLANT)) * max(map(_wide, header[left:]), default=0)
     others = list(range(left, len(header)))
     for count in range(1, max(len(others), 1) + 1):
@@ -116,7 +120,10 @@ def _panels(
 def _floats(
     panels: list[list[int]], parts: list[Part], lines: int, head: int
 ) -> list[list[tuple[list[int], list[Part]]]]:
-    """Stack panels, each with a ``head`` of so many lines and all ``parts``, on pages of ``lines``, cut between parts."""
+    """Distribute panels over pages of ``lines``; each has ``head`` lines and all ``parts``.
+
+    They are cut between parts.
+    """
     floats: list[list[tuple[list[int], list[Part]]]] = []
     used = 0
     for panel in panels:
@@ -136,22 +143,16 @@ def _floats(
 def _tabular(
     header: list[str], parts: list[Part], panel: list[int], left: int, slanted: bool
 ) -> str:
-    """The columns ``panel`` of some parts."""
+    """The columns ``panel`` of ``parts``."""
     rules = []
     for part in parts:
-        lines = (
-            [rf"\multicolumn{{{len(panel)}}}{{l}}{{\emph{{{escape(part.title)}}}}} \\"]
-            if part.title
-            else []
-        )
+        title = rf"\multicolumn{{{len(panel)}}}{{l}}{{\emph{{{escape(part.title)}}}}} \\"
+        lines = [title] if part.title else []
         lines += [_row(cells, panel) for cells in part.body]
         if part.summary:
             lines += [r"\midrule", *(_row(cells, panel) for cells in part.summary)]
         rules.append("\n".join(lines))
-    cells = [
-        max(map(len, column))
-        for column in zip(*(row for p in parts for row in (*p.body, *p.summary)), strict=True)
-    ]
+    cells = [max(map(len, column)) for column in zip(*_rows(parts), strict=True)]
     heads = [
         rf"\rlap{{\rotatebox{{{_SLANT}}}{{{escape(header[c])}}}}}"
         if slanted and c >= left
@@ -186,10 +187,10 @@ def _head(text: str, cell: int) -> str:
 
 
 def _lines(text: str, cell: int) -> list[str]:
-    """Break a head at spaces, slashes and hyphens when it is wider than its column's cells and than most names."""
+    """Break a head that is wider than its column's cells, at spaces, slashes and hyphens."""
     text = text.replace("/", "/ ")
     lines = textwrap.wrap(text, max(cell, 10), break_long_words=False)
-    # As even as so many lines can be.
+    # The narrowest width with as many lines makes them even.
     widths = range(max(map(len, lines)))
     even = (textwrap.wrap(text, width + 1, break_long_words=False) for width in widths)
     return next(wrapped for wrapped in even if len(wrapped) == len(lines))

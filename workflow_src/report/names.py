@@ -1,6 +1,9 @@
-"""How identifiers, and what is missing, read in tables and figures: the only place that knows display names."""
+"""Display names of identifiers, and of what is missing: the only place that has them."""
 
-from workflow_src.config.protocols import QUIRKS, Protocol
+from typing import NamedTuple
+
+from workflow_src import kinds
+from workflow_src.config.protocols import QUIRKS, meaning
 from workflow_src.config.run import Config
 
 DASH = "–"
@@ -15,17 +18,11 @@ CATEGORY_NAMES = {
 
 METRIC_NAMES = {"f1": "F1", "accuracy": "accuracy"}
 
-PROBE_NAMES = {
-    "linear": "linear",
-    "mlp": "one hidden layer",
-    "observed": "linear, observed classes",
-    "logistic": "logistic regression",
-    "majority": "majority",
-    "supervised": "its own",
-}
+# What reads a method out that has no probe of its own kind.
+_OTHER_PROBES = {"majority": "majority", "supervised": "its own"}
 
 
-# Of tables.
+# Columns and rows of tables.
 COLUMN_NAMES = {
     "f1": "F1",
     "iqm": "Interquartile mean",
@@ -51,116 +48,46 @@ COLUMN_NAMES = {
 }
 ROW_NAMES = {"mean": "Mean", "total": "Total", "paper_total": "Published total"}
 
-# Titles and captions of the page: file in results/tables, results/figures or results -> (title, a
-# sentence). {game} and {label_set} stand for any; a file that is not here has its own name as
-# title, or its folder's.
-TITLES = {
-    "table1_variables_by_category": (
-        "Variables by category",
-        "Annotated state variables of each game by category; a variable can be in several, or in none.",
-    ),
-    "table2_f1_by_game": (
-        "F1 by game",
-        "Probe F1, mean over categories, beside the published values.",
-    ),
-    "table2_accuracy_by_game": ("Accuracy by game", "Probe accuracy, mean over categories."),
-    "table3_f1_by_category": (
-        "F1 by category",
-        "Probe F1 by category, mean over the games that have the category, beside the published values.",
-    ),
-    "table3_accuracy_by_category": (
-        "Accuracy by category",
-        "Probe accuracy by category, mean over the games that have the category.",
-    ),
-    "table4_f1_by_variable/{game}": (
-        "All variables of {game}",
-        "Every annotated state variable, by method; nothing where the entropy filter dropped it.",
-    ),
-    "reproduction_pong": (
-        "Pong, reproduced",
-        "Ours beside the report of an independent reproduction (NeurIPS 2019 Reproducibility Challenge).",
-    ),
-    "f1_by_game": (
-        "F1 by game",
-        "Probe F1, mean over categories: a row a game, a column a method.",
-    ),
-    "f1_by_category": ("F1 by category", "Probe F1 by category and method."),
-    "f1_by_probe": (
-        "F1 by probe",
-        "F1 by probe and by how variables are averaged, mean over games and seeds.",
-    ),
-    "iqm": (
-        "Interquartile means",
-        "Interquartile mean of F1 over all games and seeds, with an interval where there are several seeds.",
-    ),
-    "learning_curves": (
-        "Learning curves",
-        "Loss of training and validation by epoch, a panel a method, lines by game and seed.",
-    ),
-    "learning_curves/{game}": (
-        "Learning curves of {game}",
-        "Loss of training and validation by epoch, by method.",
-    ),
-    "reconstructions/{game}": (
-        "Reconstructions of {game}",
-        "What decoders make of frames of validation: the target above, the output below.",
-    ),
-    "ablations": ("Ablations", "What each part of ST-DIM is worth in F1."),
-    "scaling": ("F1 against frames", "Probe F1 against the frames collected for the encoder."),
-    "ledger": ("Ledger of quirks", "What each quirk of the 2019 code is worth in F1."),
-    "audit": (
-        "Label audit",
-        "How many annotated variables of each game and label set are alive, suspicious or constant.",
-    ),
-    "audit_variables": (
-        "Label audit: variables",
-        "The annotated variables that are constant or suspicious, and why.",
-    ),
-    "audit/{label_set}/{game}": (
-        "Labels of {game}, {label_set}",
-        "What the annotated RAM bytes are while the game is played, and what happens when they are written.",
-    ),
-    "audit/frames/{game}": ("Frames of {game}", "Frames with their labels beside them."),
-}
+
+class Switch(NamedTuple):
+    """A switch of the protocols: its quirk and section, what it decides, its value by protocol."""
+
+    quirk: str
+    section: str
+    name: str
+    meaning: str
+    values: dict[str, str]
 
 
-def title(key: str, **names: str) -> tuple[str, str]:
-    """Title and caption of a file by its key in `TITLES`, with ``names`` in the place of {game} and {label_set}."""
-    name = key.removesuffix("{game}").rstrip("/_").rpartition("/")[2]
-    shown, caption = TITLES.get(key, (name.replace("_", " ").capitalize(), ""))
-    for name, value in names.items():
-        shown, caption = (text.replace(f"{{{name}}}", value) for text in (shown, caption))
-    return shown, caption
-
-
-def switches(config: Config) -> list[tuple[str, str, str, str, dict[str, str]]]:
-    """Every switch of the protocols, by quirk: (quirk, section, name, what it decides, {protocol: what it is set to})."""
+def switches(config: Config) -> list[Switch]:
+    """Every switch of the protocols, by quirk."""
     rows = {protocol: row.model_dump() for protocol, row in config.protocols.items()}
-    return [
-        (
-            quirk,
-            section,
-            name,
-            Protocol.model_fields[section]
-            .annotation.model_fields[name]
-            .description.partition(": ")[2],
-            {protocol: setting_text(row[section][name]) for protocol, row in rows.items()},
-        )
-        for quirk, named in QUIRKS.items()
-        for section, name in named
-    ]
+    found = []
+    for quirk, named in QUIRKS.items():
+        for section, name in named:
+            values = {protocol: setting_text(row[section][name]) for protocol, row in rows.items()}
+            found.append(Switch(quirk, section, name, meaning(section, name), values))
+    return found
 
 
 def setting_text(value: bool | int | float | str) -> str:
-    """A setting as config.yaml has it."""
+    """A setting as in config.yaml."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def method_name(method: str) -> str:
-    """Write a method's identifier in capitals, as the paper does."""
+    """A method's identifier in capitals, as in the paper."""
     return method.upper()
 
 
+def probe_name(probe: str) -> str:
+    """The name of a probe: ``NAME`` of its kind's file, or its identifier if it has none."""
+    if probe in _OTHER_PROBES:
+        return _OTHER_PROBES[probe]
+    return str(kinds.declared("probes/kinds", probe).get("NAME", probe))
+
+
 def listed(names: list[str]) -> str:
-    """Name the first three of ``names`` and count the others."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    """List the first three of ``names`` and count the others."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

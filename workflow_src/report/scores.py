@@ -1,9 +1,10 @@
-"""Every metric of every probe in one tidy CSV, one row each: what all tables and figures are made of.
+"""Scores: a tidy CSV with a row for every metric of every probe; all tables and figures read it.
 
-The probes' files are checked while they are read: a key that is missing, or a value that is no
-finite number, is refused with the file's and the key's name.
+The probes' files are checked while they are read: a missing key, or a value that is not a finite
+number, is refused with the names of the file and the key.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ TYPES = dict.fromkeys(COLUMNS, str) | {"seed": int, "value": float}
 
 
 class Metrics(BaseModel):
-    """What is measured of one variable, and averaged over several; a row of scores.csv for every field."""
+    """The metrics of one variable, or their means; each field is a row of scores.csv."""
 
     model_config = ConfigDict(strict=True)
     f1: Annotated[float, Field(allow_inf_nan=False)]
@@ -30,7 +31,10 @@ class Metrics(BaseModel):
 
 
 class ProbeFile(BaseModel):
-    """The part of a probe's JSON that becomes scores; the field names are the levels of scores.csv, but for the plurals."""
+    """The part of a probe's JSON that becomes scores.
+
+    The field names are the levels of scores.csv, except for the plurals.
+    """
 
     model_config = ConfigDict(strict=True)
     game: str
@@ -63,31 +67,32 @@ class ProbeFile(BaseModel):
 
 
 def read_probe(path: Path) -> ProbeFile:
-    """Read and check one probe's JSON; `DamagedFile` names the first key that is missing or wrong."""
+    """Read and check one probe's JSON; `DamagedFile` names the first key that is wrong."""
     content = artifacts.read_json(path)
     try:
         return ProbeFile.model_validate(content)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        why = (
-            f"it lacks the key {key}"
-            if first["type"] == "missing"
-            else f"{key or 'it'}: {first['msg'].lower()}"
-        )
+        why = f"{key or 'it'}: {first['msg'].lower()}"
+        if first["type"] == "missing":
+            why = f"the key {key} is missing"
         raise DamagedFile(f"{path} is damaged ({why}): delete it and make it again") from error
 
 
 def tidy(probes: Iterable[ProbeFile]) -> pd.DataFrame:
-    """All rows of all probes, sorted by every column but the value, so that the order of the files does not matter."""
-    frame = pd.DataFrame((row for probe in probes for row in probe.rows()), columns=COLUMNS).astype(
-        TYPES
+    """All rows of all probes, in an order that does not depend on the order of the files."""
+    frame = pd.DataFrame(
+        itertools.chain.from_iterable(probe.rows() for probe in probes), columns=COLUMNS
     )
-    return frame.sort_values(COLUMNS[:-1], ignore_index=True)
+    return frame.astype(TYPES).sort_values(COLUMNS[:-1], ignore_index=True)
 
 
-def headlines(scores: pd.DataFrame) -> dict[str, Any]:
-    """The headline, F1 averaged over categories and seeds, by policy, protocol, method, probe and game; and the games' mean."""
+def headline_scores(scores: pd.DataFrame) -> dict[str, Any]:
+    """F1 averaged over categories and seeds, and its mean over games.
+
+    {policy: {protocol: {method: {probe: {game: F1}}}}}, with ``mean`` as the last game.
+    """
     means = scores[(scores["level"] == "mean_over_categories") & (scores["metric"] == "f1")]
     nested: dict[str, Any] = {}
     for (*keys, probe), rows in means.groupby(["policy", "protocol", "method", "probe"]):
@@ -100,10 +105,10 @@ def headlines(scores: pd.DataFrame) -> dict[str, Any]:
 
 
 def write_scores(probes: list[Path], out: Path, metrics: Path | None = None) -> None:
-    """Write the tidy scores of the probes' JSON files as CSV, and their headlines as JSON, for ``dvc metrics``.
+    """Write the tidy scores of the probes' JSON files as CSV.
 
-    `DamagedFile` for a file that is not a probe's, `UserError` when two files are of the same
-    probe.
+    ``metrics`` is a JSON of their headlines to write, for ``dvc metrics``. `DamagedFile` for a
+    file that does not come from a probe, `UserError` if two files have the same probe.
     """
     files: dict[tuple, Path] = {}
     found = []
@@ -111,48 +116,47 @@ def write_scores(probes: list[Path], out: Path, metrics: Path | None = None) -> 
         probe = read_probe(path)
         identity = tuple(getattr(probe, key) for key in IDENTITY)
         if identity in files:
-            raise UserError(
-                f"{path} and {files[identity]} are both of {'/'.join(map(str, identity))}: delete the wrong one"
-            )
+            name = "/".join(map(str, identity))
+            raise UserError(f"{path} and {files[identity]} both have {name}: delete the wrong one")
         files[identity] = path
         found.append(probe)
     scores = tidy(found)
     artifacts.write_text(out, scores.to_csv(index=False, lineterminator="\n"))
     if metrics is not None:
-        artifacts.write_json(metrics, headlines(scores))
+        artifacts.write_json(metrics, headline_scores(scores))
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """Read what `write_scores` wrote, values to the last bit; ``name`` of a mean is the empty text."""
-    frame = read_csv(path, text=[c for c in COLUMNS if TYPES[c] is str], numbers=["seed", "value"])
+    """Read what `write_scores` wrote, values to the last bit; a mean has the empty ``name``.
+
+    `UserError` or `DamagedFile` if the file is missing or damaged.
+    """
+    texts = [column for column in COLUMNS if TYPES[column] is str]
+    frame = read_csv(path, text=texts, numbers=["seed", "value"])
     if frame[["seed", "value"]].isna().any(axis=None):
         raise DamagedFile(
-            f"{path} is damaged (a row lacks its seed or value): delete it and make it again"
+            f"{path} is damaged (a row has no seed or value): delete it and make it again"
         )
     return frame.astype(TYPES)
 
 
 def read_csv(path: Path, text: list[str], numbers: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a CSV whose columns ``text`` are identifiers and whose others are numbers, or empty, which becomes NaN.
+    """Read a CSV whose columns ``text`` are identifiers; all others are numbers, NaN if empty.
 
-    `DamagedFile` when it does not parse, lacks a column of ``text`` or ``numbers``, or has
-    something else for a number.
+    `DamagedFile` if it does not parse, misses a column of ``text`` or ``numbers``, or has
+    something else in place of a number.
     """
     with explained("read", path):
         try:
-            # Everything as text first: pandas' own guess would read a game called "nan" as missing,
-            # and round numbers.
+            # All as text first: pandas would read a game called "nan" as missing, and round
+            # numbers.
             frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-            lacking = {*text, *numbers} - set(frame.columns)
-            if lacking:
-                raise ValueError(f"it lacks the column {min(lacking)}")
-            parsed = {
-                c: [float(v) if v else np.nan for v in frame[c]]
-                for c in frame.columns
-                if c not in text
-            }
+            missing = {*text, *numbers} - set(frame.columns)
+            if missing:
+                raise ValueError(f"the column {min(missing)} is missing")
+            for column in frame.columns.difference(text):
+                frame[column] = [float(value) if value else np.nan for value in frame[column]]
         except ValueError as error:
-            raise DamagedFile(
-                f"{path} is damaged ({' '.join(str(error).split())}): delete it and make it again"
-            ) from error
-    return frame.assign(**parsed)
+            why = " ".join(str(error).split())
+            raise DamagedFile(f"{path} is damaged ({why}): delete it and make it again") from error
+    return frame

@@ -116,6 +116,7 @@ def text(run: Path, config: Config, found: list[Stage]) -> str:
         *(package / "versioning").glob("*.py"),
     ]
     plan += [package / "layout.py", *(package / "config").glob("*.py")]
+    plan += (package / "catalogue").glob("*.py")
     code = {dep for stage in found for dep in stage.deps if dep.endswith(".py")}
     content: dict[str, Any] = {
         CHECK: {

@@ -1,0 +1,109 @@
+"""What tests of the report share: small probes and configurations, and scores made of them."""
+
+import itertools
+import json
+from pathlib import Path
+
+from workflow_src.config.methods import Method
+from workflow_src.config.reading import merge, read_yaml
+from workflow_src.config.run import Config
+from workflow_src.report.data import Data, read_data
+from workflow_src.report.scores import ProbeFile, tidy, write_scores
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "reference"
+GAMES = Config.load(ROOT / "config.yaml").games  # the 22 of the paper
+
+
+def probe(
+    game="pong", method="st-dim", seed=0, f1=0.5, protocol="paper", readout="majority", **change
+):
+    """A probe's file; the ball is at ``f1`` and the score at ``f1 + 0.2``."""
+    ball, score = {"f1": f1, "accuracy": f1 + 0.1}, {"f1": f1 + 0.2, "accuracy": f1 + 0.3}
+    about = {"classes": 3, "entropy": 1.0, "support": 10}
+    return {
+        "game": game,
+        "policy": "random_agent",
+        "protocol": protocol,
+        "method": method,
+        "seed": seed,
+        "label_set": "paper-2019",
+        "probe": readout,
+        "variables": {
+            "ball_x": {**ball, **about, "categories": ["small_object_localization"]},
+            "player_score": {**score, **about, "categories": ["score_clock_lives_display"]},
+        },
+        "categories": {"small_object_localization": ball, "score_clock_lives_display": score},
+        "mean_over_categories": {"f1": f1 + 0.1, "accuracy": f1 + 0.2},
+        "mean_over_variables": {"f1": f1 + 0.1, "accuracy": f1 + 0.2},
+        "mean_weighted": {"f1": f1 + 0.05, "accuracy": f1 + 0.15},
+    } | change
+
+
+def save(folder, *probes):
+    """Write probes as the workflow names them; return their paths."""
+    paths = []
+    for p in probes:
+        path = (
+            folder
+            / p["policy"]
+            / p["protocol"]
+            / p["method"]
+            / p["probe"]
+            / f"{p['game']}-s{p['seed']}.json"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(p))
+        paths.append(path)
+    return paths
+
+
+def scored(folder, *probes):
+    """The path of the scores of ``probes``."""
+    write_scores(save(folder, *probes), folder / "scores.csv")
+    return folder / "scores.csv"
+
+
+def settings(**change):
+    """The paper's configuration, changed."""
+    return Config.check(merge(read_yaml(ROOT / "config.yaml"), change), "test")
+
+
+def data_of(folder, *probes):
+    """The scores of ``probes`` and the published numbers, as tables and figures take them."""
+    return read_data(scored(folder, *probes), REFERENCE)
+
+
+def few_methods():
+    """Two games, one protocol, three methods, one of which (in capitals GLOBAL_T) the paper does not have."""
+    paper = Config.load(ROOT / "config.yaml")
+    methods = {name: Method(kind="majority") for name in ("maj-clf", "st-dim", "global_t")}
+    protocols = {"paper": paper.protocols["paper"]}
+    return paper.model_copy(
+        update={"games": ["pong", "boxing"], "methods": methods, "protocols": protocols}
+    )
+
+
+def run_data(config, values):
+    """Scores of the first methods: ``values`` are methods × games × seeds, F1 (mean over categories)."""
+    found = []
+    axes = (list(config.methods)[: len(values)], config.games, config.seeds)
+    for (i, method), (j, game), (k, seed) in itertools.product(*map(enumerate, axes)):
+        readout = config.methods[method].probe_names(config.probe.kinds)[0]
+        found.append(probe(game, method, seed, values[i, j, k] - 0.1, readout=readout))
+    return Data(tidy(map(ProbeFile.model_validate, found)), REFERENCE)
+
+
+def check_figures(one, two, names):
+    """Each is a valid PDF and PNG, twice the same, and says nothing of when and by what it was made."""
+    for name, (end, magic) in itertools.product(
+        names, (("pdf", b"%PDF-1."), ("png", b"\x89PNG\r\n"))
+    ):
+        content = (one / f"{name}.{end}").read_bytes()
+        assert content.startswith(magic)
+        assert content == (two / f"{name}.{end}").read_bytes()
+        assert b"matplotlib" not in content.lower()
+        assert b"CreationDate" not in content
+    assert sorted(p.name for p in one.iterdir()) == sorted(
+        f"{name}.{end}" for name in names for end in ("pdf", "png")
+    )

@@ -1,0 +1,31 @@
+"""The catalogue: its files are those that are written, each has its place, and a new one needs a file and an entry."""
+
+import pytest
+from scored import REFERENCE, probe, scored, settings
+
+from workflow_src import layout
+from workflow_src.report.figures.learning_curves import write_learning_curves
+from workflow_src.report.figures.write import write_figures
+from workflow_src.report.tables.write import write_tables
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"games": ["boxing"], "methods": {"dim": None, "st-dim": None}}]
+)
+def test_the_files_of_the_layout_are_those_that_are_written(tmp_path, change):
+    config = settings(
+        **({"games": ["pong"]} | change), ledger=None, scaling=None, protocols={"corrected": None}
+    )
+    found = [
+        probe(config.games[0], method, readout=readout)
+        for method, row in config.methods.items()
+        for readout in row.probe_names(config.probe.kinds)
+    ]
+    path = scored(tmp_path, *found)
+    write_tables(config, path, REFERENCE, tmp_path / "tables")
+    write_figures(config, path, tmp_path / "figures")
+    write_learning_curves(config, [], tmp_path / "figures" / "learning_curves")
+    for folder, files in (("tables", layout.tables(config)), ("figures", layout.figures(config))):
+        assert sorted(
+            f"results/{folder}/{p.name}" for p in (tmp_path / folder).iterdir()
+        ) == sorted(files)

@@ -1,0 +1,290 @@
+"""The tables and figures of a run, in the order of the page and the paper.
+
+To add one, write a file in ``report/tables/`` or ``report/figures/``, named after its key, and add
+an entry here.
+"""
+
+from typing import TYPE_CHECKING
+
+from workflow_src.catalogue.exhibit import Exhibit
+
+if TYPE_CHECKING:
+    from workflow_src.config.run import Config
+
+
+def ablated(config: "Config") -> list[str]:
+    """List the run's ablations of ST-DIM and ST-DIM itself, from the one that has least of it.
+
+    Nothing where the run has only one of the two.
+    """
+    kinds = ("dim", "global-t-dim", "global-local-t-dim", "jsd-st-dim", "st-dim")
+    rows = config.methods.items()
+    found = [method for kind in kinds for method, row in rows if row.kind == kind]
+    present = {config.methods[method].kind for method in found}
+    return found if "st-dim" in present and len(present) > 1 else []
+
+
+def _decodes(config: "Config") -> bool:
+    return any(row.decodes is not None for row in config.methods.values())
+
+
+EXHIBITS = (
+    Exhibit(
+        "table1_variables_by_category",
+        "table",
+        "Variables by category",
+        "Annotated state variables of each game by category, with the published total. "
+        "A variable can be in several categories, or in none.",
+        section="benchmark",
+        sentence="counts the state variables of each game by category",
+        file="tables/variables_by_category",
+    ),
+    Exhibit(
+        "table2_f1_by_game",
+        "table",
+        "F1 by game",
+        "Probe F1 by game and method, mean over categories and seeds, with the published values. "
+        "The rows named mean are over the games of the run.",
+        section="results",
+        sentence="gives F1 by game and method, with the published values",
+        file="tables/by_game",
+        options={"metric": "f1"},
+    ),
+    Exhibit(
+        "f1_by_game",
+        "figure",
+        "F1 by game",
+        "Probe F1 by game and method, mean over categories and seeds. "
+        "A dash on grey: there is no score.",
+        section="results",
+        sentence="shows the same as colours",
+    ),
+    Exhibit(
+        "table2_accuracy_by_game",
+        "table",
+        "Accuracy by game",
+        "Probe accuracy by game and method, mean over categories and seeds. "
+        "The original paper does not report it.",
+        section="appendix",
+        sentence="gives accuracy by game and method",
+        file="tables/by_game",
+        options={"metric": "accuracy"},
+    ),
+    Exhibit(
+        "table3_f1_by_category",
+        "table",
+        "F1 by category",
+        "Probe F1 by category of variables and method, mean over the games that have the category, "
+        "with the published values.",
+        section="results",
+        sentence="gives F1 by category of variables",
+        file="tables/by_category",
+        options={"metric": "f1"},
+    ),
+    Exhibit(
+        "f1_by_category",
+        "figure",
+        "F1 by category",
+        "Probe F1 by category of variables and method, mean over games and seeds. "
+        "A dash on grey: there is no score.",
+        section="results",
+        sentence="shows F1 by category",
+    ),
+    Exhibit(
+        "table3_accuracy_by_category",
+        "table",
+        "Accuracy by category",
+        "Probe accuracy by category of variables and method, mean over the games that have the "
+        "category. The original paper does not report it.",
+        section="appendix",
+        sentence="gives accuracy by category",
+        file="tables/by_category",
+        options={"metric": "accuracy"},
+    ),
+    Exhibit(
+        "table4_f1_by_variable/{game}",
+        "table",
+        "All variables of {game}",
+        "Probe F1 of every annotated state variable of one game, by method. "
+        "Empty where the entropy filter dropped the variable.",
+        section="appendix",
+        sentence="gives F1 of every variable of one game",
+        file="tables/by_variable",
+        published_game="boxing",
+    ),
+    Exhibit(
+        "iqm",
+        "table",
+        "Interquartile means",
+        "Interquartile mean of F1 (mean over categories) over all games and seeds, by method. "
+        "With several seeds, a bootstrap interval that resamples seeds within each game.",
+        section="results",
+        sentence="gives interquartile means, which a single easy or hard game does not move",
+    ),
+    Exhibit(
+        "iqm",
+        "figure",
+        "Interquartile means",
+        "Interquartile mean of the probe F1 over games and seeds, by method. "
+        "Lines are bootstrap intervals, where there are several seeds.",
+        section="results",
+        sentence="plots them",
+    ),
+    Exhibit(
+        "f1_by_probe",
+        "table",
+        "F1 by probe",
+        "Probe F1 by kind of probe and by type of mean: over categories (the headline), over "
+        "variables, and over categories weighted by their number of variables.",
+        section="results",
+        sentence="compares kinds of probes and types of means",
+    ),
+    Exhibit(
+        "ablations",
+        "figure",
+        "Ablations",
+        "Probe F1 by category of ST-DIM and its ablations. "
+        "Error bars are one standard deviation over seeds.",
+        section="results",
+        sentence="compares the ablations",
+        when=lambda config: bool(ablated(config)),
+    ),
+    Exhibit(
+        "reproduction_pong",
+        "table",
+        "Pong, reproduced",
+        "F1 and accuracy in Pong by category, compared with an independent reproduction "
+        "(NeurIPS 2019 Reproducibility Challenge).",
+        section="published",
+        sentence="compares our results with an earlier reproduction",
+        when=lambda config: "pong" in config.games,
+    ),
+    Exhibit(
+        "learning_curves",
+        "figure",
+        "Learning curves",
+        "Training and validation loss by epoch: a panel for each method that learns, a line for "
+        "each game and seed. Epoch zero is the untrained model.",
+        section="appendix",
+        sentence="shows the training and validation losses",
+        source="histories",
+    ),
+    Exhibit(
+        "learning_curves/{game}",
+        "figure",
+        "Learning curves of {game}",
+        "Training and validation loss by epoch: a panel for each method that learns, a line for "
+        "each seed. Epoch zero is the untrained model.",
+        source="histories",
+        game_part="learning",
+    ),
+    Exhibit(
+        "ledger",
+        "table",
+        "Ledger of quirks",
+        "What each quirk of the published code is worth: F1 with one quirk changed, minus F1 of "
+        "the unchanged protocol.",
+        section="ledger",
+        sentence="lists the differences",
+        when=lambda config: "ledger" in config.studies,
+        source="ledger",
+        file="studies/ledger",
+        heading="Ledger",
+    ),
+    Exhibit(
+        "ledger",
+        "figure",
+        "Ledger of quirks",
+        "What each quirk of the published code is worth: F1 with one quirk changed, minus F1 of "
+        "the unchanged protocol, by method.",
+        section="ledger",
+        sentence="plots them",
+        when=lambda config: "ledger" in config.studies,
+        source="ledger",
+        file="studies/ledger",
+        heading="Ledger",
+    ),
+    Exhibit(
+        "scaling",
+        "table",
+        "F1 by number of frames",
+        "Probe F1 (mean over categories) by number of frames collected for the encoder.",
+        section="results",
+        sentence="gives F1 by number of frames collected for the encoder",
+        when=lambda config: "scaling" in config.studies,
+        source="scaling",
+        file="studies/scaling",
+        heading="Scaling",
+    ),
+    Exhibit(
+        "scaling",
+        "figure",
+        "F1 by number of frames",
+        "Probe F1 (mean over categories) by number of frames collected for the encoder.",
+        section="results",
+        sentence="plots it",
+        when=lambda config: "scaling" in config.studies,
+        source="scaling",
+        file="studies/scaling",
+        heading="Scaling",
+    ),
+    Exhibit(
+        "audit",
+        "table",
+        "Label audit",
+        "How many annotated variables of each game and label set are alive, suspicious or "
+        "constant.",
+        section="audit",
+        sentence="counts variables by verdict, in each game and label set",
+        source="audit",
+        heading="Label audit",
+    ),
+    Exhibit(
+        "audit_variables",
+        "table",
+        "Label audit: variables",
+        "The annotated variables that are constant or suspicious, and why.",
+        source="audit",
+        extensions=(".csv",),
+        heading="Label audit",
+    ),
+    Exhibit(
+        "frames/{game}",
+        "audit",
+        "Frames of {game}",
+        "Frames with their labels: a sheet of distant frames, and an animation of consecutive "
+        "ones.",
+        source="audit",
+        extensions=(".gif", ".png"),
+        game_part="frames",
+    ),
+    Exhibit(
+        "{label_set}/{game}",
+        "audit",
+        "Labels of {game}, {label_set}",
+        "What each annotated RAM byte holds while the game is played, what changes when it is "
+        "written, and the verdict: alive, constant or suspicious.",
+        source="audit",
+        game_part="labels",
+    ),
+    Exhibit(
+        "reconstructions/{game}",
+        "figure",
+        "Reconstructions of {game}",
+        "Validation frames and, below them, the output of each method's decoder.",
+        section="appendix",
+        sentence="shows the output of the decoders",
+        when=_decodes,
+        source="examples",
+        game_part="reconstructions",
+    ),
+)
+
+
+# Made when asked for, by `snakemake paper`: not part of a run.
+PAPER = Exhibit(
+    "paper",
+    "document",
+    "Paper",
+    "The paper of this run. All its numbers, tables and figures come from files of the run.",
+)

@@ -1,0 +1,14 @@
+"""F1 by game and method, as a heat map."""
+
+from matplotlib.figure import Figure
+
+from workflow_src.config.run import Config
+from workflow_src.report import aggregate
+from workflow_src.report.data import Data
+from workflow_src.report.figures.heat_map import heat_map
+
+
+def figure(config: Config, data: Data) -> Figure:
+    """A row for each game, a column for each method."""
+    mean, _ = aggregate.over_seeds(aggregate.by_game(config, data.scores))
+    return heat_map(config, mean, config.games)

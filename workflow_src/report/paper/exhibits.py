@@ -1,0 +1,90 @@
+"""The tables and figures of the paper, by the section that has them."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from workflow_src import catalogue
+from workflow_src.errors import UserError, explained
+
+APPENDIX = "appendix"
+_NARROW = 250  # points: two figures that are not wider are put side by side
+
+
+class Item(NamedTuple):
+    """A table or figure of the paper."""
+
+    kind: str  # table or figure
+    file: str  # as LaTeX names it
+    label: str
+    sentence: str
+    caption: str
+    wide: bool
+
+
+def collect(files: Sequence[Path], folder: Path) -> dict[str, list[Item]]:
+    """Copy tables (.tex) and figures (.pdf) into ``folder``; list them by section.
+
+    They are in the order of the catalogue; what it does not have comes last, in the appendix. A
+    file in a folder of its exhibit, such as figures/reconstructions, is named after both.
+    `UserError` for other files.
+    """
+    found: dict[str, list[tuple[int, str, Item]]] = {}
+    for path in files:
+        if path.suffix not in catalogue.IN_PAPER:
+            raise UserError(f"{path} is neither a table (.tex) nor a figure (.pdf): leave it out")
+        parent = path.parent.name
+        name = path.name if parent in ("tables", "figures", "") else f"{parent}-{path.name}"
+        with explained("read", path):
+            content = path.read_bytes()
+        (folder / name).write_bytes(content)
+        rank, section, sentence, caption = _placed(path, Path(name).stem)
+        item = _table if path.suffix == ".tex" else _figure
+        entry = rank, name, item(name, content, sentence, caption)
+        found.setdefault(section, []).append(entry)
+    return {section: [item for *_, item in sorted(items)] for section, items in found.items()}
+
+
+def _placed(path: Path, name: str) -> tuple[int, str, str, str]:
+    """The rank of a file in the catalogue, its section, what the text says of it, its caption."""
+    found = catalogue.find(path.as_posix())
+    if found is None or found[0].section is None:
+        title = f"{re.sub('[_-]', ' ', name).capitalize()}."
+        return len(catalogue.EXHIBITS), APPENDIX, "came with the run", title
+    exhibit, names = found
+    rank = catalogue.EXHIBITS.index(exhibit)
+    caption = exhibit.named(exhibit.caption, names)
+    return rank, str(exhibit.section), exhibit.sentence, caption
+
+
+def _table(name: str, content: bytes, sentence: str, caption: str) -> Item:
+    """A table, which has its caption and label in its LaTeX."""
+    label = re.search(r"\\label\{([^}]*)\}", content.decode(errors="replace"))
+    return Item("table", name, label[1] if label else "", sentence, "", True)
+
+
+def _figure(name: str, content: bytes, sentence: str, caption: str) -> Item:
+    """A figure, with its width from the PDF."""
+    box = re.search(rb"/MediaBox\s*\[\s*[\d.]+\s+[\d.]+\s+([\d.]+)", content)
+    wide = not box or float(box[1]) > _NARROW
+    return Item("figure", name, f"fig:{Path(name).stem}", sentence, caption, wide)
+
+
+def in_rows(figures: Sequence[Item]) -> list[list[Item]]:
+    """Consecutive figures, in pairs where both are narrow."""
+    rows: list[list[Item]] = []
+    for figure in figures:
+        if rows and len(rows[-1]) == 1 and not (figure.wide or rows[-1][0].wide):
+            rows[-1].append(figure)
+        else:
+            rows.append([figure])
+    return rows
+
+
+def by_sentence(items: Sequence[Item]) -> list[list[Item]]:
+    """Items with a label; consecutive ones with the same sentence are grouped."""
+    labelled = [item for item in items if item.label]
+    groups = itertools.groupby(labelled, lambda item: item.sentence)
+    return [list(group) for _, group in groups]
