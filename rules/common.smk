@@ -6,10 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import grimp
-
 import workflow_src
-from workflow_src import layout
+from workflow_src import layout, provenance
 from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.config.methods import Training
 from workflow_src.config.reading import leaves, read_yaml
@@ -62,8 +60,6 @@ wildcard_constraints:
     probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.readouts(CONFIG.probe)})),
 
 
-# What is imported for type checkers only is no part of what is made.
-MODULES = grimp.build_graph("workflow_src", cache_dir=None, exclude_type_checking_imports=True)
 ROOT = Path(workflow_src.__file__).parent.parent
 ANNOTATIONS = os.path.relpath(ROOT / "workflow_src/ari/annotations.csv")
 
@@ -74,17 +70,13 @@ for variable, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}
 ENVIRONMENT = str(ROOT / "environment.yml")
 
 
-def code(*modules):
-    """The files that the named modules of the package are made of, their imports' imports included.
+def code(name, *modules):
+    """{name in code.yaml: digest of the named modules and of their imports}.
 
-    Snakemake reruns a job when one of them changes. The command line is not among them: it parses and calls, and is made
-    of all steps.
+    Snakemake reruns a job when its digest changes, as DVC does. The command line is not part of it: it
+    parses and calls, and imports all steps.
     """
-    names = {f"workflow_src.{module}" for module in modules}
-    names |= {upstream for name in names for upstream in MODULES.find_upstream_modules(name)}
-    files = (ROOT.joinpath(*name.split(".")) for name in names)
-    files = (f / "__init__.py" if f.is_dir() else f.with_suffix(".py") for f in files)
-    return sorted(os.path.relpath(f) for f in files if f.stat().st_size)
+    return {name: provenance.digest(*modules)}
 
 
 # Whether jobs will run on CUDA. Looked up without torch, which takes seconds to load.

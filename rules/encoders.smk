@@ -1,9 +1,12 @@
 # Learning: the GPU's work. A checkpoint outside of results lets a killed training go on.
+def kind(wildcards):
+    return CONFIG.methods[wildcards.method].kind
+
+
 rule encoders:
     input:
         unpack(frames_to_learn_from),
         unpack(files_of_its_own),
-        code=lambda w: code("training.job", f"methods.{CONFIG.methods[w.method].kind.replace('-', '_')}"),
     output:
         weights=layout.ENCODER,
         history=layout.HISTORY,
@@ -12,6 +15,7 @@ rule encoders:
     benchmark:
         "logs/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.tsv"
     params:
+        code=lambda w: code(f"encoders.{w.method}", *provenance.training(kind(w))),
         settings=lambda w: leaves(config, f"methods.{w.method}") | learning(w),
         files=lambda w, input: options(input, frames="frames", split="split"),
         checkpoint="checkpoints/{policy}/{protocol}/{method}/{game}-s{seed}.pt",
@@ -32,12 +36,12 @@ rule examples:
         frames=lambda w: frames(w, "pretrain"),
         split=layout.SPLIT.replace("{purpose}", "pretrain"),
         weights=layout.ENCODER,
-        code=lambda w: code("training.reconstruct", f"methods.{CONFIG.methods[w.method].kind.replace('-', '_')}"),
     output:
         layout.EXAMPLES,
     log:
         "logs/examples/{policy}/{protocol}/{method}/{game}-s{seed}.log",
     params:
+        code=lambda w: code(f"examples.{w.method}", "training.reconstruct", provenance.method(kind(w))),
         settings=lambda w: leaves(config, f"methods.{w.method}"),
     conda:
         ENVIRONMENT

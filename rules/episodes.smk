@@ -1,12 +1,12 @@
 # Playing: one job a file of frames and RAM.
 rule episodes:
     input:
-        code=code("episodes.collect"),
     output:
         layout.EPISODE,
     log:
         "logs/episodes/{policy}/{purpose}/{game}-s{seed}.log",
     params:
+        code=lambda w: code(f"episodes.{POLICIES[w.policy]}", "episodes.collect"),
         settings=lambda w: leaves(
             config,
             f"episodes.frames.{w.purpose}",

@@ -14,12 +14,12 @@ rule report:
         splits=layout.splits(CONFIG),
         histories=layout.encoders(CONFIG, layout.HISTORY),
         templates=[os.path.relpath(f) for f in sorted((ROOT / "workflow_src/report/templates").glob("report.*"))],
-        code=code("report.page", "layout"),
     output:
         layout.REPORT,
     log:
         "logs/report.log",
     params:
+        code=code("report", "report.page", "layout"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS),
     conda:
         ENVIRONMENT

@@ -13,12 +13,12 @@ rule paper:
         # Of reconstructions, one game stands for all.
         figures=[file for file in [*layout.figures(CONFIG), *layout.reconstructions(CONFIG)[:2]] if file.endswith(".pdf")],
         template=os.path.relpath(ROOT / "workflow_src/report/templates/paper.tex.jinja"),
-        code=code("report.paper", "layout"),
     output:
         shown([layout.PAPER], "Paper"),
     log:
         "logs/paper.log",
     params:
+        code=code("paper", "report.paper", "layout"),
         settings=lambda w: leaves(config, *config),
         reference=lambda w, input: os.path.dirname(input.reference[0]),
         methods=lambda w, input: os.path.dirname(input.methods[0]),

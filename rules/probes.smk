@@ -10,13 +10,13 @@ rule probes:
         unpack(files_of_its_own),
         frames=lambda w: frames(w, "probe"),
         split=layout.SPLIT.replace("{purpose}", "probe"),
-        code=code("probes.probe"),
         labels=ANNOTATIONS,
     output:
         layout.PROBE,
     log:
         "logs/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.log",
     params:
+        code=lambda w: code(f"probes.{w.probe}", "probes.probe"),
         settings=lambda w: leaves(
             config,
             "probe.classes",

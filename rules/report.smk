@@ -9,12 +9,13 @@ CAPTIONS = ["episodes.frames", "training.epochs", "probe.epochs"]
 rule scores:
     input:
         probes=layout.probes(CONFIG),
-        code=code("report.scores", "layout"),
     output:
         scores=layout.SCORES,
         metrics=layout.METRICS,
     log:
         "logs/scores.log",
+    params:
+        code=code("scores", "report.scores", "layout"),
     conda:
         ENVIRONMENT
     shell:
@@ -27,12 +28,12 @@ rule tables:
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))]
         + [os.path.relpath(REFERENCE / "reproduction_report_pong.csv")],
         labels=ANNOTATIONS,
-        code=code("report.tables"),
     output:
         shown([f for f in layout.tables(CONFIG) if Path(f).stem not in STUDIES], "Tables"),
     log:
         "logs/tables.log",
     params:
+        code=code("tables", "report.tables"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS),
         reference=lambda w, input: os.path.dirname(input.reference[0]),
     conda:
@@ -47,12 +48,12 @@ rule variables:
         scores=layout.SCORES,
         reference=os.path.relpath(REFERENCE / "paper_table4_boxing_f1_by_variable.csv"),
         labels=ANNOTATIONS,
-        code=code("report.tables"),
     output:
         shown(multiext(layout.VARIABLES, ".csv", ".tex"), "Tables"),
     log:
         "logs/variables/{game}.log",
     params:
+        code=code("variables", "report.tables"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, "splits.min_entropy"),
         reference=lambda w, input: os.path.dirname(input.reference),
     conda:
@@ -65,12 +66,12 @@ rule variables:
 rule figures:
     input:
         scores=layout.SCORES,
-        code=code("report.figures", "layout"),
     output:
         shown([f for f in layout.figures(CONFIG) if Path(f).stem not in ("learning_curves", *STUDIES)], "Figures"),
     log:
         "logs/figures.log",
     params:
+        code=code("figures", "report.figures", "layout"),
         settings=lambda w: leaves(config, *COLUMNS),
     conda:
         ENVIRONMENT
@@ -81,12 +82,12 @@ rule figures:
 rule curves:
     input:
         histories=layout.encoders(CONFIG, layout.HISTORY),
-        code=code("report.curves", "layout"),
     output:
         shown(multiext("results/figures/learning_curves", ".pdf", ".png"), "Figures"),
     log:
         "logs/curves.log",
     params:
+        code=code("curves", "report.curves", "layout"),
         settings=lambda w: leaves(config, "games", "seeds", "policies", "protocols", "methods"),
     conda:
         ENVIRONMENT
@@ -97,12 +98,12 @@ rule curves:
 rule curves_of_game:
     input:
         histories=lambda w: layout.encoders(CONFIG.of_game(w.game), layout.HISTORY),
-        code=code("report.curves", "layout"),
     output:
         shown(multiext(layout.CURVES, ".pdf", ".png"), "Figures"),
     log:
         "logs/curves/{game}.log",
     params:
+        code=code("curves", "report.curves", "layout"),
         settings=lambda w: leaves(config, "seeds", "policies", "protocols", "methods"),
     conda:
         ENVIRONMENT
@@ -113,12 +114,12 @@ rule curves_of_game:
 rule reconstructions:
     input:
         examples=lambda w: layout.examples(CONFIG, w.game),
-        code=code("report.reconstructions"),
     output:
         shown(multiext(layout.RECONSTRUCTIONS, ".pdf", ".png"), "Figures"),
     log:
         "logs/reconstructions/{game}.log",
     params:
+        code=code("reconstructions", "report.reconstructions"),
         out=layout.RECONSTRUCTIONS,
     conda:
         ENVIRONMENT
@@ -134,12 +135,12 @@ for study in STUDIES:
             f"{study}_scores"
         input:
             probes=layout.study(CONFIG, study),
-            code=code("report.scores", "layout"),
         output:
             layout.STUDY.format(study=study),
         log:
             f"logs/{study}_scores.log",
         params:
+            code=code("scores", "report.scores", "layout"),
             study=study,
         conda:
             ENVIRONMENT
@@ -151,12 +152,12 @@ for study in STUDIES:
 rule ledger:
     input:
         scores=layout.STUDY.format(study="ledger"),
-        code=code("report.ledger"),
     output:
         shown(multiext("results/tables/ledger", ".csv", ".tex") + multiext("results/figures/ledger", ".pdf", ".png"), "Ledger"),
     log:
         "logs/ledger.log",
     params:
+        code=code("ledger", "report.ledger"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["ledger"] if CONFIG.ledger else [])),
     conda:
         ENVIRONMENT
@@ -167,12 +168,12 @@ rule ledger:
 rule scaling:
     input:
         scores=layout.STUDY.format(study="scaling"),
-        code=code("report.scaling"),
     output:
         shown(multiext("results/tables/scaling", ".csv", ".tex") + multiext("results/figures/scaling", ".pdf", ".png"), "Scaling"),
     log:
         "logs/scaling.log",
     params:
+        code=code("scaling", "report.scaling"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["scaling"] if CONFIG.scaling else [])),
     conda:
         ENVIRONMENT

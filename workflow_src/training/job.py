@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workflow_src import artifacts, devices, encoders, seeds
+from workflow_src import artifacts, devices, encoders, provenance, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.config.methods import Method
 from workflow_src.config.run import Config
@@ -186,12 +186,7 @@ def _index(part: Part, rows: np.ndarray) -> objective.EpisodeIndex:
 
 
 def _fingerprint(row, settings, switches, *others) -> str:
-    """What makes two trainings the same one, its code included, so that no checkpoint of another is taken up."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parent.parent
-    for folder in ("methods", "training", "encoders", "episodes", "."):
-        for file in sorted((package / folder).glob("*.py")):
-            digest.update(file.read_bytes())
-    settled = [row.model_dump(), settings.model_dump(), switches.model_dump(), others]
-    digest.update(json.dumps(settled, sort_keys=True).encode())
-    return digest.hexdigest()
+    """Identity of a training, its code included: a checkpoint of any other is ignored."""
+    code = provenance.digest(*provenance.training(row.kind))
+    settled = [code, row.model_dump(), settings.model_dump(), switches.model_dump(), others]
+    return hashlib.sha256(json.dumps(settled, sort_keys=True).encode()).hexdigest()
