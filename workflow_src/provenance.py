@@ -14,9 +14,10 @@ import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import grimp
+if TYPE_CHECKING:
+    from grimp import ImportGraph
 
 STAGE, FILE = "code", "code.yaml"  # where DVC finds the digests: its stage, and its file
 PACKAGE = Path(__file__).parent
@@ -58,7 +59,9 @@ def of_text(text: str) -> str:
 
 
 @functools.cache
-def _imports() -> grimp.ImportGraph:
+def _imports() -> "ImportGraph":
+    import grimp
+
     return grimp.build_graph(PACKAGE.name, cache_dir=None, exclude_type_checking_imports=True)
 
 
