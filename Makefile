@@ -1,4 +1,4 @@
-# Plain commands, which the README also shows for people who do not use make.
+# Plain commands; the README shows them too, for people who do not use make.
 PRESET ?= quick
 GAMES ?=
 INTO ?= runs/$(PRESET)
@@ -9,43 +9,54 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: quick run paper test bench bench-gpu record adopt verify lock
+.PHONY: quick run paper check test docs bench bench-gpu record adopt verify lock
 
-# The main job at quick scale, and its table.
+# A word of the shell, whatever blanks and quotes it contains.
+quoted = '$(subst ','\'',$(1))'
+
+# The quick run: two games at a small scale, and their table.
 quick:
 	@$(MAKE) --no-print-directory run PRESET=quick GAMES= INTO=runs/quick
 
-# Any other choice: make run PRESET=quick GAMES="boxing seaquest" INTO=runs/mine
+# Any other run: make run PRESET=quick GAMES="boxing seaquest" INTO=runs/mine
 run: .venv/installed
-	$(BIN)/python -m workflow_src configure --preset $(PRESET) --games "$(GAMES)" --into $(INTO)
-	$(BIN)/snakemake --directory $(INTO) --cores all --resources gpu=1 --quiet rules progress
-	@$(BIN)/python -m workflow_src show $(INTO)
+	$(BIN)/python -m workflow_src configure --preset $(call quoted,$(PRESET)) --games $(call quoted,$(GAMES)) --into $(call quoted,$(INTO))
+	$(BIN)/snakemake --directory $(call quoted,$(INTO)) --cores all --resources gpu=1 --quiet rules progress
+	@$(BIN)/python -m workflow_src show $(call quoted,$(INTO))
 
-# results/paper.pdf of a run, which needs LaTeX: make paper RUN=runs/quick
+# The paper of a run, results/paper.pdf; needs LaTeX: make paper RUN=runs/quick
 paper: .venv/installed
-	$(BIN)/snakemake paper --directory $(RUN) --cores all --resources gpu=1 --quiet rules progress
+	$(BIN)/snakemake paper --directory $(call quoted,$(RUN)) --cores all --resources gpu=1 --quiet rules progress
 
-test: .venv/installed
+# `check`: linters, types and the fast tests, in under two minutes, for every commit. `test`: the same with all tests, as CI runs it.
+check: FAST := -m "not slow"
+check test: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto --dist loadfile $(FAST)
 
-# How fast each step is, beside baselines and the machine's limits: one table, and speed/latest.json.
+# The documentation as a site that needs no server and no network: open site/index.html.
+docs: .venv/installed
+	rm -rf site
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs site
+
+# How fast each step is, against plain baselines and the hardware limit: one table, and speed/latest.json.
 bench: .venv/installed
 	@$(BIN)/python -m speed.bench --rounds $(ROUNDS)
 
-# The trainings on a GPU, in under ten minutes, from nothing.
+# The trainings on a GPU, from an empty checkout in under ten minutes.
 bench-gpu: .venv/installed
 	@$(BIN)/python -m speed.gpu
 
-# What is made, in dvc.lock (docs/versioning.md); of another run: make record RUN=runs/quick
+# Record in dvc.lock, or adopt from it (docs/versioning.md); another run: make record RUN=runs/quick
 record adopt: .venv/installed
-	@$(BIN)/python -m workflow_src $@ --run $(RUN)
+	@$(BIN)/python -m workflow_src $@ --run $(call quoted,$(RUN))
 
-# The certificate: make verify GAMES="boxing" STEPS="episodes splits"
+# Remake files and compare them with dvc.lock: make verify GAMES="boxing" STEPS="episodes splits"
 verify: .venv/installed
-	@$(BIN)/python -m workflow_src verify --run $(RUN) --games "$(GAMES)" --steps "$(STEPS)"
+	@$(BIN)/python -m workflow_src verify --run $(call quoted,$(RUN)) --games $(call quoted,$(GAMES)) --steps $(call quoted,$(STEPS))
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -53,11 +64,11 @@ verify: .venv/installed
 	$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# New pins: what pyproject.toml resolves to today in an empty environment.
+# Renew the pins: what pyproject.toml resolves to today in an empty environment.
 lock:
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python $(PIP) install torch==2.13.0 "setuptools>=77" ".[workflow,test]"
+	.venv-lock/bin/python $(PIP) install torch==2.13.0 "setuptools>=77" ".[workflow,test,docs]"
 	(sed '/^[^#]/,$$d' requirements.lock; .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude workflow-src | sed 's/+cpu$$//') > requirements.new
 	mv requirements.new requirements.lock
 	(sed '/^  - pip:$$/q' environment.yml; sed -n 's/^[^#].*/      - &/p' requirements.lock) > environment.new

@@ -10,7 +10,7 @@ rule audit_measured:
         "logs/audit/measured/{game}.log",
     params:
         code=code("audit_measured", "audit.measure"),
-        settings=lambda w: leaves(config, "episodes.repeat", "episodes.noop_max"),
+        settings=lambda w: leaves(config, "episodes.frame_skip", "episodes.noop_max"),
         seed=CONFIG.seeds[0],
     conda:
         ENVIRONMENT

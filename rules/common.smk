@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import workflow_src
-from workflow_src import layout, provenance
+from workflow_src import kinds, layout, provenance
 from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.config.methods import Training
+from workflow_src.config.probes import KINDS as PROBE_KINDS
 from workflow_src.config.reading import leaves, read_yaml
 from workflow_src.config.run import Config
 from workflow_src.config.section import PURPOSES
@@ -44,9 +45,9 @@ if config != read_yaml("config.yaml"):
 
 
 # The studies' runs have names of their own; they are made when asked for.
-PROTOCOLS = list(dict.fromkeys([*CONFIG.protocols, *(name for study in STUDIES for name in CONFIG.studied(study))]))
+PROTOCOLS = list(dict.fromkeys([*CONFIG.protocols, *(name for study in STUDIES for name in CONFIG.derived.methods(study))]))
 # Policies as protocols have them play, and their rows.
-POLICIES = {CONFIG.plays(policy, protocol): policy for policy in CONFIG.policies for protocol in PROTOCOLS}
+POLICIES = {CONFIG.playing_policy(policy, protocol): policy for policy in CONFIG.policies for protocol in PROTOCOLS}
 
 
 wildcard_constraints:
@@ -57,7 +58,7 @@ wildcard_constraints:
     protocol="|".join(PROTOCOLS),
     purpose="|".join(PURPOSES),
     method="|".join(CONFIG.methods),
-    probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.readouts(CONFIG.probe)})),
+    probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.probe_names(CONFIG.probe.kinds)})),
 
 
 ROOT = Path(workflow_src.__file__).parent.parent
@@ -85,13 +86,13 @@ ON_CUDA = CONFIG.device == "cuda" or (CONFIG.device == "auto" and shutil.which("
 
 def switches(wildcards, section):
     """The protocol's switches of a section, under the names that the configuration has for them."""
-    rows = CONFIG.made_of(wildcards.protocol)
+    rows = CONFIG.derived.parents(wildcards.protocol)
     return {f"protocols.{row}.{section}": getattr(CONFIG.protocols[row], section).model_dump() for row in rows}
 
 
 def frames(wildcards, purpose):
     """The file of frames that a protocol is made of."""
-    policy = CONFIG.plays(wildcards.policy, wildcards.protocol)
+    policy = CONFIG.playing_policy(wildcards.policy, wildcards.protocol)
     return layout.EPISODE.format(policy=policy, purpose=purpose, game=wildcards.game, seed=wildcards.seed)
 
 
@@ -140,7 +141,7 @@ def weights_to_probe(wildcards):
     """The encoder, for the methods that have one; a quirk that no training sees is probed on its base's."""
     if not CONFIG.methods[wildcards.method].has_encoder:
         return {}
-    names = dict(wildcards.items()) | {"protocol": CONFIG.trained_as(wildcards.protocol, wildcards.method)}
+    names = dict(wildcards.items()) | {"protocol": CONFIG.derived.encoder_protocol(wildcards.protocol, CONFIG.methods[wildcards.method])}
     return {"encoder": layout.ENCODER.format(**names)}
 
 

@@ -1,6 +1,9 @@
 # Learning: the GPU's work. A checkpoint outside of results lets a killed training go on.
-def kind(wildcards):
-    return CONFIG.methods[wildcards.method].kind
+def method_code(step, wildcards):
+    """The code of a step that depends on a method's kind and on its architecture."""
+    main = {"encoders": "training.job", "examples": "training.reconstruct"}[step]
+    row = CONFIG.methods[wildcards.method]
+    return code(f"{step}.{wildcards.method}", main, *provenance.of_method(row))
 
 
 rule encoders:
@@ -15,7 +18,7 @@ rule encoders:
     benchmark:
         "logs/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.tsv"
     params:
-        code=lambda w: code(f"encoders.{w.method}", *provenance.training(kind(w))),
+        code=lambda w: method_code("encoders", w),
         settings=lambda w: leaves(config, f"methods.{w.method}") | learning(w),
         files=lambda w, input: options(input, frames="frames", split="split"),
         checkpoint="checkpoints/{policy}/{protocol}/{method}/{game}-s{seed}.pt",
@@ -41,7 +44,7 @@ rule examples:
     log:
         "logs/examples/{policy}/{protocol}/{method}/{game}-s{seed}.log",
     params:
-        code=lambda w: code(f"examples.{w.method}", "training.reconstruct", provenance.method(kind(w))),
+        code=lambda w: method_code("examples", w),
         settings=lambda w: leaves(config, f"methods.{w.method}"),
     conda:
         ENVIRONMENT

@@ -1,17 +1,23 @@
 # Playing: one job a file of frames and RAM.
+def policy_code(wildcards):
+    """The code of collecting and of the policy's kind."""
+    policy = POLICIES[wildcards.policy]
+    kind = provenance.of_kind("episodes/policies", CONFIG.policies[policy].kind)
+    return code(f"episodes.{policy}", "episodes.collect", kind)
+
+
 rule episodes:
-    input:
     output:
         layout.EPISODE,
     log:
         "logs/episodes/{policy}/{purpose}/{game}-s{seed}.log",
     params:
-        code=lambda w: code(f"episodes.{POLICIES[w.policy]}", "episodes.collect"),
+        code=policy_code,
         settings=lambda w: leaves(
             config,
             f"episodes.frames.{w.purpose}",
-            "episodes.streams",
-            "episodes.repeat",
+            "episodes.num_envs",
+            "episodes.frame_skip",
             "episodes.noop_max",
             f"policies.{POLICIES[w.policy]}",
         ),

@@ -1,7 +1,28 @@
 # Reading out: a probe for each state variable on the frozen encoder.
-# What each kind of probe is made of; a supervised method brings its own, and the majority learns nothing.
-LEARNED = ["epochs", "patience", "batch_size", "eps", "plateau_patience", "plateau_factor", "min_lr", "threads"]
-OF_PROBE = {"linear": LEARNED, "observed": LEARNED, "mlp": [*LEARNED, "hidden"], "logistic": ["logistic", "threads"]}
+# The settings that gradient descent needs.
+OPTIMIZER = ["epochs", "patience", "batch_size", "eps", "plateau_patience", "plateau_factor", "min_lr"]
+
+
+def by_gradient_descent(probe):
+    """Whether a kind of probe depends on the optimizer's settings and may run on the GPU."""
+    return kinds.declared(PROBE_KINDS, probe).get("GRADIENT_DESCENT", True)
+
+
+def probe_settings(probe):
+    """The settings of ``probe`` that a kind of probe depends on; a method's own has none."""
+    if probe not in CONFIG.probe.kinds:
+        return []
+    optimizer = OPTIMIZER if by_gradient_descent(probe) else []
+    options = [f"options.{probe}"] if probe in CONFIG.probe.options else []
+    return [f"probe.{name}" for name in ("threads", *optimizer, *options)]
+
+
+def probe_code(wildcards):
+    """The code of probing, of the kind of probe and of the encoder's architecture."""
+    probe, method = wildcards.probe, wildcards.method
+    kind = [provenance.of_kind(PROBE_KINDS, probe)] if probe in CONFIG.probe.kinds else []
+    architecture = provenance.of_architecture(CONFIG.methods[method])
+    return code(f"probes.{method}.{probe}", "probes.probe", *kind, *architecture)
 
 
 rule probes:
@@ -16,12 +37,12 @@ rule probes:
     log:
         "logs/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.log",
     params:
-        code=lambda w: code(f"probes.{w.probe}", "probes.probe"),
+        code=probe_code,
         settings=lambda w: leaves(
             config,
             "probe.classes",
             "probe.batch_size",
-            *(f"probe.{name}" for name in OF_PROBE.get(w.probe, [])),
+            *probe_settings(w.probe),
             f"methods.{w.method}.kind",
             "label_set",
             "device",
@@ -30,7 +51,7 @@ rule probes:
         weights=lambda w, input: options(input, weights="encoder"),
     threads: CONFIG.probe.threads
     resources:
-        gpu=lambda w: int(ON_CUDA and w.probe not in ("majority", "logistic")),
+        gpu=lambda w: int(ON_CUDA and w.probe != "majority" and by_gradient_descent(w.probe)),
     conda:
         ENVIRONMENT
     shell:

@@ -97,7 +97,7 @@ rule curves:
 
 rule curves_of_game:
     input:
-        histories=lambda w: layout.encoders(CONFIG.of_game(w.game), layout.HISTORY),
+        histories=lambda w: layout.encoders(CONFIG.for_game(w.game), layout.HISTORY),
     output:
         shown(multiext(layout.CURVES, ".pdf", ".png"), "Figures"),
     log:

@@ -28,7 +28,7 @@ def theirs(game: str, steps: int, workers: int) -> float:
 
 def rows(at: Bench) -> Iterator[Row]:
     """Steps a second of Pong and Ms Pac-Man, on all cores that a collection uses."""
-    workers = min(at.cores, defaults({}).episodes.streams)
+    workers = min(at.cores, defaults({}).episodes.num_envs)
     for game, name in GAMES.items():
         sides = {
             "ours": partial(ours, game, at.size(50_000, 600), workers),

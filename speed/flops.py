@@ -46,7 +46,7 @@ def trunk(row: Method) -> float:
 
 def cpc(row: Method, batch_size: int) -> float:
     """GFLOP a sequence: its frames' encoding, the GRU, the predictions, and the scores with the whole batch."""
-    options = row.settled_options
+    options = row.resolved_options
     length, size, d = options["sequence_length"], options["gru_size"], row.feature_size
     horizons = range(1, length, options["horizon_step"])
     gru = sum(

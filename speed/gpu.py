@@ -99,7 +99,7 @@ def slice_of(row: Method, index: EpisodeIndex, examples: int) -> EpisodeIndex:
     """Frames that give about so many examples: one each, but CPC draws a sequence's length of them for each long episode."""
     if row.kind != "cpc":
         return cut(index, examples)
-    length = row.settled_options["sequence_length"]
+    length = row.resolved_options["sequence_length"]
     long = index.lengths >= length
     number = -(-examples // length)
     return EpisodeIndex(index.first[long][:number], index.lengths[long][:number])
@@ -141,7 +141,7 @@ def measure(config: Config, name: str, played: Played, steps: int, graphs: bool)
             settings,
             switches,
             clock,
-            what=name,
+            name=name,
             labels=on_device,
             progress=False,
         )

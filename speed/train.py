@@ -95,7 +95,7 @@ def learn(method: str, file: Path, examples: int, change: dict, episode: int = 2
             settings,
             switches,
             clock,
-            what=method,
+            name=method,
             labels=None if labels is None else labels.to(device),
             progress=False,
         )

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from steps import split
 from workflow import PARTS, ROOT
 
 from workflow_src.config.episodes import Episodes, Frames, Policy
 from workflow_src.config.run import Config, defaults
 from workflow_src.episodes import store
 from workflow_src.episodes.collect import collect
-from workflow_src.splits.split import split
 
 
 def needs(*tools):
@@ -85,10 +85,15 @@ def play(tmp_path_factory):
     """Collect as the command line does, and give the file's path; unnamed settings are small."""
     directory = tmp_path_factory.mktemp("played")
 
-    def play(game="breakout", frames=1100, streams=3, purpose="probe", seed=0, out=None, workers=2):
+    def play(
+        game="breakout", frames=1100, num_envs=3, purpose="probe", seed=0, out=None, workers=2
+    ):
         out = out or directory / f"{len(list(directory.iterdir()))}.b2nd"
         settings = Episodes(
-            frames=Frames(pretrain=frames, probe=frames), streams=streams, repeat=4, noop_max=30
+            frames=Frames(pretrain=frames, probe=frames),
+            num_envs=num_envs,
+            frame_skip=4,
+            noop_max=30,
         )
         which = {
             "policy": "random_agent",
@@ -155,7 +160,7 @@ def collected(tmp_path_factory, play):
             "games": ["breakout"],
             "device": "cpu",
             "protocols": {"paper": {"splits": {"min_episode_frames": 2}}},
-            "episodes": {"frames": {"pretrain": 320, "probe": 640}, "streams": 2},
+            "episodes": {"frames": {"pretrain": 320, "probe": 640}, "num_envs": 2},
             "training": {"epochs": 2, "batch_size": 16, "threads": 1, "precision": "float32"},
             "probe": {"epochs": 1, "batch_size": 16, "threads": 1},
         }
@@ -164,7 +169,7 @@ def collected(tmp_path_factory, play):
     for purpose in ("pretrain", "probe"):
         play(
             frames=config.episodes.frames.of(purpose),
-            streams=2,
+            num_envs=2,
             purpose=purpose,
             out=made.frames(purpose),
             workers=1,

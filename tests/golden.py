@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_src.ari.labels import GAMES
-from workflow_src.emulator.environment import GOES_ON, Environment
+from workflow_src.emulator.environment import CONTINUES, Environment
 
 FILE = Path(__file__).with_suffix(".csv")
 STEPS = 300
@@ -39,9 +39,9 @@ def steps(env, actions):
     records = []
     for action in [None, *actions]:
         frame, ram = blank(), np.zeros(128, np.uint8)
-        if action is None or records[-1][-1] != GOES_ON:
+        if action is None or records[-1][-1] != CONTINUES:
             env.reset(frame)
-            reward, end = 0, GOES_ON
+            reward, end = 0, CONTINUES
         else:
             reward, end = env.step(action, frame)
         env.ram(ram)

@@ -14,7 +14,7 @@ from workflow_src.ari.labels import labels, variables
 from workflow_src.audit import measured, recorded, writing
 from workflow_src.audit.measure import annotated, generator, measure
 from workflow_src.audit.verdict import ALIVE, CONSTANT, SUSPICIOUS, Byte, usual_values, verdict
-from workflow_src.cli import cli
+from workflow_src.cli.main import cli
 from workflow_src.config.run import defaults
 from workflow_src.emulator.environment import NOOP, Environment
 from workflow_src.errors import DamagedFile, UserError
@@ -161,7 +161,7 @@ SIX = counts(v0=200, v1=200, v2=200, v3=200, v4=100, v5=100)
         (
             "pin_existence_0",
             {"counts": counts(v5=600, v255=300, v1=100)},
-            r"takes 3 values .* a thing is there or not",
+            r"takes 3 values .* existence is binary",
         ),
         (
             "ball_x",

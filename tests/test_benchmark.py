@@ -42,7 +42,7 @@ def test_labels_are_the_rams(tmp_path):
     assert list(index) != sorted(index)
     found = get_episodes("ALE/Breakout-v5", steps=3000, protocol="corrected", progress=False)
     config = defaults({"episodes": {"frames": {"probe": 3000}}})
-    policy = config.plays("random_agent", "corrected")
+    policy = config.playing_policy("random_agent", "corrected")
     which = {"game": "breakout", "policy": policy, "purpose": "probe", "seed": 0}
     collect(
         policy_settings=config.policy(policy),

@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from workflow_src import artifacts, encoders, layout
-from workflow_src.cli import cli, main
+from workflow_src.cli.main import cli, main
 from workflow_src.config.run import Config
 from workflow_src.episodes.dataset import read_split
 from workflow_src.training import objective, reconstruct
@@ -137,7 +137,7 @@ def test_every_option_has_a_help():
 
 def test_help_loads_nothing_heavy():
     code = (
-        "import sys; from workflow_src.cli import cli\n"
+        "import sys; from workflow_src.cli.main import cli\n"
         "for arguments in [['--help'], *([name, '--help'] for name in cli.commands)]:\n"
         "    cli(arguments, standalone_mode=False)\n"
         "print(*sys.modules)"

@@ -81,10 +81,10 @@ def test_the_repository_s_configuration_is_the_paper_s_run():
     # Every method that the repository has is a column, but for one's own.
     assert {row.kind for row in loaded.methods.values()} == set(METHOD_KINDS) - {"custom"}
     assert len(loaded.methods) == 12
-    assert loaded.methods["vae"].settled_options == {"beta": 1.0}
+    assert loaded.methods["vae"].resolved_options == {"beta": 1.0}
     assert {"sequence_length": 100, "horizon_step": 4}.items() <= loaded.methods[
         "cpc"
-    ].settled_options.items()
+    ].resolved_options.items()
     assert loaded.probe.kinds == ["linear"]
     assert loaded.ledger.model_dump() == {
         "base": "paper",
@@ -129,7 +129,7 @@ def test_the_quick_run_has_a_baseline_an_untrained_encoder_and_the_paper_s_own(t
         configure(ROOT / "config.yaml", ROOT / "presets" / "quick.yaml", [], tmp_path)
     )
     assert list(loaded.methods) == ["maj-clf", "random-cnn", "st-dim"]
-    assert loaded.ledger is None and loaded.variants == []
+    assert loaded.ledger is None and loaded.derived.ledger.variants == []
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ MISTAKES = [
     ),
     ("episodes.frames.pretrain", -5, r"episodes\.frames\.pretrain: .* \(it is -5\)$"),
     (
-        "episodes.repeat",
+        "episodes.frame_skip",
         1,
         r"episodes\.repeat: input should be greater than or equal to 2 \(it is 1\)$",
     ),
@@ -550,7 +550,7 @@ def test_no_file_at_all(tmp_path):
     assert refusal(Config.load, tmp_path / "my.yaml").endswith(
         "my.yaml: there is no such file; make it first"
     )
-    assert "there is a directory of that name" in refusal(Config.load, tmp_path)
+    assert "it is a directory; move it away" in refusal(Config.load, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -581,8 +581,8 @@ def test_what_a_job_asks_for_must_be_known(asked, text):
         "method": "st-dim",
         "out": "anything",
     }
-    assert loaded.knowing(**known) is loaded
-    assert re.match(text, refusal(lambda: loaded.knowing(**known | asked)))
+    assert loaded.validate_names(**known) is loaded
+    assert re.match(text, refusal(lambda: loaded.validate_names(**known | asked)))
 
 
 # Merging and configuring
@@ -718,14 +718,14 @@ def test_leaves():
 
 def test_options_are_those_declared_with_the_row_s_before_them():
     row = Method(kind="cpc", options={"gru_size": 8})
-    assert row.settled_options == declared("cpc")["OPTIONS"] | {"gru_size": 8}
+    assert row.resolved_options == declared("cpc")["OPTIONS"] | {"gru_size": 8}
     assert declared("cpc")["OPTIONS"]["gru_size"] == 256  # untouched
-    assert Method(kind="vae").settled_options == {"beta": 1.0}
-    assert Method(kind="st-dim").settled_options == Method(kind="majority").settled_options == {}
+    assert Method(kind="vae").resolved_options == {"beta": 1.0}
+    assert Method(kind="st-dim").resolved_options == Method(kind="majority").resolved_options == {}
 
 
 def test_a_whole_number_is_a_number():
-    assert Method(kind="vae", options={"beta": 4}).settled_options == {"beta": 4}
+    assert Method(kind="vae", options={"beta": 4}).resolved_options == {"beta": 4}
 
 
 def test_kinds_declare_what_their_files_say():
@@ -824,8 +824,10 @@ def test_readouts(kinds):
         "supervised": ["supervised"],
         "supervised-shared": ["supervised"],
     }
-    assert {name: row.readouts(loaded.probe) for name, row in loaded.methods.items()} == expected
-    assert Method(kind="custom", module="a.py:A").readouts(loaded.probe) == kinds
+    assert {
+        name: row.probe_names(loaded.probe.kinds) for name, row in loaded.methods.items()
+    } == expected
+    assert Method(kind="custom", module="a.py:A").probe_names(loaded.probe.kinds) == kinds
 
 
 # The ledger
@@ -863,8 +865,8 @@ def test_every_switch_is_of_one_quirk():
 def test_each_variant_is_the_base_with_one_quirk_of_the_target():
     loaded = defaults({})
     base, target = (switches(loaded.protocols[name]) for name in ("paper", "corrected"))
-    assert [variant.quirk for variant in loaded.variants] == DIFFER
-    for variant in loaded.variants:
+    assert [variant.quirk for variant in loaded.derived.ledger.variants] == DIFFER
+    for variant in loaded.derived.ledger.variants:
         found = switches(variant.row)
         differing = {switch for switch in base if found[switch] != base[switch]}
         assert differing == variant.changed == set(QUIRKS[variant.quirk])
@@ -873,7 +875,9 @@ def test_each_variant_is_the_base_with_one_quirk_of_the_target():
         assert loaded.protocol(variant.protocol) is variant.row
     # Together they are the target.
     together = base | {
-        switch: switches(v.row)[switch] for v in loaded.variants for switch in v.changed
+        switch: switches(v.row)[switch]
+        for v in loaded.derived.ledger.variants
+        for switch in v.changed
     }
     assert together == target
 
@@ -890,7 +894,7 @@ def test_a_variant_changes_only_the_switches_that_differ():
             }
         }
     )
-    changed = {variant.quirk: variant.changed for variant in loaded.variants}
+    changed = {variant.quirk: variant.changed for variant in loaded.derived.ledger.variants}
     assert changed["Q6"] == {("probes", "keep")}
     assert changed["Q9"] == {("probes", "lr")}
     assert changed["Q12"] == {("splits", "keep_unfinished")}
@@ -910,9 +914,9 @@ def test_the_ledger_goes_the_other_way_too():
 
 def test_a_run_without_a_ledger_has_no_variants():
     loaded = defaults({"ledger": None})
-    assert loaded.ledger is None and loaded.variants == []
-    assert loaded.seeded_as("paper") == loaded.trained_as("paper", "st-dim") == "paper"
-    assert loaded.plays("random_agent", "paper") == "random_agent"
+    assert loaded.ledger is None and loaded.derived.ledger.variants == []
+    assert loaded.derived.seed_protocol("paper") == loaded.trained_as("paper", "st-dim") == "paper"
+    assert loaded.playing_policy("random_agent", "paper") == "random_agent"
     assert "unknown protocol 'paper-q5'" in refusal(loaded.protocol, "paper-q5")
 
 
@@ -935,8 +939,13 @@ def test_the_names_of_variants_are_the_ledger_s():
 
 def test_seeds_are_those_of_the_base():
     loaded = defaults({})
-    assert {loaded.seeded_as(variant.protocol) for variant in loaded.variants} == {"paper"}
-    assert (loaded.seeded_as("paper"), loaded.seeded_as("corrected")) == ("paper", "corrected")
+    assert {
+        loaded.derived.seed_protocol(variant.protocol) for variant in loaded.derived.ledger.variants
+    } == {"paper"}
+    assert (loaded.derived.seed_protocol("paper"), loaded.derived.seed_protocol("corrected")) == (
+        "paper",
+        "corrected",
+    )
 
 
 @pytest.mark.parametrize(
@@ -945,19 +954,29 @@ def test_seeds_are_those_of_the_base():
 )
 def test_an_encoder_is_the_base_s_where_a_quirk_does_not_touch_it(method, as_the_base):
     loaded = defaults({"protocols": {"corrected": {"probes": {"lr": 5e-4}}}})
-    assert [variant.quirk for variant in loaded.variants] == [*DIFFER[:7], "Q9", *DIFFER[7:]]
+    assert [variant.quirk for variant in loaded.derived.ledger.variants] == [
+        *DIFFER[:7],
+        "Q9",
+        *DIFFER[7:],
+    ]
     found = {
-        variant.quirk: loaded.trained_as(variant.protocol, method) for variant in loaded.variants
+        variant.quirk: loaded.derived.encoder_protocol(variant.protocol, loaded.methods[method])
+        for variant in loaded.derived.ledger.variants
     }
     assert found == {
-        v.quirk: "paper" if v.quirk in as_the_base else v.protocol for v in loaded.variants
+        v.quirk: "paper" if v.quirk in as_the_base else v.protocol
+        for v in loaded.derived.ledger.variants
     }
-    assert [loaded.trained_as(name, method) for name in loaded.protocols] == ["paper", "corrected"]
+    assert [
+        loaded.derived.encoder_protocol(name, loaded.methods[method]) for name in loaded.protocols
+    ] == ["paper", "corrected"]
 
 
 def test_an_entropy_filter_alone_touches_supervised_methods_only():
     loaded = defaults({"protocols": {"corrected": {"splits": {"min_episode_frames": 65}}}})
-    assert next(v for v in loaded.variants if v.quirk == "Q8").changed == {("splits", "entropy_of")}
+    assert next(v for v in loaded.derived.ledger.variants if v.quirk == "Q8").changed == {
+        ("splits", "entropy_of")
+    }
     assert loaded.trained_as("paper-q8", "st-dim") == "paper"
     assert loaded.trained_as("paper-q8", "supervised") == "paper-q8"
 
@@ -970,10 +989,13 @@ def test_a_quirk_of_both_trains_again():
 
 def test_protocols_without_q2_play_with_no_ops():
     loaded = defaults({"policies": {"other": {"kind": "random", "noop": True}}})
-    for protocol in [*loaded.protocols, *(variant.protocol for variant in loaded.variants)]:
+    for protocol in [
+        *loaded.protocols,
+        *(variant.protocol for variant in loaded.derived.ledger.variants),
+    ]:
         asked = protocol in ("corrected", "paper-q2")
-        assert loaded.plays("random_agent", protocol) == "random_agent" + "-noop" * asked
-        assert loaded.plays("other", protocol) == "other"
+        assert loaded.playing_policy("random_agent", protocol) == "random_agent" + "-noop" * asked
+        assert loaded.playing_policy("other", protocol) == "other"
     assert loaded.policy("random_agent") == Policy(kind="random", noop=False)
     assert loaded.policy("random_agent-noop") == Policy(kind="random", noop=True)
     assert loaded.policy("other") == Policy(kind="random", noop=True)

@@ -15,9 +15,13 @@ from torch import nn
 from torch.func import functional_call, vmap
 from torch.testing import assert_close
 
-from workflow_src import artifacts, encoders
+from workflow_src import artifacts, encoders, kinds
 from workflow_src.config.methods import Method
-from workflow_src.encoders import Classifier, SharedClassifier, base, custom, impala
+from workflow_src.encoders import base, custom
+from workflow_src.encoders.architectures import impala
+from workflow_src.encoders.architectures.nature import NatureCNN
+from workflow_src.encoders.classifier import Classifier, SharedClassifier
+from workflow_src.encoders.registry import FOLDER as ARCHITECTURES
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.training import objective
 
@@ -87,7 +91,7 @@ def test_shapes_of_impala():
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", encoders.ENCODERS)
+@pytest.mark.parametrize("name", kinds.names(ARCHITECTURES))
 def test_ways_through_an_encoder_agree(name):
     encoder, images = build(name=name), torch.rand(2, 1, 210, 160)
     z = encoder(images)
@@ -103,7 +107,7 @@ def test_ways_through_an_encoder_agree(name):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", encoders.ENCODERS)
+@pytest.mark.parametrize("name", kinds.names(ARCHITECTURES))
 def test_every_channel_is_seen(name):
     encoder = build(name=name, channels=3)
     images = torch.rand(1, 3, 210, 160)
@@ -129,9 +133,9 @@ def test_a_residual_block_is_two_convolutions_beside_the_identity():
 
 @torch.no_grad()
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", encoders.DECODERS)
+@pytest.mark.parametrize("name", kinds.names(ARCHITECTURES))
 def test_a_decoder_gives_frames(name, channels):
-    decoder = encoders.DECODERS[name](16, generator(), channels)
+    decoder = encoders.build_decoder(name, 16, generator(), channels)
     for scale in (0, 1, 1e4):  # as sure as can be is still between 0 and 1
         decoded = decoder(scale * torch.randn(2, 16, generator=generator(1)))
         assert (decoded.shape, decoded.dtype) == ((2, channels, 210, 160), torch.float32)
@@ -139,7 +143,8 @@ def test_a_decoder_gives_frames(name, channels):
     assert decoder(torch.randn(2, 16)).std() > 0
     in_half = decoder.bfloat16()(torch.randn(2, 16).bfloat16())
     assert (in_half.shape, in_half.dtype) == ((2, channels, 210, 160), torch.float32)
-    assert encoders.DECODERS.keys() == encoders.ENCODERS.keys()
+    for name in kinds.names(ARCHITECTURES):
+        assert isinstance(encoders.build_decoder(name, 4, generator()), nn.Module)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +217,7 @@ def test_transposed_convolutions_are_torch_s(kind, kernel, stride, padded):
 @pytest.mark.parametrize(("name", "rows", "columns"), [("nature", 204, 156), ("impala", 210, 160)])
 def test_what_a_decoder_can_draw(name, rows, columns):
     """Every pixel follows from the representation, but for what nature's output padding makes, in 2019 as here."""
-    decoder = encoders.DECODERS[name](4, generator())
+    decoder = encoders.build_decoder(name, 4, generator())
     z = torch.randn(8, 4, generator=generator(1))
     decoded = decoder(z)
     differs = (decoded != decoded[:1]).any(0)[0]
@@ -223,7 +228,7 @@ def test_what_a_decoder_can_draw(name, rows, columns):
 
 
 def test_the_nature_decoder_mirrors_its_encoder():
-    encoder, decoder = build(), encoders.DECODERS["nature"](16, generator())
+    encoder, decoder = build(), encoders.build_decoder("nature", 16, generator())
     forth = [layer for layer in encoder.modules() if isinstance(layer, nn.Conv2d)]
     back = [layer for layer in decoder.modules() if isinstance(layer, nn.ConvTranspose2d)]
     assert [(c.in_channels, c.out_channels, c.kernel_size, c.stride) for c in forth] == [
@@ -242,8 +247,11 @@ def test_the_nature_decoder_mirrors_its_encoder():
 
 
 MADE = {
-    **{name: partial(encoders.build, name, 16) for name in encoders.ENCODERS},
-    **{f"{name} decoder": partial(kind, 16) for name, kind in encoders.DECODERS.items()},
+    **{name: partial(encoders.build, name, 16) for name in kinds.names(ARCHITECTURES)},
+    **{
+        f"{name} decoder": partial(encoders.build_decoder, name, 16)
+        for name in kinds.names(ARCHITECTURES)
+    },
     "classifier": lambda g: Classifier(partial(encoders.build, "nature", 4, g), 2, 3, g),
     "shared": lambda g: SharedClassifier(partial(encoders.build, "nature", 4, g), 2, 3, g),
     "orthogonal": lambda g: base.orthogonal(nn.Conv2d, 3, 4, 2, generator=g),
@@ -389,13 +397,13 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, change, drop):
 
 
 @pytest.mark.parametrize("stack", [1, 4])
-@pytest.mark.parametrize("name", encoders.ENCODERS)
+@pytest.mark.parametrize("name", kinds.names(ARCHITECTURES))
 def test_a_header_says_which_encoder_of_how_many_frames(tmp_path, name, stack):
     encoder = build(name=name, channels=stack)
     header = HEADER | {"encoder": name} | ({"frame_stack": stack} if stack > 1 else {})
     encoders.save(tmp_path / "w", encoder, header)
     loaded, found = encoders.load(tmp_path / "w")
-    assert type(loaded) is encoders.ENCODERS[name]
+    assert type(loaded) is type(encoders.build(name, 16, generator()))
     assert same(encoder, loaded) and found == header
     images = frames(2 * stack).reshape(2, stack, 210, 160)
     assert np.array_equal(
@@ -442,7 +450,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 
 @torch.no_grad()
 def test_channels_last_keeps_what_a_module_computes():
-    for name in encoders.ENCODERS:
+    for name in kinds.names(ARCHITECTURES):
         encoder, images = build(name=name), torch.rand(2, 1, 210, 160)
         before = {key: value.clone() for key, value in encoder.state_dict().items()}
         z = encoder(images)
@@ -492,7 +500,7 @@ def test_features_are_those_of_the_scaled_frames_in_order(monkeypatch, batch, fo
 
 def test_several_channels():
     images = np.random.default_rng(0).integers(256, size=(2, 4, 210, 160), dtype=np.uint8)
-    encoder = encoders.NatureCNN(16, torch.Generator().manual_seed(0), channels=4)
+    encoder = NatureCNN(16, torch.Generator().manual_seed(0), channels=4)
     with torch.no_grad():
         expected = encoder(torch.from_numpy(images).float() / 255).numpy()
     np.testing.assert_allclose(
@@ -528,7 +536,7 @@ def classifier(kind=Classifier, variables=3, classes=5, name="nature", channels=
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", encoders.ENCODERS)
+@pytest.mark.parametrize("name", kinds.names(ARCHITECTURES))
 def test_a_classifier_is_its_parts_run_alone(name):
     model, images = classifier(name=name), torch.rand(4, 1, 210, 160)
     scores = model(images)
@@ -547,7 +555,7 @@ def test_a_classifier_is_its_parts_run_alone(name):
         assert torch.allclose(scores[:, variable], alone(images), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", encoders.ENCODERS)
+@pytest.mark.parametrize("name", kinds.names(ARCHITECTURES))
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_classifier_as_one_stack_is_the_same(name, stored):
     """What CUDA runs, here on the processor: values and gradients."""
@@ -1033,7 +1041,7 @@ def test_a_file_that_is_not_there(tmp_path):
     assert refusal(custom_method, tmp_path / "mine.py") == (
         f"cannot read {tmp_path}/mine.py: there is no such file; make it first"
     )
-    assert "there is a directory of that name" in refusal(custom.make, tmp_path, "Mine", {}, 0)
+    assert "it is a directory; move it away" in refusal(custom.make, tmp_path, "Mine", {}, 0)
 
 
 def test_a_file_that_changed_is_not_run(tmp_path, module):

@@ -26,12 +26,18 @@ from workflow_src.ari.games import gym_id, rom_name
 from workflow_src.ari.labels import GAMES
 from workflow_src.config.episodes import Episodes, Frames, Policy
 from workflow_src.emulator import environment as playing
-from workflow_src.emulator.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST, Environment
+from workflow_src.emulator.environment import (
+    CONTINUES,
+    LIFE_LOST,
+    TERMINATED,
+    TRUNCATED,
+    Environment,
+)
 from workflow_src.episodes import collect as collecting
 from workflow_src.episodes import store
-from workflow_src.episodes.collect import Stream, stream_frames
+from workflow_src.episodes.collect import EnvJob, frames_per_env
 from workflow_src.episodes.dataset import draw, load_stacks, stack_rows
-from workflow_src.episodes.policies import RandomPolicy
+from workflow_src.episodes.policies.random import RandomPolicy
 from workflow_src.episodes.store import COLUMNS, NO_ACTION, FrameStore
 from workflow_src.errors import DamagedFile, UserError
 
@@ -95,12 +101,12 @@ def plain_emulator(rom, seed):
     return ale, rng
 
 
-@pytest.mark.parametrize("repeat", [2, 4])
+@pytest.mark.parametrize("frame_skip", [2, 4])
 @pytest.mark.parametrize("game", ["breakout", "mspacman", "videopinball", TALLER])
-def test_steps_are_those_of_a_plain_emulator(game, repeat, monkeypatch):
+def test_steps_are_those_of_a_plain_emulator(game, frame_skip, monkeypatch):
     if game == TALLER:
         monkeypatch.setattr(playing, "rom_name", lambda game: game)
-    env = environment(game, repeat=repeat)
+    env = environment(game, frame_skip=frame_skip)
     first, actions = blank(), some_actions(env, 250)
     assert env.reset(first)
     ale, rng = plain_emulator(game if game == TALLER else rom_name(game), 0)
@@ -111,7 +117,7 @@ def test_steps_are_those_of_a_plain_emulator(game, repeat, monkeypatch):
 
     def act(action):
         gained = 0
-        for _ in range(repeat):
+        for _ in range(frame_skip):
             gained += ale.act(codes[action])
             gray.append(ale.getScreenGrayscale())
         return gained
@@ -138,7 +144,9 @@ def test_steps_are_those_of_a_plain_emulator(game, repeat, monkeypatch):
         assert np.array_equal(frame, seen())
         gain += reward
         flickers += not np.array_equal(*gray[-2:])
-        lost = GAME_OVER if ale.game_over() else LIFE_LOST if 0 < ale.lives() < lives else GOES_ON
+        lost = (
+            TERMINATED if ale.game_over() else LIFE_LOST if 0 < ale.lives() < lives else CONTINUES
+        )
         assert end == lost
         if end == LIFE_LOST:
             assert not env.reset(blank())
@@ -146,7 +154,7 @@ def test_steps_are_those_of_a_plain_emulator(game, repeat, monkeypatch):
             if codes[1].name == "FIRE":
                 act(1)
                 act(2)
-        elif end == GAME_OVER:
+        elif end == TERMINATED:
             break
     assert flickers > 10
     assert gain > 0 or game in ("breakout", TALLER)
@@ -167,9 +175,9 @@ class Grays(Tape):
 @pytest.mark.parametrize("game", GAMES["paper-2019"])
 def test_grays_are_the_emulators(game):
     env, frame = environment(game), blank()
-    env.ale, end = Grays(env.ale), GAME_OVER
+    env.ale, end = Grays(env.ale), TERMINATED
     for action in some_actions(env, 400):
-        if end != GOES_ON:
+        if end != CONTINUES:
             env.reset(frame)
         _, end = env.step(action, frame)
         assert np.array_equal(frame, np.maximum(*env.ale.shown[-2:]))
@@ -193,7 +201,7 @@ def test_other_grays_than_the_emulators_are_an_error(monkeypatch):
     env.reset(blank())  # that colour is not shown
     monkeypatch.setattr(playing, "_GRAY", bytes(256))
     with pytest.raises(
-        UserError, match=r"^ale-py .* makes other grays of pong's colours .*: install what "
+        UserError, match=r"^ale-py .* converts the colours of pong .*: install the versions in "
     ):
         env.reset(blank())
 
@@ -236,7 +244,7 @@ def test_agrees_with_gymnasium(game):
         for action in (1, 2) if theirs.unwrapped.get_action_meanings()[1] == "FIRE" else ():
             frame, _ = act(action)
         assert np.array_equal(frame, frames[0])
-        compared = int(np.argmax(ends != GOES_ON)) or len(actions)
+        compared = int(np.argmax(ends != CONTINUES)) or len(actions)
         for i, action in enumerate(actions[:compared], start=1):
             frame, reward = act(action)
             assert np.array_equal(frame, frames[i])
@@ -278,8 +286,8 @@ def test_lost_lives_and_games(game, all_lives, start):
     frame, actions = blank(), iter(some_actions(env, 5000))
     assert env.reset(frame)
     for left in [*range(all_lives - 1, 0, -1), 0]:
-        end = GOES_ON
-        while end == GOES_ON:
+        end = CONTINUES
+        while end == CONTINUES:
             before = env.ale.getEpisodeFrameNumber()
             _, end = env.step(next(actions), frame)
         assert env.game_over == env.ale.game_over() == (left == 0)
@@ -291,7 +299,7 @@ def test_lost_lives_and_games(game, all_lives, start):
             # The game goes on from there, one no-op and the start's actions later.
             assert env.ale.getEpisodeFrameNumber() == before + 4 + start
             assert env.lives == left
-    assert end == GAME_OVER
+    assert end == TERMINATED
     assert env.reset(frame)
     assert 1 <= env.ale.getEpisodeFrameNumber() - start <= 30
     assert env.ale.getEpisodeFrameNumber() < before
@@ -314,7 +322,8 @@ def test_a_game_that_ends_while_the_next_life_begins_is_followed_by_a_new_one():
 
 
 @pytest.mark.parametrize(
-    ("lives", "end"), [(4, GOES_ON), (3, GOES_ON), (2, LIFE_LOST), (1, LIFE_LOST), (0, GOES_ON)]
+    ("lives", "end"),
+    [(4, CONTINUES), (3, CONTINUES), (2, LIFE_LOST), (1, LIFE_LOST), (0, CONTINUES)],
 )
 def test_what_ends_an_episode(lives, end):
     env = taped(environment("mspacman"))
@@ -357,7 +366,7 @@ def test_policy_has_no_memory():
 
 
 @pytest.mark.parametrize(
-    ("frames", "streams", "shares"),
+    ("frames", "num_envs", "shares"),
     [
         (1, 8, [1]),
         (256, 8, [256]),
@@ -368,23 +377,23 @@ def test_policy_has_no_memory():
         (50_000, 8, [6400] * 4 + [6144] * 3 + [5968]),
     ],
 )
-def test_shares_of_streams(frames, streams, shares):
-    assert stream_frames(frames, streams) == shares
+def test_shares_of_streams(frames, num_envs, shares):
+    assert frames_per_env(frames, num_envs) == shares
 
 
 @pytest.mark.parametrize("frames", range(1, 3000, 97))
-@pytest.mark.parametrize("streams", [1, 2, 3, 8])
-def test_shares_are_whole_chunks_but_the_last(frames, streams):
-    shares = stream_frames(frames, streams)
+@pytest.mark.parametrize("num_envs", [1, 2, 3, 8])
+def test_shares_are_whole_chunks_but_the_last(frames, num_envs):
+    shares = frames_per_env(frames, num_envs)
     assert sum(shares) == frames
     assert min(shares) >= 1
-    assert len(shares) <= streams
+    assert len(shares) <= num_envs
     assert all(share % store.CHUNK == 0 for share in shares[:-1])
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"game": "pong", "frames": 300, "streams": 8, "purpose": "pretrain"}],
+    [{}, {"game": "pong", "frames": 300, "num_envs": 8, "purpose": "pretrain"}],
     ids=["ragged", "fewer chunks than streams"],
 )
 def test_file_does_not_depend_on_the_number_of_workers(play, settings):
@@ -411,40 +420,42 @@ def test_header(breakout):
     assert header == {
         "actions": ["NOOP", "FIRE", "RIGHT", "LEFT"],
         "ale_py": version("ale-py"),
-        "format": artifacts.FORMAT,
+        "format": store.FORMAT,
         "game": "breakout",
         "kind": "episodes",
         "policy": "random_agent",
-        "policy_settings": {"kind": "random", "noop": False},
+        "policy_settings": {"kind": "random", "noop": False, "options": {}},
         "purpose": "probe",
         "seed": 0,
-        "settings": {"streams": 3, "repeat": 4, "noop_max": 30},
-        "streams": [512, 512, 76],
+        "settings": {"num_envs": 3, "frame_skip": 4, "noop_max": 30},
+        "frames_per_env": [512, 512, 76],
     }
 
 
 def test_records_are_what_a_replay_by_hand_shows(breakout):
     found = FrameStore.open(breakout)
     frames = found.read(np.arange(len(found)))
-    settings = Episodes(frames=Frames(pretrain=1100, probe=1100), streams=3, repeat=4, noop_max=30)
+    settings = Episodes(
+        frames=Frames(pretrain=1100, probe=1100), num_envs=3, frame_skip=4, noop_max=30
+    )
     policy = Policy(kind="random", noop=False)
     row, episode, game = 0, -1, -1
-    for number, share in enumerate(found.header["streams"]):
-        stream = Stream("breakout", "random_agent", policy, settings, "probe", 0, number, share)
-        env = Environment("breakout", stream.rng("environment"), repeat=4, noop_max=30)
+    for number, share in enumerate(found.header["frames_per_env"]):
+        stream = EnvJob("breakout", "random_agent", policy, settings, "probe", 0, number, share)
+        env = Environment("breakout", stream.rng("environment"), frame_skip=4, noop_max=30)
         choose = RandomPolicy(policy, 4, stream.rng("policy"))
         end, over = None, True
         for left in range(share, 0, -1):
             frame = blank()
-            if end != GOES_ON:
+            if end != CONTINUES:
                 env.reset(frame)
-                action, reward, end = NO_ACTION, 0, GOES_ON
+                action, reward, end = NO_ACTION, 0, CONTINUES
                 episode, game = episode + 1, game + over
             else:
                 action = choose(frame)
                 reward, end = env.step(action, frame)
-                over = end == GAME_OVER
-            stored_end = CUT_OFF if left == 1 and end == GOES_ON else end
+                over = end == TERMINATED
+            stored_end = TRUNCATED if left == 1 and end == CONTINUES else end
             by_hand = {
                 "action": action,
                 "reward": reward,
@@ -465,20 +476,20 @@ def test_records_are_what_a_replay_by_hand_shows(breakout):
 def test_columns_fit_one_another(breakout):
     found = FrameStore.open(breakout)
     assert all(getattr(found, name).dtype == dtype for name, (dtype, _) in COLUMNS.items())
-    starts, ends = found.action == NO_ACTION, found.end != GOES_ON
-    stream_starts = np.cumsum([0, *found.header["streams"]])[:-1]
+    starts, ends = found.action == NO_ACTION, found.end != CONTINUES
+    stream_starts = np.cumsum([0, *found.header["frames_per_env"]])[:-1]
     assert np.array_equal(starts[1:], ends[:-1])
     assert starts[0]
     assert starts[stream_starts].all()
     assert set(found.action[~starts]) == {1, 2, 3}
     assert not found.reward[starts].any()
     assert np.array_equal(found.episode, np.cumsum(starts) - 1)
-    new_game = np.roll(found.end == GAME_OVER, 1)
+    new_game = np.roll(found.end == TERMINATED, 1)
     new_game[stream_starts] = True
     assert np.array_equal(found.game, np.cumsum(new_game) - 1)
-    assert set(found.end) == {GOES_ON, LIFE_LOST, GAME_OVER, CUT_OFF}
-    assert set(np.flatnonzero(found.end == CUT_OFF)) <= set(
-        (np.cumsum(found.header["streams"]) - 1).tolist()
+    assert set(found.end) == {CONTINUES, LIFE_LOST, TERMINATED, TRUNCATED}
+    assert set(np.flatnonzero(found.end == TRUNCATED)) <= set(
+        (np.cumsum(found.header["frames_per_env"]) - 1).tolist()
     )
 
 
@@ -507,21 +518,21 @@ class FakeEnvironment:
 
 
 @pytest.mark.parametrize(
-    ("last", "stored"), [(GOES_ON, CUT_OFF), (LIFE_LOST, LIFE_LOST), (GAME_OVER, GAME_OVER)]
+    ("last", "stored"), [(CONTINUES, TRUNCATED), (LIFE_LOST, LIFE_LOST), (TERMINATED, TERMINATED)]
 )
 def test_record_of_made_up_ends(last, stored):
     columns = store.empty_columns(8)
-    env = FakeEnvironment([GOES_ON, LIFE_LOST, LIFE_LOST, GAME_OVER, last], [True, False, True])
-    env.ends = iter([GOES_ON, LIFE_LOST, LIFE_LOST, GOES_ON, last])
+    env = FakeEnvironment([CONTINUES, LIFE_LOST, LIFE_LOST, TERMINATED, last], [True, False, True])
+    env.ends = iter([CONTINUES, LIFE_LOST, LIFE_LOST, CONTINUES, last])
     (chunk,) = collecting._record(env, lambda frame: int(frame[0, 0]), columns)
     assert columns["end"].tolist() == [
-        GOES_ON,
-        GOES_ON,
+        CONTINUES,
+        CONTINUES,
         LIFE_LOST,
-        GOES_ON,
+        CONTINUES,
         LIFE_LOST,
-        GOES_ON,
-        GOES_ON,
+        CONTINUES,
+        CONTINUES,
         stored,
     ]
     assert columns["episode"].tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
@@ -582,7 +593,7 @@ def test_round_trip(write_store, n):
     assert found.header == {
         "game": "pong",
         "ä": [1.5],
-        "format": artifacts.FORMAT,
+        "format": store.FORMAT,
         "kind": "episodes",
     }
     for name, values in columns.items():
@@ -726,7 +737,7 @@ def test_what_is_no_store_is_refused(tmp_path, raw):
     (tmp_path / "x").write_bytes(raw)
     with pytest.raises(
         DamagedFile,
-        match=r"/x is damaged, truncated or no frame file: delete it and collect it again$",
+        match=r"/x is damaged, truncated or not a frame file: delete it and collect it again$",
     ):
         FrameStore.open(tmp_path / "x")
 
@@ -734,7 +745,7 @@ def test_what_is_no_store_is_refused(tmp_path, raw):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, r"/x has format version 99, this program reads version 1: make it again$"),
+        ({"format": 99}, r"/x has format version 99, this program reads version 2: make it again$"),
         ({"kind": "split"}, r"/x holds split, not episodes: name the right file$"),
     ],
     ids=str,
@@ -783,7 +794,7 @@ def test_collecting_without_room(play, breakout, tmp_path, share):
     message = str(refusal.value)
     assert message.startswith(f"cannot write {tmp_path}")
     assert message.endswith(
-        ": the file is larger than the file-size limit (ulimit -f) allows; raise the limit and run again"
+        ": the file exceeds the file-size limit (ulimit -f); raise the limit and run again"
     )
     assert names_in(tmp_path) == []
 
@@ -795,7 +806,7 @@ def test_storing_without_room_says_so_at_every_size(write_store):
     for few in [*range(0, size, size // 20), size - 1]:
         with (
             limit(few),
-            pytest.raises(UserError, match=r"^cannot write .*/x: the file is larger than"),
+            pytest.raises(UserError, match=r"^cannot write .*/x: the file exceeds"),
         ):
             write_store("x", frames, **columns)
         assert names_in(path.parent) == ["whole"]
@@ -819,7 +830,7 @@ def test_a_full_disk(write_store, tmp_path, monkeypatch, number):
 
 def test_a_killed_collection_leaves_nothing_that_harms(play, breakout, tmp_path):
     content = yaml.safe_load((ROOT / "config.yaml").read_text())
-    content["episodes"] |= {"frames": {"pretrain": 1100, "probe": 1100}, "streams": 3}
+    content["episodes"] |= {"frames": {"pretrain": 1100, "probe": 1100}, "num_envs": 3}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
     out = tmp_path / "out" / "x.b2nd"
     which = ["--game", "breakout", "--policy", "random_agent", "--purpose", "probe", "--seed", "0"]
@@ -867,7 +878,7 @@ from workflow_src.config.episodes import Episodes, Frames, Policy
 from workflow_src.episodes.collect import collect
 
 for frames in (2000, 8000):
-    settings = Episodes(frames=Frames(pretrain=frames, probe=frames), streams=2, repeat=4, noop_max=30)
+    settings = Episodes(frames=Frames(pretrain=frames, probe=frames), num_envs=2, frame_skip=4, noop_max=30)
     which = {"policy": "random_agent", "policy_settings": Policy(kind="random", noop=False), "settings": settings}
     out = Path(sys.argv[1]) / "x.b2nd"
     collect(game="pong", **which, purpose="probe", seed=0, out=out, workers=2, progress=False)

@@ -95,7 +95,7 @@ def test_a_path_below_a_file_is_refused(tmp_path, inner, writer):
 
 def test_a_directory_in_the_way_is_refused(tmp_path):
     (tmp_path / "out").mkdir()
-    with pytest.raises(UserError, match="there is a directory of that name; move it away"):
+    with pytest.raises(UserError, match="it is a directory; move it away"):
         artifacts.write_text(tmp_path / "out", "text")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -339,7 +339,7 @@ def test_other_files_are_refused(tmp_path, monkeypatch, reader):
         reader(tmp_path / "text", "thing")
     with pytest.raises(UserError, match=r"cannot read .*nothing: there is no such file"):
         reader(tmp_path / "nothing", "thing")
-    with pytest.raises(UserError, match="there is a directory of that name"):
+    with pytest.raises(UserError, match="it is a directory; move it away"):
         reader(tmp_path, "thing")
     monkeypatch.setattr(artifacts, "FORMAT", artifacts.FORMAT + 1)
     with pytest.raises(

@@ -22,22 +22,22 @@ import torch.nn.functional as F
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from steps import reconstruct, train
 from torch import nn
 
-from workflow_src import artifacts, encoders, seeds
+from workflow_src import artifacts, encoders, kinds, seeds
 from workflow_src.ari import labels
-from workflow_src.config.methods import METHOD_KINDS, Method, MethodProtocol, Training
+from workflow_src.config.methods import Method, MethodProtocol, Training
 from workflow_src.config.reading import merge
 from workflow_src.config.run import Config, defaults
-from workflow_src.encoders import Classifier, NatureCNN, SharedClassifier
+from workflow_src.encoders.architectures.nature import NatureCNN, NatureDecoder
+from workflow_src.encoders.classifier import Classifier, SharedClassifier
 from workflow_src.episodes.dataset import read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
 from workflow_src.methods import st_dim
 from workflow_src.training import loop, objective
-from workflow_src.training.job import train
 from workflow_src.training.objective import EpisodeIndex, Objective, draw_pairs
-from workflow_src.training.reconstruct import examples
 
 ROOT = Path(__file__).parents[1]
 PAPER = MethodProtocol(wrap_pairs=True, keep="last", sampling="replacement")
@@ -288,7 +288,7 @@ def fit(model, switches=CORRECTED, frames=None, rng=rng, **change):
     )
     frames = torch.zeros(150, 2, 2, dtype=torch.uint8) if frames is None else frames
     return loop.fit(
-        model, frames, TRAIN, VAL, chosen, switches, rng, what="it", progress=False, **change
+        model, frames, TRAIN, VAL, chosen, switches, rng, name="it", progress=False, **change
     )
 
 
@@ -784,7 +784,7 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
         for key in ("game", "policy", "protocol", "method", "seed", "frames", "split")
     }
     for name in ("1", "2"):
-        examples(config, **named, weights=tmp_path / "out", out=tmp_path / name)
+        reconstruct(config, **named, weights=tmp_path / "out", out=tmp_path / name)
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
     arrays, header = artifacts.read_arrays(tmp_path / "1", "examples")
     assert header == header | {
@@ -810,7 +810,7 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
     assert found[0][0] == rows[0] and found[-1][-1] == rows[-1 - decodes]
     # Decoded by hand.
     heads = encoders.load_heads(tmp_path / "out")
-    decoder = encoders.NatureDecoder(16, torch.Generator(), row.get("frame_stack", 1))
+    decoder = NatureDecoder(16, torch.Generator(), row.get("frame_stack", 1))
     decoder.load_state_dict(
         {
             name.removeprefix("decoder."): t
@@ -874,7 +874,7 @@ def test_examples_that_cannot_be_made(collected, reconstructing, change, text):
     if "split" in change:
         change = {"split": collected.split(change["split"])}
     with pytest.raises(UserError, match=text):
-        examples(config, **given | change)
+        reconstruct(config, **given | change)
     assert not given["out"].exists()
 
 
@@ -944,7 +944,7 @@ def test_examples_end_with_their_episode(write_store, tmp_path):
     config, model, frames, given = by_rows(
         write_store, tmp_path, parts, episode, "pixel-pred", frame_stack=2
     )
-    examples(config, **given)
+    reconstruct(config, **given)
     arrays, _ = artifacts.read_arrays(given["out"], "examples")
     rows = np.array([4, 5, 6, 8, 9, 10])
     assert np.array_equal(arrays["input"], frames[rows]) and np.array_equal(
@@ -965,7 +965,7 @@ def test_examples_of_nothing_that_follows_are_refused(write_store, tmp_path, val
     with pytest.raises(
         UserError, match=r"split has no validation frame that another follows: collect more frames"
     ):
-        examples(config, **given)
+        reconstruct(config, **given)
 
 
 @pytest.mark.parametrize("kind", ["supervised", "supervised-shared"])
@@ -1185,9 +1185,9 @@ def test_an_untrained_encoder_needs_no_frames(collected, tmp_path):
 
 def test_every_kind_has_a_class():
     rows = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
-    assert {row["kind"] for row in rows.values()} <= set(METHOD_KINDS)
+    assert {row["kind"] for row in rows.values()} <= set(kinds.names("methods"))
     # A custom encoder needs a file: test_an_encoder_of_one_s_own.
-    for kind in set(METHOD_KINDS) - {"majority", "custom"}:
+    for kind in set(kinds.names("methods")) - {"majority", "custom"}:
         cls, row = objective.find(kind), Method(kind=kind, feature_size=8)
         assert issubclass(cls, Objective)
         assert cls.__module__ == f"workflow_src.methods.{kind.replace('-', '_')}"

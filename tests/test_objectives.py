@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from workflow_src import encoders, seeds
-from workflow_src.config.methods import METHOD_KINDS, Method, MethodProtocol, Training
+from workflow_src import encoders, kinds, seeds
+from workflow_src.config.methods import Method, MethodProtocol, Training
 from workflow_src.config.run import defaults
 from workflow_src.errors import UserError
 from workflow_src.methods import cpc
@@ -26,7 +26,7 @@ from workflow_src.training.objective import EpisodeIndex, Objective, draw_frames
 
 PAPER = MethodProtocol(wrap_pairs=True, keep="last", sampling="replacement")
 CORRECTED = MethodProtocol(wrap_pairs=False, keep="best", sampling="permutation")
-LEARNING = [kind for kind in METHOD_KINDS if kind != "majority" and Method(
+LEARNING = [kind for kind in kinds.names("methods") if kind != "majority" and Method(
     kind=kind, module="a.py:A" if kind == "custom" else None
 ).learns_from]  # fmt: skip
 VARIABLES, CLASSES = ["ball_x", "ball_y", "lives"], 5

@@ -17,7 +17,7 @@ from PIL import Image
 
 from workflow_src import artifacts, layout
 from workflow_src.ari.labels import categories, variables
-from workflow_src.cli import cli
+from workflow_src.cli.main import cli
 from workflow_src.config.run import Config, defaults
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report import cells, page
@@ -61,7 +61,7 @@ def scores(config: Config) -> pd.DataFrame:
             "random_agent",
             protocol,
             method,
-            row.readouts(config.probe)[0],
+            row.probe_names(config.probe.kinds)[0],
             game,
             seed,
             config.label_set,

@@ -16,7 +16,7 @@ from test_report import probe, scored, settings
 from workflow import ROOT, TINY, configure, run, snakemake
 
 from workflow_src import layout
-from workflow_src.cli import main
+from workflow_src.cli.main import main
 from workflow_src.config.methods import Method
 from workflow_src.config.run import Config
 from workflow_src.errors import UserError
@@ -46,7 +46,7 @@ def finished(folder, config, f1=None):
             seed,
             f1(method, game, protocol),
             protocol,
-            config.methods[method].readouts(config.probe)[0],
+            config.methods[method].probe_names(config.probe.kinds)[0],
         )
         for protocol, method, game, seed in itertools.product(
             config.protocols, config.methods, config.games, config.seeds

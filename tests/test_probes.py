@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import steps
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,18 +16,18 @@ from sklearn.preprocessing import StandardScaler
 
 from workflow_src import artifacts, encoders
 from workflow_src.ari.labels import CATEGORIES, variables
-from workflow_src.config.probes import Logistic, Probe, ProbeProtocol
+from workflow_src.config.probes import Probe, ProbeProtocol
 from workflow_src.config.run import Config
 from workflow_src.episodes import dataset
 from workflow_src.errors import UserError
-from workflow_src.probes import fitting, linear, logistic, metrics, mlp, probe
+from workflow_src.probes import fitting, metrics, probe
+from workflow_src.probes.kinds import linear, logistic, mlp
 from workflow_src.probes.majority import majority
 
 CPU = torch.device("cpu")
 SETTINGS = Probe(
     kinds=["linear", "mlp", "observed", "logistic"],
-    hidden=7,
-    logistic=Logistic(C=0.5, max_iter=500),
+    options={"mlp": {"hidden": 7}, "logistic": {"C": 0.5, "max_iter": 500}},
     classes=8,
     epochs=3,
     patience=15,
@@ -500,7 +501,9 @@ def test_logistic_of_a_variable_that_never_changes_is_its_value():
 
 @pytest.mark.filterwarnings("error")
 def test_logistic_takes_what_its_iterations_reach_without_a_word():
-    found = logistic.fit(separable(300, 0), changed(logistic=Logistic(C=1.0, max_iter=2)))
+    found = logistic.fit(
+        separable(300, 0), changed(options={"logistic": {"C": 1.0, "max_iter": 2}})
+    )
     assert found.models[0].n_iter_ == 2
 
 
@@ -633,8 +636,8 @@ def run(
         "method": method,
         "seed": 0,
     } | change
-    which["readout"] = readout
-    probe.probe(
+    which["kind"] = readout
+    steps.probe(
         world.config, **which, frames="frames", split="split", weights=weights, out=world.out
     )
     return artifacts.read_json(world.out)
@@ -686,7 +689,9 @@ def test_step_draws_by_readout_and_by_the_protocol_that_the_ledger_compares_with
     monkeypatch.setattr(
         probe.seeds, "generator", lambda *which: names.append(which) or np.random.default_rng(0)
     )
-    variant = next(row.protocol for row in world.config.variants if row.quirk == "Q1")
+    variant = next(
+        row.protocol for row in world.config.derived.ledger.variants if row.quirk == "Q1"
+    )
     for readout in ("linear", "mlp", "observed", "logistic"):
         run(world, readout=readout, protocol=variant)
     run(world, method="maj-clf", readout="majority", protocol=variant)

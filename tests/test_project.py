@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -10,8 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_src import __version__
-from workflow_src.config.methods import METHOD_KINDS
+from workflow_src import __version__, kinds
 from workflow_src.config.run import Config
 from workflow_src.training.objective import Objective, find
 
@@ -96,7 +97,28 @@ def test_imports_only_go_down():
     assert run.returncode == 0, run.stdout
 
 
-@pytest.mark.parametrize("kind", [kind for kind in METHOD_KINDS if kind != "majority"])
+def test_the_floor_plan_is_that_of_the_package():
+    """CONTRIBUTING.md has every room, on the floor that the import contract gives it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    floors = {
+        room: int(floor)
+        for floor, cell in re.findall(r"^\| (\d) \| (.+?) \|", text, re.MULTILINE)
+        for room in re.findall(r"`(\w+)`", cell)
+    }
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(one["layers"] for one in contract["contracts"] if one["type"] == "layers")
+    given = {
+        room: floor
+        for floor, layer in enumerate(reversed(layers), 1)
+        for room in re.findall(r"workflow_src\.(\w+)", layer)
+    }
+    assert {room: floors.get(room) for room in given} == given
+    rooms = {file.stem for file in (ROOT / "workflow_src").glob("*.py")}
+    rooms |= {file.parent.name for file in (ROOT / "workflow_src").glob("*/__init__.py")}
+    assert {room for room in rooms if not room.startswith("__")} <= set(given)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in kinds.names("methods") if kind != "majority"])
 def test_registry_configuration_and_documents_agree(kind):
     rows = Config.load(ROOT / "config.yaml").methods
     assert issubclass(find(kind), Objective)
@@ -130,6 +152,50 @@ def test_plain_commands_of_the_readme_are_those_of_make():
         "pytest -n auto --dist loadfile",
     ):
         assert command in readme, command
+
+
+@pytest.fixture
+def make(tmp_path):
+    """The lines that make would run for a target, as words of the shell."""
+    for file in ("Makefile", "pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / file, tmp_path)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv/installed").touch()
+
+    def lines(*arguments: str) -> list[list[str]]:
+        done = subprocess.run(
+            ["make", "-n", *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        return [shlex.split(line) for line in done.stdout.splitlines()]
+
+    return lines
+
+
+@pytest.mark.parametrize("into", ["runs/my run", 'runs/it\'s "mine"'])
+def test_make_passes_paths_on_whole(make, into):
+    configured, made, shown = make("run", "PRESET=quick", f"INTO={into}", "GAMES=boxing pong")
+    assert configured[configured.index("--into") + 1] == into
+    assert configured[configured.index("--games") + 1] == "boxing pong"
+    assert made[made.index("--directory") + 1] == into
+    assert shown[-1] == into
+    for target in ("record", "adopt", "verify"):
+        (line,) = make(target, f"RUN={into}")
+        assert line[line.index("--run") + 1] == into
+
+
+def test_check_is_test_without_the_slow_tests(make):
+    check, test = make("check"), make("test")
+    assert check[:-1] == test[:-1]
+    assert check[-1] == [*test[-1], "-m", "not slow"]
+
+
+def test_hooks_run_the_programs_of_make_check(make):
+    """Before a commit: the same programs, without the tests, and nothing that is downloaded."""
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = repository["hooks"]
+    assert repository["repo"] == "local" and {hook["language"] for hook in hooks} == {"system"}
+    programs = [Path(line[0]).name for line in make("check")[:-1]]
+    assert programs == [hook["entry"].split()[0] for hook in hooks[: len(programs)]]
 
 
 def test_config_is_written_in_one_place():
@@ -205,7 +271,11 @@ def test_the_changelog_keeps_its_format():
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", *(str(f.relative_to(ROOT)) for f in sorted((ROOT / "docs").rglob("*.md")))],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        *(str(f.relative_to(ROOT)) for f in sorted((ROOT / "docs").rglob("*.md"))),
+    ],
 )
 def test_what_documents_point_to_is_there(document):
     text = (ROOT / document).read_text()

@@ -128,8 +128,8 @@ def test_the_closure_is_of_imports_that_are_executed():
 STEPS = {
     "episodes": ("episodes.collect",),
     "splits": ("splits.split",),
-    "st-dim": provenance.training("st-dim"),
-    "vae": provenance.training("vae"),
+    "st-dim": ("training.job", "methods.st_dim", "encoders.architectures.nature"),
+    "vae": ("training.job", "methods.vae", "encoders.architectures.impala"),
     "report": ("report.page", "layout"),
 }
 SCRIPT = f"""
@@ -165,8 +165,9 @@ def digests(sources):
     [
         ("errors.py", "# A comment.", set()),
         ("config/run.py", "'A text.'", set()),
-        ("cli.py", "CHANGED = 1", set()),
+        ("cli/steps.py", "CHANGED = 1", set()),
         ("methods/vae.py", "CHANGED = 1", {"vae"}),
+        ("encoders/architectures/nature.py", "CHANGED = 1", {"st-dim"}),
         ("training/loop.py", "CHANGED = 1", {"st-dim", "vae"}),
         ("splits/duplicates.py", "CHANGED = 1", {"splits"}),
         ("report/cells.py", "CHANGED = 1", {"report"}),

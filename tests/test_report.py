@@ -120,7 +120,7 @@ def runs(config, values):
             method,
             seed,
             values[i, j, k] - 0.1,
-            readout=config.methods[method].readouts(config.probe)[0],
+            readout=config.methods[method].probe_names(config.probe.kinds)[0],
         )
         for (i, method), (j, game), (k, seed) in itertools.product(
             *map(enumerate, (list(config.methods)[: len(values)], config.games, config.seeds))
@@ -614,7 +614,7 @@ def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
         for protocol, method, game, seed in itertools.product(
             config.protocols, config.methods, config.games, seeds
         )
-        for readout in config.methods[method].readouts(config.probe)
+        for readout in config.methods[method].probe_names(config.probe.kinds)
     ]
     variants = [*ledger_probes(config)]
     for name, probes in (("scores", found), ("ledger", variants)):
@@ -851,10 +851,13 @@ def test_the_table_of_interquartile_means_has_intervals_of_several_seeds_alone()
 
 def ledger_probes(config, f1=lambda protocol, method, game, seed: 0.5):
     """The ledger's probes; ``f1`` is the mean over categories."""
-    protocols = [config.ledger.base, *(variant.protocol for variant in config.variants)]
+    protocols = [
+        config.ledger.base,
+        *(variant.protocol for variant in config.derived.ledger.variants),
+    ]
     for row in itertools.product(protocols, config.ledger.methods, config.games, config.seeds):
         protocol, method, game, seed = row
-        readout = config.methods[method].readouts(config.probe)[0]
+        readout = config.methods[method].probe_names(config.probe.kinds)[0]
         yield probe(game, method, seed, f1(*row) - 0.1, protocol, readout)
 
 
@@ -878,7 +881,9 @@ def test_the_ledger_is_the_difference_to_the_base(tmp_path):
     )
     quirks = ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]
     assert (
-        table["quirk"].unique().tolist() == quirks == [variant.quirk for variant in config.variants]
+        table["quirk"].unique().tolist()
+        == quirks
+        == [variant.quirk for variant in config.derived.ledger.variants]
     )
     assert len(table) == len(quirks) * 2 * 3
     q5 = table[(table["quirk"] == "Q5") & (table["method"] == "st-dim")].set_index("game")
@@ -942,7 +947,7 @@ def grown(**change):
             protocol=protocol,
             readout="linear",
         )
-        for protocol, percent in (config.sizes | {"paper": 100}).items()
+        for protocol, percent in (config.derived.scaling.percents | {"paper": 100}).items()
         for game in config.games
         for seed in config.seeds
     ]
@@ -1027,7 +1032,7 @@ def test_the_files_of_the_layout_are_those_that_are_written(tmp_path, change):
     found = [
         probe(config.games[0], method, readout=readout)
         for method, row in config.methods.items()
-        for readout in row.readouts(config.probe)
+        for readout in row.probe_names(config.probe.kinds)
     ]
     path = scored(tmp_path, *found)
     tables.write_tables(config, path, REFERENCE, tmp_path / "tables")

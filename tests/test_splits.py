@@ -6,19 +6,20 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scipy.stats
+from steps import split
 
 from workflow_src import artifacts
 from workflow_src.ari.labels import variables
 from workflow_src.config.run import defaults
 from workflow_src.config.splits import SplitProtocol
-from workflow_src.emulator.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST
+from workflow_src.emulator.environment import CONTINUES, LIFE_LOST, TERMINATED, TRUNCATED
 from workflow_src.episodes.dataset import KIND, check_pair, load_frames, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
 from workflow_src.splits import duplicates
 from workflow_src.splits.duplicates import frame_hashes, occurs_in
 from workflow_src.splits.entropy import entropies, value_counts
-from workflow_src.splits.split import REASONS, assign, drop_duplicates, part_sizes, split
+from workflow_src.splits.split import REASONS, assign, drop_duplicates, part_sizes
 
 PROBE = {"train": 0.7, "val": 0.1, "test": 0.2}
 PRETRAIN = {"train": 0.8, "val": 0.2}
@@ -37,10 +38,10 @@ DROPPED = len(PROBE)
 def records(*streams):
     """A store's columns from episodes given as (frames, end code), stream by stream."""
     lengths, ends = zip(*[episode for stream in streams for episode in stream], strict=True)
-    end = np.full(sum(lengths), GOES_ON, np.uint8)
+    end = np.full(sum(lengths), CONTINUES, np.uint8)
     end[np.cumsum(lengths) - 1] = ends
     stream_starts = np.cumsum([0] + [len(stream) for stream in streams])
-    new_game = [i in stream_starts or ends[i - 1] == GAME_OVER for i in range(len(ends))]
+    new_game = [i in stream_starts or ends[i - 1] == TERMINATED for i in range(len(ends))]
     return {
         "end": end,
         "episode": np.repeat(np.arange(len(lengths)), lengths).astype(np.int32),
@@ -54,14 +55,14 @@ class FakeStore(SimpleNamespace):
     def __init__(self, *streams):
         columns, shares = records(*streams)
         super().__init__(
-            header={"streams": shares, "settings": {"streams": len(shares)}}, **columns
+            header={"frames_per_env": shares, "settings": {"num_envs": len(shares)}}, **columns
         )
 
     def __len__(self):
         return len(self.end)
 
 
-def whole(*lengths, end=GAME_OVER):
+def whole(*lengths, end=TERMINATED):
     return [(length, end) for length in lengths]
 
 
@@ -86,7 +87,7 @@ def test_of_a_share_of_the_frames_the_last_episode_is_unfinished():
     assert list(np.bincount(part, minlength=3)) == [10, 10, 20]
     assert (reason[20:] == "not taken").all()
     # A game goes whole, whatever its lives.
-    lives = FakeStore([(10, GAME_OVER), (10, LIFE_LOST), (10, GAME_OVER), (10, GAME_OVER)])
+    lives = FakeStore([(10, TERMINATED), (10, LIFE_LOST), (10, TERMINATED), (10, TERMINATED)])
     assert (
         list(assigned(lives, PRETRAIN, taken=40, episode="game", keep_unfinished=False)[1])
         == ["its episode"] * 40
@@ -177,20 +178,20 @@ def test_encoders_frames_have_two_parts():
 RAGGED = [
     [
         *whole(9, 5, 12, end=LIFE_LOST),
-        (7, GAME_OVER),
+        (7, TERMINATED),
         (2, LIFE_LOST),
-        (11, GAME_OVER),
-        (3, CUT_OFF),
+        (11, TERMINATED),
+        (3, TRUNCATED),
     ],
     [
-        (20, GAME_OVER),
+        (20, TERMINATED),
         (6, LIFE_LOST),
-        (4, GAME_OVER),
+        (4, TERMINATED),
         (8, LIFE_LOST),
         (8, LIFE_LOST),
-        (10, CUT_OFF),
+        (10, TRUNCATED),
     ],
-    [*whole(6, 7, 8, 9, 10, 11), (1, CUT_OFF)],
+    [*whole(6, 7, 8, 9, 10, 11), (1, TRUNCATED)],
 ]
 
 
@@ -228,7 +229,7 @@ def test_every_frame_has_one_fate(shuffle, unit, keep, slip, shortest):
 
 
 def test_no_game_in_two_parts_where_lives_would_be():
-    found = FakeStore([*whole(5, 5, end=LIFE_LOST), (5, GAME_OVER)] * 4)
+    found = FakeStore([*whole(5, 5, end=LIFE_LOST), (5, TERMINATED)] * 4)
     by_life, _, _ = assigned(found)
     by_game, _, _ = assigned(found, episode="game")
     assert by_life.tolist() == np.repeat([0] * 8 + [1] + [2] * 3, 5).tolist()
@@ -238,7 +239,7 @@ def test_no_game_in_two_parts_where_lives_would_be():
 
 
 def test_unfinished_episodes():
-    found = FakeStore([*whole(3, 3), (2, CUT_OFF)], [(4, CUT_OFF)], whole(3, 2))
+    found = FakeStore([*whole(3, 3), (2, TRUNCATED)], [(4, TRUNCATED)], whole(3, 2))
     part, reason, _ = assigned(found, keep_unfinished=False)
     assert np.flatnonzero(reason == "unfinished episode").tolist() == [6, 7, 8, 9, 10, 11]
     assert part.tolist() == [0] * 6 + [DROPPED] * 6 + [1] * 3 + [2] * 2
@@ -249,8 +250,8 @@ def test_unfinished_episodes():
 
 def test_unfinished_games():
     """With its last life the whole game is dropped; also where the stream ends with a life, and the game would go on."""
-    game = [*whole(3, end=LIFE_LOST), (2, GAME_OVER)]
-    found = FakeStore([*game, (4, LIFE_LOST), (1, CUT_OFF)], [*game, (3, LIFE_LOST)], game)
+    game = [*whole(3, end=LIFE_LOST), (2, TERMINATED)]
+    found = FakeStore([*game, (4, LIFE_LOST), (1, TRUNCATED)], [*game, (3, LIFE_LOST)], game)
     part, reason, _ = assigned(found, keep_unfinished=False, episode="game")
     assert np.flatnonzero(reason == "unfinished episode").tolist() == [
         *range(5, 10),
@@ -269,7 +270,7 @@ def test_short_episodes():
 def test_labels_that_slip_at_resets():
     # Rows:           0 1 2   3 4    5 6 7     8 9  10 11 12
     found = FakeStore(
-        [(3, GAME_OVER), (2, LIFE_LOST), (3, CUT_OFF)], [(2, LIFE_LOST), (3, GAME_OVER)]
+        [(3, TERMINATED), (2, LIFE_LOST), (3, TRUNCATED)], [(2, LIFE_LOST), (3, TERMINATED)]
     )
     part, reason, label_row = assigned(found, labels_slip_at_reset=True)
     # 3, 5 and 10 begin an episode within a stream, 0 and 8 a stream.
@@ -414,7 +415,7 @@ class Made:
         # Varies in the last two episodes only, which without shuffling are test.
         ram[32:, PLAYER] = np.arange(8)
         self.columns = columns | {"ram": ram}
-        self.header = {"game": "pong", "streams": shares, "settings": {"streams": 1}}
+        self.header = {"game": "pong", "frames_per_env": shares, "settings": {"num_envs": 1}}
         self.write_store = write_store
 
     def frames(self, name="frames", **change):
@@ -502,7 +503,7 @@ def test_reading_a_split(made):
     other = FrameStore.open(made.frames("other", reward=1))
     with pytest.raises(
         UserError,
-        match=r"^the split was made of other frames than .*/other holds: make the split again$",
+        match=r"^the split was made from other frames than .*/other holds: make the split again$",
     ):
         check_pair(other, found)
 
@@ -536,7 +537,7 @@ def test_entropy_sees_the_frames_it_is_to_see(made, entropy_of, kept):
 def test_dropped_frames_have_no_say_in_the_entropy(made):
     # The two last episodes are the ones where player_y varies.
     end = made.columns["end"].copy()
-    end[[35, 39]] = CUT_OFF
+    end[[35, 39]] = TRUNCATED
     found = read_split(made.split(made.frames(end=end), switches={"keep_unfinished": False}))
     assert found.variables["player_y"] == {"entropy": 0, "kept": False}
 
@@ -634,7 +635,7 @@ def test_as_many_episodes_as_parts_are_enough(shares, enough, unit):
 
 
 @pytest.mark.parametrize(
-    ("frames", "streams", "change"),
+    ("frames", "num_envs", "change"),
     [
         (300, 3, {"episode": "game", "keep_unfinished": False}),
         (1500, 1, {"episode": "game", "keep_unfinished": False}),
@@ -642,9 +643,9 @@ def test_as_many_episodes_as_parts_are_enough(shares, enough, unit):
     ],
     ids=["no game ended", "one game ended", "paper"],
 )
-def test_the_number_of_frames_that_is_said_is_enough(play, frames, streams, change):
+def test_the_number_of_frames_that_is_said_is_enough(play, frames, num_envs, change):
     def fresh(n):
-        return FrameStore.open(play(game="pong", frames=n, streams=streams))
+        return FrameStore.open(play(game="pong", frames=n, num_envs=num_envs))
 
     few = fresh(frames)
     with pytest.raises(

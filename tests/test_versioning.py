@@ -20,14 +20,14 @@ from dvc.repo import Repo
 from workflow import PARTS, ROOT, run, snakemake
 from workflow import jobs as planned_jobs
 
-from workflow_src.cli import main
+from workflow_src.cli.main import main
 from workflow_src.config.reading import merge
 from workflow_src.config.run import Config
 from workflow_src.versioning import graph, stages
 
 SMALLEST = {
     "games": ["spaceinvaders"],
-    "episodes": {"frames": {"pretrain": 400, "probe": 1200}, "streams": 2},
+    "episodes": {"frames": {"pretrain": 400, "probe": 1200}, "num_envs": 2},
     "training": {"epochs": 1, "batch_size": 64, "precision": "float32", "threads": 1},
     "probe": {"epochs": 1, "threads": 1},
     "protocols": {"corrected": None, "paper": {"probes": {"lr": 1.0e-2}}},

@@ -20,7 +20,7 @@ PARTS = [
 ]
 PARTS += ["docs", "workflow_src"]
 SMALL = {
-    "episodes": {"frames": {"pretrain": 1500, "probe": 3000}, "streams": 2},
+    "episodes": {"frames": {"pretrain": 1500, "probe": 3000}, "num_envs": 2},
     "training": {"epochs": 2, "batch_size": 16},
     "probe": {"epochs": 3},
 }
@@ -71,18 +71,11 @@ def snakemake(source: Path, directory: Path, *arguments: str) -> subprocess.Comp
 
 def configure(source: Path, directory: Path, change: dict) -> None:
     """Write the configuration of a run as a person would, with a preset of their own."""
-    (source / "presets" / "mine.yaml").write_text(yaml.safe_dump(change))
-    done = run(
-        source,
-        sys.executable,
-        "-m",
-        "workflow_src",
-        "configure",
-        "--preset",
-        "mine",
-        "--into",
-        directory,
-    )
+    preset = directory.with_name(f"{directory.name}.preset.yaml")
+    preset.parent.mkdir(parents=True, exist_ok=True)
+    preset.write_text(yaml.safe_dump(change))
+    arguments = ["configure", "--preset", preset, "--into", directory]
+    done = run(source, sys.executable, "-m", "workflow_src", *arguments)
     assert done.returncode == 0, done.stderr
 
 

@@ -179,13 +179,16 @@ def _envelope(path: str | os.PathLike, kind: str) -> dict[str, Any]:
     return envelope
 
 
-def check_kind(path: str | os.PathLike, kind: str, found_kind: str, found_format: int) -> None:
+def check_kind(
+    path: str | os.PathLike, kind: str, found_kind: str, found_format: int, known: int = FORMAT
+) -> None:
     """Refuse a file of another kind or of another version of the format."""
     if found_kind != kind:
         raise UserError(f"{path} holds {found_kind}, not {kind}: name the right file")
-    if found_format != FORMAT:
+    if found_format != known:
         raise UserError(
-            f"{path} has format version {found_format}, this program reads version {FORMAT}: make it again"
+            f"{path} has format version {found_format}, this program reads version {known}: "
+            "make it again"
         )
 
 

@@ -1,4 +1,6 @@
-"""The face for people who write Python: `get_episodes` and `ProbeTrainer`, with the names of the 2019 code.
+"""The Python interface: `get_episodes` and `ProbeTrainer`, with the names of the 2019 code.
+
+An example::
 
     from workflow_src.benchmark import ProbeTrainer, get_episodes
 
@@ -8,7 +10,7 @@
     trainer.train(tr_episodes, val_episodes, tr_labels, val_labels)
     accuracies, f1_scores = trainer.test(test_episodes, test_labels)
 
-The same code as the workflow's: same frames, same splits, same probes. Differs from the 2019 code:
+It is the workflow's own code: same frames, same splits, same probes. It differs from the 2019 code:
 frames of an episode are one tensor, labels of an episode are arrays that can also be read frame by
 frame, and everything is seeded.
 """
@@ -31,7 +33,8 @@ from workflow_src.episodes.collect import collect
 from workflow_src.episodes.dataset import Part, load_frames, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
-from workflow_src.probes import linear, metrics
+from workflow_src.probes import metrics
+from workflow_src.probes.kinds import linear
 from workflow_src.splits.split import split
 
 Labels = Sequence[Mapping[str, int]]
@@ -89,9 +92,8 @@ def get_episodes(
             "protocols": {protocol: {"splits": {"remove_pretrain_duplicates": False}}},
         }
     )
-    policy = config.knowing(game=game, policy=collect_mode, protocol=protocol).plays(
-        collect_mode, protocol
-    )
+    config.validate_names(game=game, policy=collect_mode, protocol=protocol)
+    policy = config.playing_policy(collect_mode, protocol)
     with tempfile.TemporaryDirectory(prefix="atari-ari-") as directory:
         frames, shares = Path(directory) / "frames.b2nd", Path(directory) / "split.safetensors"
         collect(
@@ -106,12 +108,14 @@ def get_episodes(
             progress=progress,
         )
         split(
-            config,
             game=game,
             policy=collect_mode,
             protocol=protocol,
             purpose="probe",
             seed=seed,
+            settings=config.splits,
+            switches=config.protocol(protocol).splits,
+            label_set=label_set,
             frames=frames,
             out=shares,
         )

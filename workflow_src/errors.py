@@ -1,4 +1,4 @@
-"""The one exception for what a person can get wrong: its text is all they see, and the process ends with code 2."""
+"""The exception for user errors: its text is all they see, and the process ends with code 2."""
 
 import difflib
 import errno
@@ -9,31 +9,34 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """One line that names the thing, the reason and the mend. The command line prints it without a traceback."""
+    """One line that names the thing, the reason and the fix, printed without a traceback."""
 
     exit_code = 2
 
 
 class DamagedFile(UserError):
-    """A file whose content does not match its own checksum, or which is not of the kind its name says."""
+    """A file that does not match its own checksum, or is not of the kind that its name says."""
 
 
+_NOT_A_DIRECTORY = (
+    "a part of the path is a file, not a directory; move it away or choose another directory"
+)
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and run again",
     errno.EDQUOT: "the disk quota is used up; free some space and run again",
     errno.EACCES: "permission denied; make the directory writable or choose another",
     errno.EPERM: "permission denied; make the directory writable or choose another",
     errno.EROFS: "the file system is read-only; choose another directory",
-    errno.ENOTDIR: "a part of the path is a file, not a directory; move it away or choose another directory",
-    errno.EEXIST: "a part of the path is a file, not a directory; move it away or choose another directory",
-    errno.EISDIR: "there is a directory of that name; move it away",
-    errno.EFBIG: "the file is larger than the file-size limit (ulimit -f) allows; raise the limit and run again",
+    errno.ENOTDIR: _NOT_A_DIRECTORY,
+    errno.EEXIST: _NOT_A_DIRECTORY,
+    errno.EISDIR: "it is a directory; move it away",
+    errno.EFBIG: "the file exceeds the file-size limit (ulimit -f); raise the limit and run again",
 }
 
 
 @contextmanager
 def explained(action: str, path: str | os.PathLike) -> Iterator[None]:
-    """Turn an operating system's error about ``path`` into a `UserError`: ``cannot {action} {path}: why; mend``."""
+    """Turn an operating system's error into a `UserError`: ``cannot {action} {path}: why; fix``."""
     try:
         yield
     except OSError as error:
@@ -47,13 +50,13 @@ def explained(action: str, path: str | os.PathLike) -> Iterator[None]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` (did you mean x?)`` for the known name that is nearest to ``name``, or nothing."""
+    """`` (did you mean x?)`` for the known name closest to ``name``, or an empty string."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
 
 
 def unknown(thing: str, name: str, known: Iterable[str]) -> str:
-    """Say that ``name`` is no known ``thing``, and what is."""
+    """Say that ``name`` is not a known ``thing``, and list the known ones."""
     known = list(known)
     return f"unknown {thing} {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}"
 

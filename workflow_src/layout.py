@@ -51,7 +51,7 @@ def _each(config: Config, protocols: list[str]) -> list[dict[str, str | int]]:
 def episodes(config: Config) -> list[str]:
     """Files of frames, of every policy as the protocols have it play."""
     policies = dict.fromkeys(
-        config.plays(policy, protocol)
+        config.playing_policy(policy, protocol)
         for policy in config.policies
         for protocol in config.protocols
     )
@@ -85,7 +85,7 @@ def probes(config: Config) -> list[str]:
     return [
         PROBE.format(method=method, probe=probe, **names)
         for method, row in config.methods.items()
-        for probe in row.readouts(config.probe)
+        for probe in row.probe_names(config.probe.kinds)
         for names in _each(config, list(config.protocols))
     ]
 
@@ -93,8 +93,10 @@ def probes(config: Config) -> list[str]:
 def study(config: Config, name: Study) -> list[str]:
     """Files of scores that a study compares: its base and what it derives from it, read out as the tables are."""
     return [
-        PROBE.format(method=method, probe=config.methods[method].readouts(config.probe)[0], **names)
-        for protocol, methods in config.studied(name).items()
+        PROBE.format(
+            method=method, probe=config.methods[method].probe_names(config.probe.kinds)[0], **names
+        )
+        for protocol, methods in config.derived.methods(name).items()
         for method in methods
         for names in _each(config, [protocol])
     ]
@@ -104,11 +106,11 @@ def of_studies(config: Config) -> list[str]:
     """All that the studies of a run are made of and the run has not got without them, scores last, in the order of the data."""
     frames, tidied, learned, histories, scored = {}, {}, {}, {}, {}
     for name in config.studies:
-        for protocol, methods in config.studied(name).items():
+        for protocol, methods in config.derived.methods(name).items():
             for names in _each(config, [protocol]):
                 for purpose in PURPOSES:
                     played = {
-                        "policy": config.plays(names["policy"], protocol),
+                        "policy": config.playing_policy(names["policy"], protocol),
                         "game": names["game"],
                         "seed": names["seed"],
                     }
@@ -117,7 +119,8 @@ def of_studies(config: Config) -> list[str]:
                 for method in methods:
                     if (
                         config.methods[method].has_encoder
-                        and config.trained_as(protocol, method) == protocol
+                        and config.derived.encoder_protocol(protocol, config.methods[method])
+                        == protocol
                     ):
                         learned[ENCODER.format(method=method, **names)] = None
                         histories[HISTORY.format(method=method, **names)] = None
@@ -210,7 +213,7 @@ def variables(config: Config) -> list[str]:
 
 def audited(config: Config, game: str) -> str:
     """The file of frames that a game's labels are audited on: the first policy, protocol and seed stand for all."""
-    policy = config.plays(next(iter(config.policies)), next(iter(config.protocols)))
+    policy = config.playing_policy(next(iter(config.policies)), next(iter(config.protocols)))
     return EPISODE.format(policy=policy, purpose="probe", game=game, seed=config.seeds[0])
 
 

@@ -16,8 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workflow_src import kinds
+
 if TYPE_CHECKING:
     from grimp import ImportGraph
+
+    from workflow_src.config.methods import Method
 
 STAGE, FILE = "code", "code.yaml"  # where DVC finds the digests: its stage, and its file
 PACKAGE = Path(__file__).parent
@@ -25,14 +29,19 @@ PACKAGE = Path(__file__).parent
 _OMITTED = {"type_params", "kind", "type_comment"}
 
 
-def method(kind: str) -> str:
-    """The module of a kind of method."""
-    return f"methods.{kind.replace('-', '_')}"
+def of_kind(folder: str, kind: str) -> str:
+    """The module of a kind, such as ``methods.st_dim`` of ``st-dim`` in the folder ``methods``."""
+    return ".".join((*folder.split("/"), kinds.stem(kind)))
 
 
-def training(kind: str) -> tuple[str, ...]:
-    """The modules that train an encoder by a kind of method."""
-    return ("training.job", method(kind))
+def of_architecture(row: "Method") -> list[str]:
+    """The module of a method's architecture, if it has one of the package's."""
+    return [of_kind("encoders/architectures", row.encoder)] if row.has_architecture else []
+
+
+def of_method(row: "Method") -> list[str]:
+    """The modules of a method's kind and of its architecture."""
+    return [of_kind("methods", row.kind), *of_architecture(row)]
 
 
 def closure(*modules: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_src.errors import one_of
+from workflow_src.errors import UserError, one_of, unknown
 
 
 def _read() -> dict[str, dict[str, dict[str, int]]]:
@@ -48,7 +48,11 @@ def variables(label_set: str, game: str) -> dict[str, int]:
     ones.
     """
     games = _ANNOTATIONS[one_of("label set", label_set, LABEL_SETS)]
-    return dict(games[one_of(f"{label_set} game", game, GAMES[label_set])])
+    if game not in games:
+        others = [name for name in LABEL_SETS if game in GAMES[name]]
+        hint = f"; label set {', '.join(others)} has it" if others else ""
+        raise UserError(unknown(f"{label_set} game", game, GAMES[label_set]) + hint)
+    return dict(games[game])
 
 
 def labels(ram: np.ndarray, label_set: str, game: str) -> np.ndarray:

@@ -56,7 +56,8 @@ def _game_played(env: gym.Env) -> str:
     atari = env.unwrapped
     if not isinstance(atari, ale_py.AtariEnv):
         raise UserError(
-            f"{env} has no Atari emulator, so no RAM to read; wrap an environment of ale-py, such as Pong-v4"
+            f"{env} has no Atari emulator, so no RAM to read; "
+            "wrap an environment of ale-py, such as Pong-v4"
         )
     # The ROM, not the spec's id: an environment built by hand has no spec, and after
     # `gymnasium.make(..., game=...)` the id names another game than the one that is played.

@@ -53,12 +53,15 @@ def measure(game: str, episodes: Path, seed: int, settings: Episodes, out: Path)
     indices = annotated(game)
     arrays = {"indices": indices, **of_frames(store, indices)}
     environment = Environment(
-        game, generator(seed, game, "emulator"), repeat=settings.repeat, noop_max=settings.noop_max
+        game,
+        generator(seed, game, "emulator"),
+        frame_skip=settings.frame_skip,
+        noop_max=settings.noop_max,
     )
     arrays |= writing.effects(
         environment, generator(seed, game, "writing"), indices, arrays["counts"]
     )._asdict()
-    arrays |= writing.film(environment, generator(seed, game, "film"), settings.repeat)
+    arrays |= writing.film(environment, generator(seed, game, "film"), settings.frame_skip)
     artifacts.write_arrays(
         out, KIND, arrays, {"game": game, "frames": len(store), "episodes": store.sha256}
     )

@@ -1,16 +1,17 @@
 """What an annotated variable is worth: `constant`, `suspicious` with the reason, or `alive`.
 
-A variable is what its name claims and what its byte was measured to do. No rule knows a game:
+A variable is what its name claims and what its byte was measured to do. The rules know names and
+measurements, never a game. A rule concerns some names, and calls a variable suspicious when:
 
-| rule | holds for names | suspicious when |
-|---|---|---|
-| lives | with `lives` or `lifes`, where the emulator's lives change | the byte knows less than 0.9 of them |
-| not lives | without, where the lives change | byte and lives are functions of each other |
-| score | with `score` | fewer than half of its changes come with a reward |
-| direction | that claim a direction alone | its values are not 2, 4, 8, 16 or one more (none), or differ in over 4 bits |
-| existence | with `existence` | it has more than two values |
-| axis | with a place on one axis | writing moves things along the other axis, not along its own |
-| unseen | all | writing changes no pixel, and frames do not show it |
+- lives (names with ``lives`` or ``lifes``, where the emulator's lives change): the byte tells less
+  than 0.9 of them;
+- not lives (other names, where the lives change): byte and lives are functions of each other;
+- score (names with ``score``): fewer than half of its changes come with a reward;
+- direction (names of a direction alone): its values are not 2, 4, 8, 16 or one more (none), or
+  differ in over 4 bits;
+- existence (names with ``existence``): it has more than two values;
+- axis (names of a position on one axis): writing moves things along the other axis, not its own;
+- unseen (all names): writing changes no pixel, and frames do not show it.
 
 Rules on values look at the usual ones: the fewest that make up 99 % of frames. A byte with a single
 value is `constant`, whatever its name claims. Every rule that holds gives a reason; a variable
@@ -75,7 +76,7 @@ def _lives(variable: str, byte: Byte) -> str | None:
 def _not_lives(variable: str, byte: Byte) -> str | None:
     same = byte.knows_lives >= SAME and byte.lives_know >= SAME
     if "lives" not in variable and "lifes" not in variable and same:
-        return "is a copy of the lives: each tells the other"
+        return "is a copy of the lives: each determines the other"
     return None
 
 
@@ -92,17 +93,21 @@ def _direction(variable: str, byte: Byte) -> str | None:
     bits = int(np.bitwise_or.reduce(usual ^ usual[0])).bit_count()
     if len(usual) == 1 or (len(usual) in DIRECTIONS and bits <= DIRECTION_BITS):
         return None
-    return f"takes {_values(byte)} that differ in {bits} bits: directions are 2, 4, 8, 16 or one more, in {DIRECTION_BITS} bits"
+    return (
+        f"takes {_values(byte)} that differ in {bits} bits: "
+        f"directions are 2, 4, 8, 16 or one more, in {DIRECTION_BITS} bits"
+    )
 
 
 def _existence(variable: str, byte: Byte) -> str | None:
     if "existence" in variable and len(usual_values(byte.counts)) > 2:
-        return f"takes {_values(byte)}: a thing is there or not"
+        return f"takes {_values(byte)}: existence is binary"
     return None
 
 
 def _values(byte: Byte) -> str:
-    return f"{np.count_nonzero(byte.counts)} values ({len(usual_values(byte.counts))} make up {USUAL:.0%})"
+    usual = len(usual_values(byte.counts))
+    return f"{np.count_nonzero(byte.counts)} values ({usual} make up {USUAL:.0%})"
 
 
 def _axis(variable: str, byte: Byte) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.stats
 
-from workflow_src.emulator.environment import GOES_ON, HEIGHT, NOOP, WIDTH, Environment
+from workflow_src.emulator.environment import CONTINUES, HEIGHT, NOOP, WIDTH, Environment
 
 MOMENTS = 24
 # Steps between two moments, drawn evenly.
@@ -57,7 +57,7 @@ def moments(
             if not ended:
                 ended = (
                     environment.step(int(rng.integers(len(environment.actions))), frame)[1]
-                    != GOES_ON
+                    != CONTINUES
                 )
             if ended:
                 environment.reset(frame)
@@ -191,7 +191,9 @@ def pictures(differences: np.ndarray) -> np.ndarray:
     )
 
 
-def film(environment: Environment, rng: np.random.Generator, repeat: int) -> dict[str, np.ndarray]:
+def film(
+    environment: Environment, rng: np.random.Generator, frame_skip: int
+) -> dict[str, np.ndarray]:
     """Screens with their RAM, at moments far apart and at steps that follow each other.
 
     ``sheet`` (12, H, W) and ``film`` (48, H, W) uint8 are numbers of colours in ``palette`` (256,
@@ -200,7 +202,7 @@ def film(environment: Environment, rng: np.random.Generator, repeat: int) -> dic
     palette = np.zeros((256, 3), np.uint8)
     sheet, film = [], []
     for _ in moments(environment, rng, SHEET):
-        sheet.append(picture(environment, NOOP, repeat, palette))
+        sheet.append(picture(environment, NOOP, frame_skip, palette))
     frame = np.empty((HEIGHT, WIDTH), np.uint8)
     while len(film) < FILM:
         ended = False
@@ -210,9 +212,9 @@ def film(environment: Environment, rng: np.random.Generator, repeat: int) -> dic
                 int(rng.integers(len(environment.actions))),
                 environment.ale.cloneState(),
             )
-            film.append(picture(environment, action, repeat, palette))
+            film.append(picture(environment, action, frame_skip, palette))
             environment.ale.restoreState(state)
-            ended = environment.step(action, frame)[1] != GOES_ON
+            ended = environment.step(action, frame)[1] != CONTINUES
     found = {"palette": palette}
     for name, pairs in (("sheet", sheet), ("film", film)):
         found[name], found[f"{name}_ram"] = (
@@ -222,7 +224,7 @@ def film(environment: Environment, rng: np.random.Generator, repeat: int) -> dic
 
 
 def picture(
-    environment: Environment, action: int, repeat: int, palette: np.ndarray
+    environment: Environment, action: int, frame_skip: int, palette: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Play one step; its screen, (H, W) uint8 numbers of colours, and the RAM after it, (128,) uint8.
 
@@ -230,7 +232,7 @@ def picture(
     ``palette`` (256, 3) uint8 gets the colours that are seen.
     """
     ale, code = environment.ale, environment.actions[action]
-    for _ in range(repeat - 2):
+    for _ in range(frame_skip - 2):
         ale.act(code)
     screens, greys = [], []
     for _ in range(2):

@@ -6,53 +6,60 @@ from pathlib import Path
 import yaml
 
 from workflow_src import artifacts
-from workflow_src.config.reading import merge, read_yaml
-from workflow_src.config.run import Config
-from workflow_src.errors import UserError, unknown
+from workflow_src.config.reading import apply_preset, read_yaml
+from workflow_src.config.run import PACKAGED, Config
+from workflow_src.errors import UserError, one_of
 
-_MADE = "# sha256 of what follows: "
-
-
-def _edited(text: str) -> bool:
-    """Whether a configuration is another than `configure` wrote."""
-    _, found, rest = text.partition(_MADE)
-    digest, _, body = rest.partition("\n")
-    return not found or hashlib.sha256(body.encode()).hexdigest() != digest
+PRESETS = PACKAGED.parent.parent / "presets"
+_DIGEST = "# sha256 of what follows: "
 
 
-def configure(base: Path, preset: Path | None, games: list[str], into: Path) -> Path:
-    """Write the effective configuration of another run: ``base`` changed by ``preset``, for ``games`` if any are named.
+def preset_file(preset: str) -> Path:
+    """The file of a preset: one that the package ships, by name, or a path that ends in .yaml."""
+    if Path(preset).suffix in (".yaml", ".yml"):
+        return Path(preset)
+    known = sorted(str(f.relative_to(PRESETS).with_suffix("")) for f in PRESETS.rglob("*.yaml"))
+    return PRESETS / f"{one_of('preset', preset, known)}.yaml"
 
-    The file is written only when its content changes, so that a repeated call makes nothing stale,
-    and never over one that was edited by hand.
+
+def configure(base: Path, preset: str | None, games: list[str], into: Path) -> Path:
+    """Write the effective configuration of another run: ``base`` changed by ``preset``.
+
+    ``preset``: a name or a path, see `preset_file`; ``games`` replace the preset's if any are
+    named. The file is written only when its content changes, so a repeated call makes nothing
+    stale, and never over one that was edited by hand.
     """
-    content = read_yaml(base)
-    source = str(base)
+    content, source = read_yaml(base), base.name if base == PACKAGED else str(base)
     if preset is not None:
-        if not preset.is_file():
-            raise UserError(
-                unknown(
-                    "preset",
-                    preset.stem,
-                    sorted(p.stem for p in preset.parent.glob("*.yaml")) or ["none"],
-                )
-            )
-        content, source = merge(content, read_yaml(preset)), f"{base} with {preset}"
+        source = f"{source} with preset {preset}"
+        content = apply_preset(content, read_yaml(preset_file(preset)), f"preset {preset}")
     if games:
         content["games"] = games
     Config.check(content, source)
     body = yaml.safe_dump(content, sort_keys=False, width=120)
-    text = f"# Made by configure, from {source}. Every job reads this file; once edited, configure leaves it alone.\n"
-    text += f"{_MADE}{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
+    text = (
+        f"# Written by configure, from {source}. Every job reads this file; "
+        "once edited, configure leaves it alone.\n"
+        f"{_DIGEST}{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
+    )
     target = into / "config.yaml"
     if target.resolve() == base.resolve():
         raise UserError(
-            f"cannot configure {into}: {base} is what the run is made of; name another directory with --into"
+            f"cannot configure {into}: it is the directory of the base {base}; "
+            "name another directory with --into"
         )
     if target.is_file() and _edited(target.read_text()):
         raise UserError(
-            f"{target} was edited by hand and would be lost: use it as it is with snakemake, or move it away"
+            f"{target} was edited by hand, and configure would overwrite that: "
+            "run snakemake as it is, or move the file away"
         )
     if not target.is_file() or target.read_text() != text:
         artifacts.write_text(target, text)
     return target
+
+
+def _edited(text: str) -> bool:
+    """Whether the file was edited since `configure` wrote it."""
+    _, found, rest = text.partition(_DIGEST)
+    digest, _, body = rest.partition("\n")
+    return not found or hashlib.sha256(body.encode()).hexdigest() != digest

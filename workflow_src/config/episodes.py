@@ -1,49 +1,50 @@
-"""How frames are collected: ``policies``, ``episodes`` and the switches of a protocol for playing."""
+"""How frames are collected: ``policies``, ``episodes`` and a protocol's switches for playing."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from workflow_src.config.section import Positive, Purpose, Section
+from workflow_src.config.section import Positive, Purpose, Row, Section, quirk
 
 
-class Policy(Section):
-    """Who plays."""
+class Policy(Row):
+    """A row of ``policies``: who plays."""
 
-    kind: Literal["random"]
+    folder: ClassVar[str] = "episodes/policies"
+
     noop: bool = Field(
         False,
-        description="whether action 0 is drawn too, in protocols that do not ask for it as well (Q2)",
+        description="whether action 0 is drawn too, in every protocol (Q2)",
     )
 
 
 class Frames(Section):
-    """Frames a game, by purpose."""
+    """Frames to collect per game, by purpose."""
 
     pretrain: Positive
     probe: Positive
 
     def of(self, purpose: Purpose) -> int:
-        """Frames of one purpose."""
-        return getattr(self, purpose)
+        """Frames for one purpose."""
+        return self.pretrain if purpose == "pretrain" else self.probe
 
 
 class Episodes(Section):
     """How frames are collected."""
 
     frames: Frames
-    streams: Positive = Field(
-        description="independent emulators whose frames follow one another in the file"
+    num_envs: Positive = Field(
+        description="independent emulators; their frames follow one another in the file"
     )
-    repeat: Annotated[int, Field(ge=2)] = Field(
-        description="emulator frames a step; the last two are merged by maximum"
+    frame_skip: Annotated[int, Field(ge=2)] = Field(
+        description="emulator frames per step; the last two are merged by their maximum"
     )
     noop_max: Annotated[int, Field(ge=0)] = Field(
-        description="no-ops at a reset are uniform on 1..noop_max"
+        description="no-ops after a reset are uniform on 1..noop_max"
     )
 
 
 class EpisodeProtocol(Section):
     """The quirk that concerns playing."""
 
-    noop: bool = Field(description="Q2: whether the random agent draws action 0 too")
+    noop: bool = quirk("Q2", "whether the random agent draws action 0 too")

@@ -9,20 +9,34 @@ from pydantic import BaseModel
 
 from workflow_src.errors import did_you_mean
 
+# Keys of earlier versions -> their present names.
+RENAMED = {
+    "episodes.frame_skip": "episodes.frame_skip",
+    "episodes.num_envs": "episodes.num_envs",
+    "probe.hidden": "probe.options.mlp.hidden",
+    "probe.logistic": "probe.options.logistic",
+}
 
-def explain(error: dict, model: type[BaseModel]) -> str:
+
+def explain(error: Any, model: type[BaseModel]) -> str:
     """One pydantic error about ``model`` as a line: where, why, what would be allowed."""
     where = ".".join(str(part) for part in error["loc"] if part != "[key]")
     value, kind = error.get("input"), error["type"]
+    if kind == "extra_forbidden" and where in RENAMED:
+        return f"{where} is now called {RENAMED[where]}; rename it"
     if kind == "extra_forbidden":
         key, allowed = error["loc"][-1], _keys(error["loc"][:-1], model)
-        return f"unknown key {where}{did_you_mean(str(key), allowed)}; allowed here: {', '.join(allowed)}"
+        hint = did_you_mean(str(key), allowed)
+        return f"unknown key {where}{hint}; allowed here: {', '.join(allowed)}"
     if kind == "missing":
         return f"{where} is missing; add it as in the repository's config.yaml"
     if isinstance(value, str) and kind in ("int_type", "float_type"):
-        return f"{where}: {value!r} is text, not a number; write it with a decimal point, such as 3.0e-4"
+        return (
+            f"{where}: {value!r} is text, not a number; "
+            "write it with a decimal point, such as 3.0e-4"
+        )
     if kind == "string_pattern_mismatch":
-        return f"{where}: {value!r} is no identifier; use small letters, digits, '-' and '_'"
+        return f"{where}: {value!r} is not a valid name; use small letters, digits, '-' and '_'"
     if kind == "value_error":
         return f"{where}: {error['ctx']['error']}".removeprefix(": ")
     shown = f" (it is {value!r})" if isinstance(value, str | int | float | bool | None) else ""

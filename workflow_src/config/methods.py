@@ -1,27 +1,32 @@
-"""How encoders are trained: ``training``, the rows of ``methods``, and the switches of a protocol."""
+"""How encoders are trained: ``training``, ``methods`` and a protocol's switches for training."""
 
-import ast
-import functools
 import json
 import typing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from pydantic import Field
 
-from workflow_src.config.probes import Probe
-from workflow_src.config.section import LearningRate, Positive, Purpose, Section
-from workflow_src.errors import unknown
+from workflow_src import kinds
+from workflow_src.config.section import (
+    LearningRate,
+    Positive,
+    Purpose,
+    Row,
+    Section,
+    known_kind,
+    quirk,
+)
 
 
 class MethodProtocol(Section):
     """The quirks that concern training encoders."""
 
-    wrap_pairs: bool = Field(description="Q5: the frame before an episode's first is its last")
-    keep: Literal["last", "best"] = Field(description="Q6: whose epoch's weights are kept")
-    sampling: Literal["replacement", "permutation"] = Field(
-        description="Q7: episodes drawn alike with replacement, or every frame once an epoch"
+    wrap_pairs: bool = quirk("Q5", "the frame before an episode's first is its last")
+    keep: Literal["last", "best"] = quirk("Q6", "the epoch whose weights are kept")
+    sampling: Literal["replacement", "permutation"] = quirk(
+        "Q7", "episodes drawn uniformly with replacement, or every frame once per epoch"
     )
 
 
@@ -36,26 +41,26 @@ class Training(Section):
     lr: LearningRate
     eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
     precision: Literal["float32", "bfloat16"] = Field(
-        description="of learning encoders and decoders; linear heads and scores: float32"
+        description="of encoders and decoders in training; linear heads and scores use float32"
     )
     channels_last: bool
     cuda_graphs: bool = Field(
-        description="on CUDA, record a step's kernels and launch them together; elsewhere of no effect"
+        description="on CUDA, record the kernels of a step once and launch them together"
     )
-    threads: Positive = Field(description="of the processor; another number gives other last bits")
+    threads: Positive = Field(
+        description="CPU threads; another number changes the last bits of the weights"
+    )
 
 
-class Method(Section):
+class Method(Row):
     """A row of ``methods``: one column of the tables."""
 
-    kind: str = Field(description="the file in workflow_src/methods, or majority")
-    encoder: Literal["nature", "impala"] = "nature"
+    folder: ClassVar[str] = "methods"
+
+    encoder: str = "nature"
     feature_size: Positive = 256
     frame_stack: Positive = Field(
-        1, description="input frames: this one and those before it in its episode"
-    )
-    options: dict[str, Any] = Field(
-        default_factory=dict, description="what the kind's file declares as OPTIONS"
+        1, description="input frames: the frame and those before it in its episode"
     )
     module: str | None = Field(
         None, description="custom only: path/to/file.py:Class of a torch module"
@@ -64,136 +69,98 @@ class Method(Section):
         default_factory=dict, description="custom only: keyword arguments of the class"
     )
     weights: str | None = Field(None, description="custom only: its state, .safetensors or .pt")
-    epochs: Positive | None = Field(None, description="instead of training.epochs")
-    patience: Positive | None = Field(None, description="instead of training.patience")
+    epochs: Positive | None = Field(None, description="overrides training.epochs")
+    patience: Positive | None = Field(None, description="overrides training.patience")
     batch_size: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="instead of training.batch_size"
+        None, description="overrides training.batch_size"
     )
-    lr: LearningRate | None = Field(None, description="instead of training.lr")
-    eps: Annotated[float, Field(gt=0)] | None = Field(None, description="instead of training.eps")
+    lr: LearningRate | None = Field(None, description="overrides training.lr")
+    eps: Annotated[float, Field(gt=0)] | None = Field(None, description="overrides training.eps")
 
-    @pydantic.field_validator("kind")
+    @pydantic.field_validator("encoder")
     @classmethod
-    def _known(cls, kind: str) -> str:
-        if kind not in METHOD_KINDS:
-            raise ValueError(unknown("kind", kind, METHOD_KINDS))
-        return kind
+    def _encoder_is_known(cls, encoder: str) -> str:
+        return known_kind("encoder", encoder, ARCHITECTURES)
 
     @pydantic.model_validator(mode="after")
-    def _of_its_kind(self) -> typing.Self:
-        defaults = declared(self.kind).get("OPTIONS", {})
-        for name, value in self.options.items():
-            if name not in defaults:
-                raise ValueError(f"options: {unknown('option', name, list(defaults) or ['none'])}")
-            number = (
-                float(value) if isinstance(defaults[name], float) and type(value) is int else value
-            )
-            if type(number) is not type(defaults[name]) or not 0 < number < float("inf"):
-                kind = {int: "a whole number", float: "a number with a decimal point"}[
-                    type(defaults[name])
-                ]
-                raise ValueError(
-                    f"options.{name}: {value!r} is not {kind} above 0, such as {defaults[name]}"
-                )
+    def _fits_its_kind(self) -> typing.Self:
         if self.kind == "custom":
-            file, _, name = (self.module or "").rpartition(":")
-            if not file.endswith(".py") or not name.isidentifier():
-                raise ValueError(
-                    f"module: {self.module!r} names no class in a file; write path/to/file.py:Class"
-                )
-            if self.weights is not None and Path(self.weights).suffix not in WEIGHTS:
-                raise ValueError(
-                    f"weights: {self.weights!r} could run code when it is loaded; save the state_dict as {' or '.join(WEIGHTS)}"
-                )
-            try:
-                json.dumps(self.kwargs, allow_nan=False)
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"kwargs: {error}; use numbers, texts, lists and mappings"
-                ) from error
+            self._check_custom()
         elif self.module is not None or self.kwargs or self.weights is not None:
             raise ValueError(
                 "module, kwargs and weights belong to kind custom; remove them or set kind: custom"
             )
-        idle = set() if self.learns_from else set(Training.model_fields)
-        idle |= {"encoder", "feature_size"} if self.kind in ("majority", "custom") else set()
-        idle |= {"frame_stack"} if self.kind == "majority" else set()
-        vain = [
-            n
-            for n, field in type(self).model_fields.items()
-            if n in idle and getattr(self, n) != field.default
-        ]
-        if vain:
-            raise ValueError(f"{vain[0]} has no effect on kind {self.kind}; remove it")
+        unused = set() if self.learns_from else set(Training.model_fields)
+        unused |= {"encoder", "feature_size"} if not self.has_architecture else set()
+        unused |= {"frame_stack"} if not self.has_encoder else set()
+        for name, field in type(self).model_fields.items():
+            if name in unused and getattr(self, name) != field.default:
+                raise ValueError(f"{name} has no effect on kind {self.kind}; remove it")
         return self
+
+    def _check_custom(self) -> None:
+        file, _, name = (self.module or "").rpartition(":")
+        if not file.endswith(".py") or not name.isidentifier():
+            raise ValueError(
+                f"module: {self.module!r} does not name a class in a file; "
+                "write path/to/file.py:Class"
+            )
+        if self.weights is not None and Path(self.weights).suffix not in WEIGHTS:
+            raise ValueError(
+                f"weights: {self.weights!r} could run code when it is loaded; "
+                f"save the state_dict as {' or '.join(WEIGHTS)}"
+            )
+        try:
+            json.dumps(self.kwargs, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"kwargs: {error}; use numbers, strings, lists and mappings"
+            ) from error
+
+    def _declared(self, name: str, default: Any) -> Any:
+        return kinds.declared(self.folder, self.kind).get(name, default)
 
     @property
     def has_encoder(self) -> bool:
-        """Whether the method reads features out of frames; the majority baseline does not."""
-        return self.kind != "majority"
+        """Whether the method computes features from frames."""
+        return self._declared("HAS_ENCODER", True)
+
+    @property
+    def has_architecture(self) -> bool:
+        """Whether the encoder is one of the package's architectures."""
+        return self.has_encoder and self.kind != "custom"
 
     @property
     def learns_from(self) -> Purpose | None:
-        """Whose frames are needed to make the encoder: the probe's, with their labels, where it is supervised."""
-        return declared(self.kind).get("LEARNS_FROM", "pretrain" if self.has_encoder else None)
+        """The frames that training needs: supervised methods use the probe's, with labels."""
+        return self._declared("LEARNS_FROM", "pretrain" if self.has_encoder else None)
 
     @property
     def decodes(self) -> int | None:
-        """How many frames after the given one its decoder shows, or None where it has no decoder."""
-        return declared(self.kind).get("DECODES")
+        """How many frames ahead its decoder predicts; None without a decoder."""
+        return self._declared("DECODES", None)
 
     @property
-    def settled_options(self) -> dict[str, Any]:
-        """The options of the kind, those of this row before the declared ones."""
-        return declared(self.kind).get("OPTIONS", {}) | self.options
+    def shares_encoder(self) -> bool:
+        """Whether a supervised method has one encoder for all variables."""
+        return self._declared("SHARED_ENCODER", False)
 
     @property
     def files(self) -> dict[str, Path]:
-        """What a custom encoder is made of, relative to the run's directory: its module, and weights if any."""
+        """The module and weights of a custom encoder, relative to the run's directory."""
         found = {"module": self.module and self.module.rpartition(":")[0], "weights": self.weights}
         return {name: Path(file).expanduser() for name, file in found.items() if file}
 
-    def readouts(self, probe: "Probe") -> list[str]:
-        """The probes its encoder is read out with; a supervised one brings its own."""
-        if self.kind == "majority":
-            return ["majority"]
-        return ["supervised"] if self.learns_from == "probe" else probe.kinds
+    def probe_names(self, probe_kinds: list[str]) -> list[str]:
+        """The probes of this method: the one its kind declares, or the configured kinds."""
+        own = self._declared("PROBE", None)
+        return probe_kinds if own is None else [own]
 
     def training(self, default: Training) -> Training:
-        """``default`` with what this row changes."""
-        return default.model_copy(
-            update={
-                k: v
-                for k, v in self.model_dump().items()
-                if k in Training.model_fields and v is not None
-            }
-        )
+        """``default`` with the settings that this row overrides."""
+        own = {name: getattr(self, name, None) for name in Training.model_fields}
+        return default.model_copy(update={k: v for k, v in own.items() if v is not None})
 
 
-WEIGHTS = (".safetensors", ".pt")  # what is read without running code from the file
-# A file in methods/ is a kind, so that a new method is one file and one row; what the files share
-# is none.
-_METHODS = Path(__file__).parent.parent / "methods"
-_SHARED = {"__init__"}
-_DECLARED = ("OPTIONS", "LEARNS_FROM", "DECODES")
-METHOD_KINDS = (
-    "majority",
-    *sorted(f.stem.replace("_", "-") for f in _METHODS.glob("*.py") if f.stem not in _SHARED),
-)
-
-
-@functools.cache
-def declared(kind: str) -> dict[str, Any]:
-    """What a kind's file declares as literals at its top: ``OPTIONS`` with their defaults, ``LEARNS_FROM``, ``DECODES``.
-
-    Read without importing the file, which would load torch: a configuration is checked before any
-    job starts.
-    """
-    file = _METHODS / f"{kind.replace('-', '_')}.py"
-    if not file.exists():
-        return {}
-    return {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse(file.read_text()).body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in _DECLARED
-    }
+ARCHITECTURES = "encoders/architectures"
+WEIGHTS = (".safetensors", ".pt")  # formats that are read without running code from the file

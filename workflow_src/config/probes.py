@@ -1,30 +1,34 @@
-"""How probes are fitted: ``probe`` and the switches of a protocol for probing."""
+"""How probes are fitted: ``probe`` and a protocol's switches for probing."""
 
-from typing import Annotated, Literal
+import typing
+from typing import Annotated, Any, Literal
 
+import pydantic
 from pydantic import Field
 
-from workflow_src.config.section import Fraction, LearningRate, Positive, Section
+from workflow_src.config.section import (
+    Fraction,
+    LearningRate,
+    Positive,
+    Section,
+    check_options,
+    known_kind,
+    quirk,
+    resolved_options,
+)
 
-ProbeKind = Literal["linear", "mlp", "observed", "logistic"]
-
-
-class Logistic(Section):
-    """scikit-learn's logistic regression on standardised features."""
-
-    C: Annotated[float, Field(gt=0)] = Field(description="inverse strength of the L2 penalty")
-    max_iter: Positive
+KINDS = "probes/kinds"
 
 
 class Probe(Section):
-    """What is read out of frozen features, and how."""
+    """What is fitted on frozen features, and how."""
 
-    kinds: Annotated[list[ProbeKind], Field(min_length=1)] = Field(
-        description="linear: the paper's; mlp: one hidden layer; observed: linear, of the classes seen in train; "
-        "logistic: scikit-learn's; the first is the one of the tables"
+    kinds: Annotated[list[str], Field(min_length=1)] = Field(
+        description="names of files in workflow_src/probes/kinds; the tables show the first"
     )
-    hidden: Positive = Field(description="units of mlp's hidden layer")
-    logistic: Logistic
+    options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="by kind: settings that its file declares as OPTIONS"
+    )
     classes: Annotated[int, Field(ge=2, le=256)]
     epochs: Positive
     patience: Positive = Field(
@@ -33,22 +37,33 @@ class Probe(Section):
     batch_size: Positive
     eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
     plateau_patience: Positive = Field(
-        description="epochs without gain before a variable's learning rate falls"
+        description="epochs without a gain before a variable's learning rate is reduced"
     )
     plateau_factor: Fraction
     min_lr: Annotated[float, Field(gt=0)]
     threads: Positive
 
+    @pydantic.model_validator(mode="after")
+    def _kinds_are_known(self) -> typing.Self:
+        for kind in self.kinds:
+            known_kind("probe", kind, KINDS)
+        for kind, options in self.options.items():
+            known_kind("options", kind, KINDS)
+            check_options(KINDS, kind, options, prefix=f"{kind}: ")
+        return self
+
+    def resolved_options(self, kind: str) -> dict[str, Any]:
+        """The options of a kind: the declared defaults, overridden by the configuration's."""
+        return resolved_options(KINDS, kind, self.options.get(kind, {}))
+
 
 class ProbeProtocol(Section):
     """The quirks that concern probes."""
 
-    keep: Literal["last", "best"] = Field(
-        description="Q6: whose epoch's weights are kept, by variable"
+    keep: Literal["last", "best"] = quirk("Q6", "the epoch whose weights are kept, by variable")
+    sampling: Literal["replacement", "permutation"] = quirk(
+        "Q7", "as for encoders, in train, val and test"
     )
-    sampling: Literal["replacement", "permutation"] = Field(
-        description="Q7: as above, for train, val and test"
-    )
-    lr: LearningRate = Field(
-        description="Q9: 3e-4 in the 2019 script, 5e-4 in its class and README, once 5e-2"
+    lr: LearningRate = quirk(
+        "Q9", "3e-4 in the 2019 script, 5e-4 in its class and README, once 5e-2"
     )

@@ -16,9 +16,32 @@ class Protocol(Section):
     probes: ProbeProtocol
 
 
-# Quirk -> its switches as (section, name), by the mark that begins a switch's description.
-QUIRKS: dict[str, list[tuple[str, str]]] = {}
-for _section, _field in Protocol.model_fields.items():
-    for _name, _switch in _field.annotation.model_fields.items():
-        QUIRKS.setdefault(_switch.description.partition(":")[0], []).append((_section, _name))
-QUIRKS = dict(sorted(QUIRKS.items(), key=lambda row: int(row[0][1:])))
+def _quirks() -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for section in Protocol.model_fields:
+        for name, quirk in switches_of(section).items():
+            found.setdefault(quirk, []).append((section, name))
+    return dict(sorted(found.items(), key=lambda row: int(row[0][1:])))
+
+
+def switches_of(section: str) -> dict[str, str]:
+    """{switch: its quirk} of a section of `Protocol`."""
+    model = Protocol.model_fields[section].annotation
+    assert isinstance(model, type) and issubclass(model, Section)
+    found = {}
+    for name, field in model.model_fields.items():
+        extra = field.json_schema_extra
+        assert isinstance(extra, dict), name
+        found[name] = str(extra["quirk"])
+    return found
+
+
+def meaning(section: str, switch: str) -> str:
+    """What a switch decides, in words."""
+    model = Protocol.model_fields[section].annotation
+    assert isinstance(model, type) and issubclass(model, Section)
+    return model.model_fields[switch].description or ""
+
+
+# Quirk -> its switches as (section, name)
+QUIRKS: dict[str, list[tuple[str, str]]] = _quirks()

@@ -5,11 +5,11 @@ from typing import Any
 
 import yaml
 
-from workflow_src.errors import UserError, explained
+from workflow_src.errors import UserError, explained, one_of
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's last of two rows of the same name wins without a word; here it is refused."""
+    """A safe loader that refuses duplicate keys, of which YAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         keys = [
@@ -19,9 +19,7 @@ class _Loader(yaml.SafeLoader):
         ]
         for key in keys:
             if keys.count(key) > 1:
-                raise ValueError(
-                    f"the key {key} stands twice in the mapping of line {node.start_mark.line + 1}"
-                )
+                raise ValueError(f"duplicate key {key} (line {node.start_mark.line + 1})")
         return super().construct_mapping(node, deep)
 
 
@@ -30,10 +28,8 @@ def read_yaml(path: str | Path) -> dict:
     with explained("read", path):
         try:
             content = yaml.load(Path(path).read_text(), _Loader)  # safe: it is a SafeLoader
-        except (
-            yaml.YAMLError,
-            ValueError,
-        ) as error:  # ValueError: no UTF-8, or a date that is none
+        # ValueError: not UTF-8, or an impossible date
+        except (yaml.YAMLError, ValueError) as error:
             raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UserError(
@@ -43,7 +39,7 @@ def read_yaml(path: str | Path) -> dict:
 
 
 def leaves(config: dict, *keys: str) -> dict[str, Any]:
-    """``{dotted key: value}`` of the named keys: what a rule hands its job, under the names that dvc.yaml uses."""
+    """``{dotted key: value}`` of the named keys: a job's settings, named as in dvc.yaml."""
     found = {}
     for key in keys:
         value: Any = config
@@ -54,9 +50,38 @@ def leaves(config: dict, *keys: str) -> dict[str, Any]:
 
 
 def merge(base: dict, change: dict) -> dict:
-    """``base`` with the keys of ``change`` replaced, mapping by mapping; lists are replaced whole, null takes a key away."""
+    """``base`` with the keys of ``change`` replaced, mapping by mapping.
+
+    Lists are replaced whole; null removes a key.
+    """
     merged = dict(base)
     for key, value in change.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
         merged[key] = merge(base[key], value) if both else value
     return {key: value for key, value in merged.items() if value is not None}
+
+
+# A preset may list, by section, the rows of the base that it keeps.
+ONLY = "only"
+
+
+def apply_preset(base: dict, preset: dict, source: str) -> dict:
+    """``base`` changed by ``preset``: first ``only`` selects rows, then the other keys are merged.
+
+    ``only: {methods: [st-dim]}`` keeps that row of ``methods`` and drops the others. `UserError`
+    for a section or row that ``base`` does not have.
+    """
+    change = dict(preset)
+    kept = change.pop(ONLY, None) or {}
+    if not isinstance(kept, dict):
+        raise UserError(f"{source}: only: is not a mapping of sections to lists of rows")
+    content = dict(base)
+    sections = [name for name, value in base.items() if isinstance(value, dict)]
+    for section, names in kept.items():
+        rows = content[one_of(f"{source}: {ONLY}: section", section, sections)]
+        if not isinstance(names, list):
+            raise UserError(f"{source}: only.{section}: list the names of the rows to keep")
+        content[section] = {
+            name: rows[one_of(f"{source}: {ONLY}.{section}: row", name, rows)] for name in names
+        }
+    return merge(content, change)

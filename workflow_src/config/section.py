@@ -1,13 +1,17 @@
 """What all sections of the configuration share: a closed model, and the types of its values."""
 
 import typing
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
+import pydantic
 from pydantic import BaseModel, ConfigDict, Field
+
+from workflow_src import kinds
+from workflow_src.errors import unknown
 
 Purpose = Literal["pretrain", "probe"]
 PURPOSES: tuple[Purpose, ...] = typing.get_args(Purpose)
-
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Positive = Annotated[int, Field(ge=1)]
@@ -19,3 +23,64 @@ class Section(BaseModel):
     """A part of the configuration: closed, strict, immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def quirk(name: str, description: str) -> Any:
+    """A switch that reproduces or corrects the quirk ``name`` of the 2019 code, such as Q5."""
+    return Field(description=description, json_schema_extra={"quirk": name})
+
+
+class Row(Section):
+    """A row of a section whose kinds are found by their file, with the options of its kind."""
+
+    folder: ClassVar[str]  # of the kinds' files
+
+    kind: str = Field(description="the name of a file in the kinds' folder")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="settings that the kind's file declares as OPTIONS"
+    )
+
+    @pydantic.field_validator("kind")
+    @classmethod
+    def _kind_is_known(cls, kind: str) -> str:
+        return known_kind("kind", kind, cls.folder)
+
+    @pydantic.model_validator(mode="after")
+    def _options_are_declared(self) -> typing.Self:
+        check_options(self.folder, self.kind, self.options)
+        return self
+
+    @property
+    def resolved_options(self) -> dict[str, Any]:
+        """The options of the kind: the declared defaults, overridden by this row's."""
+        return resolved_options(self.folder, self.kind, self.options)
+
+
+def known_kind(thing: str, kind: str, folder: str) -> str:
+    """``kind`` if ``folder`` has its file; ValueError naming the known ones."""
+    if kind not in kinds.names(folder):
+        raise ValueError(unknown(thing, kind, kinds.names(folder)))
+    return kind
+
+
+def resolved_options(folder: str, kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a kind's file declares, overridden by ``options``."""
+    return kinds.declared(folder, kind).get("OPTIONS", {}) | options
+
+
+def check_options(folder: str, kind: str, options: Mapping[str, Any], prefix: str = "") -> None:
+    """ValueError for an option that the kind does not declare, or of another type than declared."""
+    defaults = kinds.declared(folder, kind).get("OPTIONS", {})
+    types = {int: "a whole number", float: "a number with a decimal point"}
+    for name, value in options.items():
+        if name not in defaults:
+            known = list(defaults) or ["none"]
+            raise ValueError(f"{prefix}options: {unknown('option', name, known)}")
+        default = defaults[name]
+        whole_for_float = isinstance(default, float) and type(value) is int
+        number = float(value) if whole_for_float else value
+        if type(number) is not type(default) or not 0 < number < float("inf"):
+            raise ValueError(
+                f"{prefix}options.{name}: {value!r} is not {types[type(default)]} above 0, "
+                f"such as {default}"
+            )

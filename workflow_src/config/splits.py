@@ -1,10 +1,10 @@
-"""How frames are split: ``splits`` and the switches of a protocol for splitting."""
+"""How frames are split: ``splits`` and a protocol's switches for splitting."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from workflow_src.config.section import Fraction, Positive, Section
+from workflow_src.config.section import Fraction, Positive, Section, quirk
 
 
 class ProbeParts(Section):
@@ -23,32 +23,28 @@ class PretrainParts(Section):
 
 
 class Splits(Section):
-    """How episodes are shared out."""
+    """How episodes are distributed to the parts."""
 
     pretrain: PretrainParts
     probe: ProbeParts
     min_entropy: Annotated[float, Field(ge=0)] = Field(
-        description="nats; variables below are dropped"
+        description="in nats; variables below it are dropped"
     )
 
 
 class SplitProtocol(Section):
-    """The quirks of the 2019 code that concern splits (reference: docs/protocol.md)."""
+    """The quirks of the 2019 code that concern splits (docs/protocol.md)."""
 
-    shuffle_episodes: bool = Field(description="Q1: false keeps the order of collection")
-    labels_slip_at_reset: bool = Field(
-        description="Q4: an episode's first frame bears its predecessor's last label"
+    shuffle_episodes: bool = quirk("Q1", "false keeps the order of collection")
+    labels_slip_at_reset: bool = quirk(
+        "Q4", "an episode's first frame has the last label of the episode before it"
     )
-    entropy_of: Literal["all", "train"] = Field(
-        description="Q8: the frames that the entropy filter sees"
+    entropy_of: Literal["all", "train"] = quirk("Q8", "the frames that the entropy filter sees")
+    min_episode_frames: Positive = quirk("Q8", "shorter episodes are dropped; 2019: batch size + 1")
+    remove_pretrain_duplicates: bool = quirk(
+        "Q11", "whether test frames that the encoder was trained on are dropped"
     )
-    min_episode_frames: Positive = Field(
-        description="Q8: shorter episodes are dropped; 2019: batch size + 1"
-    )
-    remove_pretrain_duplicates: bool = Field(
-        description="Q11: test loses the encoder's training frames too"
-    )
-    episode: Literal["life", "game"] = Field(description="Q12: what is never shared between parts")
-    keep_unfinished: bool = Field(
-        description="Q12: whether episodes cut off by the end of collecting count"
+    episode: Literal["life", "game"] = quirk("Q12", "the unit that is never split across parts")
+    keep_unfinished: bool = quirk(
+        "Q12", "whether episodes truncated by the end of collecting count"
     )

@@ -1,17 +1,32 @@
-"""Studies: runs that differ from a protocol in one thing."""
+"""Studies: runs that differ from a protocol in one thing.
+
+The sections `Ledger` and `Scaling` say what is compared. `Studies` derives from them the protocols
+that are run, and what these take from the protocols they were derived from.
+"""
 
 import typing
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from workflow_src.config.methods import Method
 from workflow_src.config.probes import ProbeProtocol
-from workflow_src.config.protocols import Protocol
+from workflow_src.config.protocols import QUIRKS, Protocol
 from workflow_src.config.section import Identifier, Section
+from workflow_src.errors import UserError
 
 Study = Literal["ledger", "scaling"]
 STUDIES: tuple[Study, ...] = typing.get_args(Study)
+
+# (section, switch) of a protocol
+Switch = tuple[str, str]
+# Switches that training an encoder does not depend on.
+_PROBES_ONLY: frozenset[Switch] = frozenset(
+    {("splits", "entropy_of"), ("splits", "remove_pretrain_duplicates")}
+    | {("probes", name) for name in ProbeProtocol.model_fields}
+)
 
 
 class Ledger(Section):
@@ -27,15 +42,10 @@ class Scaling(Section):
 
     base: Identifier
     percent: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Field(min_length=1)] = Field(
-        description="of the encoder's frames, the first so many; all of them are the base's own run"
+        description="percentages of the encoder's frames, counted from the first; "
+        "100 percent is the run of the base itself"
     )
     methods: Annotated[list[Identifier], Field(min_length=1)]
-
-
-# Switches that no encoder's training sees.
-_PROBES_ONLY = {("splits", "entropy_of"), ("splits", "remove_pretrain_duplicates")} | {
-    ("probes", name) for name in ProbeProtocol.model_fields
-}
 
 
 @dataclass(frozen=True)
@@ -45,4 +55,148 @@ class Variant:
     quirk: str  # such as Q5
     protocol: str  # its name, such as paper-q5
     row: Protocol
-    changed: set[tuple[str, str]]  # (section, switch)
+    changed: frozenset[Switch]
+
+
+@dataclass(frozen=True)
+class LedgerStudy:
+    """The runs of the ledger: its base, and a variant for each quirk in which its target differs."""
+
+    base: str
+    target: str
+    methods: tuple[str, ...]
+    variants: tuple[Variant, ...]
+
+    @property
+    def derived(self) -> dict[str, Protocol]:
+        """{name: row} of the variants."""
+        return {variant.protocol: variant.row for variant in self.variants}
+
+
+@dataclass(frozen=True)
+class ScalingStudy:
+    """The runs of the scaling study: its base, and the base with a percentage of the frames."""
+
+    base: str
+    methods: tuple[str, ...]
+    row: Protocol
+    percents: dict[str, int]  # of the encoder's frames, by name, such as paper-p10
+
+    @property
+    def derived(self) -> dict[str, Protocol]:
+        """{name: row} of the sizes; the rows are the base's."""
+        return dict.fromkeys(self.percents, self.row)
+
+
+@dataclass(frozen=True)
+class Studies:
+    """The studies of a configuration and the protocols derived for them.
+
+    A derived protocol uses the seeds of its base, so the runs differ in one thing and nothing else.
+    """
+
+    found: Mapping[Study, LedgerStudy | ScalingStudy] = field(default_factory=dict)
+
+    @classmethod
+    def derive(
+        cls, protocols: Mapping[str, Protocol], ledger: Ledger | None, scaling: Scaling | None
+    ) -> "Studies":
+        """Derive the runs of the sections that are given, from the rows of ``protocols``."""
+        found: dict[Study, LedgerStudy | ScalingStudy] = {}
+        if ledger is not None:
+            variants = _variants(ledger.base, protocols[ledger.base], protocols[ledger.target])
+            found["ledger"] = LedgerStudy(
+                ledger.base, ledger.target, tuple(ledger.methods), variants
+            )
+        if scaling is not None:
+            percents = {f"{scaling.base}-p{percent}": percent for percent in scaling.percent}
+            found["scaling"] = ScalingStudy(
+                scaling.base, tuple(scaling.methods), protocols[scaling.base], percents
+            )
+        return cls(found)
+
+    @property
+    def ledger(self) -> LedgerStudy:
+        """The ledger; `UserError` where the configuration has no such section."""
+        study = self.require("ledger")
+        assert isinstance(study, LedgerStudy)
+        return study
+
+    @property
+    def scaling(self) -> ScalingStudy:
+        """The scaling study; `UserError` where the configuration has no such section."""
+        study = self.require("scaling")
+        assert isinstance(study, ScalingStudy)
+        return study
+
+    def require(self, study: Study) -> LedgerStudy | ScalingStudy:
+        """A study by name; `UserError` where the configuration has no such section."""
+        if study not in self.found:
+            raise UserError(
+                f"the configuration has no section {study}: "
+                "copy that section from the repository's config.yaml"
+            )
+        return self.found[study]
+
+    @property
+    def protocols(self) -> dict[str, Protocol]:
+        """{name: row} of all derived protocols."""
+        return {name: row for study in self.found.values() for name, row in study.derived.items()}
+
+    def methods(self, study: Study) -> dict[str, tuple[str, ...]]:
+        """{protocol: its methods} of a study, its base first; empty without that section."""
+        if study not in self.found:
+            return {}
+        row = self.found[study]
+        return dict.fromkeys([row.base, *row.derived], row.methods)
+
+    def parents(self, protocol: str) -> list[str]:
+        """The rows of ``protocols`` that decide a protocol: itself, or those it is derived from."""
+        for study in self.found.values():
+            if protocol in study.derived:
+                return [study.base, *([study.target] if isinstance(study, LedgerStudy) else [])]
+        return [protocol]
+
+    def seed_protocol(self, protocol: str) -> str:
+        """The protocol whose name the seeds of ``protocol`` are derived from."""
+        return self.parents(protocol)[0]
+
+    def percent(self, protocol: str) -> int:
+        """How much of the encoder's frames ``protocol`` uses, in percent."""
+        study = self.found.get("scaling")
+        return study.percents.get(protocol, 100) if isinstance(study, ScalingStudy) else 100
+
+    def encoder_protocol(self, protocol: str, method: Method) -> str:
+        """The protocol whose encoders ``protocol`` uses: the base's, unless training differs."""
+        study = self.found.get("ledger")
+        untouched = set(_PROBES_ONLY)
+        if method.learns_from == "probe":  # the probe's own split decides what it learns
+            untouched = {(section, name) for section, name in untouched if section == "probes"}
+        if isinstance(study, LedgerStudy) and any(
+            variant.protocol == protocol and variant.changed <= untouched
+            for variant in study.variants
+        ):
+            return study.base
+        return protocol
+
+
+def _variants(name: str, base: Protocol, target: Protocol) -> tuple[Variant, ...]:
+    """``base`` with one quirk set as in ``target``, for each quirk in which they differ."""
+    found = []
+    for quirk, switches in QUIRKS.items():
+        row, changed = base.model_dump(), set()
+        for section, switch in switches:
+            value = getattr(getattr(target, section), switch)
+            if row[section][switch] != value:
+                row[section][switch] = value
+                changed.add((section, switch))
+        if changed:
+            found.append(
+                Variant(
+                    quirk,
+                    f"{name}-{quirk.lower()}",
+                    Protocol.model_validate(row),
+                    frozenset(changed),
+                )
+            )
+    return tuple(found)

@@ -1,7 +1,10 @@
-"""One Atari emulator, preprocessed as in the benchmark (arXiv 1906.08226, section 4; the 2019 code's environment stack).
+"""One Atari emulator, preprocessed as in the benchmark.
+
+Source: arXiv 1906.08226, section 4, and the environment stack of the 2019 code.
 
 - up to 30 no-ops after a reset, each one emulator frame;
-- an action is repeated (4 times), the observation is the maximum of the last two emulator frames;
+- an action is repeated for ``frame_skip`` emulator frames (4); the observation is the maximum of
+  the last two;
 - the loss of a life ends an episode; the next one goes on from there after one no-op step;
 - where the game has FIRE, it is pressed after every reset, then action 2 (as the OpenAI baselines
   do);
@@ -24,9 +27,9 @@ from workflow_src.errors import UserError
 HEIGHT, WIDTH = 210, 160
 RAM_BYTES = 128
 
-# What a record says of its episode: it goes on, a life was lost, the game is over, or collecting
-# stopped here.
-GOES_ON, LIFE_LOST, GAME_OVER, CUT_OFF = range(4)
+# How a step leaves its episode. As in gymnasium, an episode is terminated by the game and truncated
+# from outside, here by the end of collecting. In the benchmark a lost life ends an episode, too.
+CONTINUES, LIFE_LOST, TERMINATED, TRUNCATED = range(4)
 
 NOOP, FIRE = 0, 1
 
@@ -58,7 +61,9 @@ _GRAY = bytes(int(gray) for gray in _NTSC_GRAYS.split() for _ in range(2))
 class Environment:
     """A scalar emulator with manual reset. Frames are written into arrays that the caller owns."""
 
-    def __init__(self, game: str, rng: np.random.Generator, *, repeat: int = 4, noop_max: int = 30):
+    def __init__(
+        self, game: str, rng: np.random.Generator, *, frame_skip: int = 4, noop_max: int = 30
+    ):
         """Load ``game`` (an id such as ``mspacman``); ``rng`` draws the no-ops."""
         ALEInterface.setLoggerMode(LoggerMode.Error)
         cv2.setNumThreads(0)
@@ -69,7 +74,7 @@ class Environment:
         self.ale.loadROM(ale_py.roms.get_rom_path(rom_name(game)))
         self.actions = self.ale.getMinimalActionSet()
         self.meanings = [action.name for action in self.actions]
-        self._game, self._repeat, self._noop_max = game, repeat, noop_max
+        self._game, self._frame_skip, self._noop_max = game, frame_skip, noop_max
         screen = self.ale.getScreenDims()
         self._last = np.empty((2, *screen), np.uint8)
         self._last_bytes = memoryview(self._last.reshape(-1))
@@ -79,17 +84,15 @@ class Environment:
         self.restart(rng)
 
     def restart(self, rng: np.random.Generator) -> None:
-        """Be as newly loaded, with another generator, in 0.1 ms; loading takes 70, for a palette that is not used."""
-        self.ale.restoreSystemState(
-            self._as_loaded
-        )  # a reset alone keeps traces of what was played (Berzerk, Tennis)
-        rng.integers(
-            2**31
-        )  # was the emulator's seed: without this draw, all later ones would change
+        """Restore the freshly loaded state and use ``rng``: 0.1 ms, where loading takes 70."""
+        # A reset alone keeps traces of what was played (Berzerk, Tennis).
+        self.ale.restoreSystemState(self._as_loaded)
+        # Was the emulator's seed: without this draw, all later ones would change.
+        rng.integers(2**31)
         self._rng, self.lives, self.game_over = rng, 0, True
 
     def reset(self, out: np.ndarray) -> bool:
-        """Begin the next episode: of a new game if the last one is over, else with the next life.
+        """Begin the next episode: a new game if the last one is over, else the next life.
 
         ``out`` (210, 160) uint8 gets the first frame. Returns whether a new game began.
         """
@@ -98,9 +101,7 @@ class Environment:
             if self.game_over:
                 new_game = True
                 self.ale.reset_game()
-                for _ in range(
-                    int(self._rng.integers(1, self._noop_max + 1)) if self._noop_max else 0
-                ):
+                for _ in range(self._draw_noops()):
                     self.ale.act(self.actions[NOOP])
                 self.ale.getScreen(self._last[0])
                 self._last[1] = self._last[0]
@@ -116,13 +117,16 @@ class Environment:
         self._observe(out)
         if not np.array_equal(self._last[1], self.ale.getScreenGrayscale()):
             raise UserError(
-                f"ale-py {ale_py.__version__} makes other grays of {self._game}'s colours than this program knows: "
-                "install what requirements.lock names"
+                f"ale-py {ale_py.__version__} converts the colours of {self._game} to other grays "
+                "than this version expects: install the versions in requirements.lock"
             )
         return new_game
 
+    def _draw_noops(self) -> int:
+        return int(self._rng.integers(1, self._noop_max + 1)) if self._noop_max else 0
+
     def step(self, action: int, out: np.ndarray) -> tuple[float, int]:
-        """Play ``action`` (an index into ``actions``); returns the raw reward and one of the four end codes.
+        """Play ``action``, an index into ``actions``; returns the raw reward and an end code.
 
         ``out`` (210, 160) uint8 gets the frame.
         """
@@ -132,9 +136,9 @@ class Environment:
         self.lives = lives
         if self.ale.game_over():
             self.game_over = True
-            return reward, GAME_OVER
+            return reward, TERMINATED
         # Some games show 0 lives for a few frames before the game is over; that ends no episode.
-        return reward, LIFE_LOST if 0 < lives < lost else GOES_ON
+        return reward, LIFE_LOST if 0 < lives < lost else CONTINUES
 
     def ram(self, out: np.ndarray) -> None:
         """Copy the emulator's 128 bytes to ``out``."""
@@ -143,7 +147,7 @@ class Environment:
     def _act(self, action: int) -> float:
         ale, code = self.ale, self.actions[action]
         reward = 0
-        for _ in range(self._repeat - 2):
+        for _ in range(self._frame_skip - 2):
             reward += ale.act(code)
         for frame in self._last:
             reward += ale.act(code)

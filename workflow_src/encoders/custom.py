@@ -33,16 +33,25 @@ def make(file: str | Path, name: str, kwargs: Mapping[str, Any], seed: int) -> n
             # Not exec_module: its cache of compiled files takes an edit of the same length and
             # second for none.
             exec(specification.loader.source_to_code(path.read_bytes(), str(path)), module.__dict__)
-            encoder = getattr(module, name)(**kwargs)
+            return _module_class(path, name, getattr(module, name))(**kwargs)
+        except UserError:
+            raise
         except Exception as error:
             raise UserError(
                 f"{path}:{name}({_call(kwargs)}) cannot be made: {_said(error)}; mend the file"
             ) from error
-    if not isinstance(encoder, nn.Module):
+
+
+def _module_class(path: Path, name: str, found: Any) -> type[nn.Module]:
+    """What ``name`` refers to, if it is a class of torch modules: nothing else is ever called."""
+    if not isinstance(found, type):
         raise UserError(
-            f"{path}:{name} gives a {type(encoder).__name__}, not a torch.nn.Module: derive the class from it"
+            f"{path}:{name} is a {type(found).__name__}, not a class: "
+            "name a class derived from torch.nn.Module"
         )
-    return encoder
+    if not issubclass(found, nn.Module):
+        raise UserError(f"{path}:{name} is not a torch.nn.Module: derive the class from it")
+    return found
 
 
 def load_weights(encoder: nn.Module, file: str | Path) -> None:

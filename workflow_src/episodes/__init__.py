@@ -1,1 +1,1 @@
-"""Playing: the emulator as the paper saw it, policies, collecting, the frame store, and reading it by split."""
+"""Collecting: policies that play, the frame store, and reading it by split."""

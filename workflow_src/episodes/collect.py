@@ -1,10 +1,9 @@
-"""Collecting: scalar emulators in worker processes -> one frame store.
+"""Collecting frames: scalar emulators in worker processes -> one frame store.
 
-The frames come in streams, as from the 2019 code's 8 parallel environments: each stream is one
-emulator with generators of its own, a whole number of chunks long (but the last), so that workers
-compress what they play and the file is the streams' compressed chunks in order. Whatever the number
-of workers, the file is the same byte for byte. ale-py's own vector environment is not used because
-it gives no RAM.
+As in the 2019 code there are several independent environments (8 of them). Each has generators of
+its own and plays a whole number of chunks (except the last), so that workers compress what they
+play, and the file is the environments' compressed chunks in order. The file has the same bytes for
+any number of workers. ale-py's own vector environment gives no RAM, so it is not used.
 """
 
 from __future__ import annotations
@@ -26,21 +25,21 @@ import numpy as np
 from tqdm import tqdm
 
 from workflow_src import artifacts, seeds
-from workflow_src.emulator.environment import CUT_OFF, GOES_ON, Environment
+from workflow_src.emulator.environment import CONTINUES, TRUNCATED, Environment
 from workflow_src.episodes import store
-from workflow_src.episodes.policies import POLICIES
+from workflow_src.episodes.policy import find
 from workflow_src.errors import explained
 
-# Frames are not made of the configuration's code, whose every edit would cost half an hour:
-# settings come as values.
+# For type checkers only: settings come as values, so an edit of the configuration's code does not
+# collect all frames again, which takes half an hour.
 if TYPE_CHECKING:
     from workflow_src.config.episodes import Episodes, Policy
     from workflow_src.config.section import Purpose
 
 
 @dataclass(frozen=True)
-class Stream:
-    """What one emulator plays: enough to play it again anywhere."""
+class EnvJob:
+    """What one environment plays: enough to play it again anywhere."""
 
     game: str
     policy: str
@@ -52,20 +51,22 @@ class Stream:
     frames: int
 
     def rng(self, name: str) -> np.random.Generator:
-        """The stream's own generator for the thing called ``name``."""
+        """This environment's own generator for the thing called ``name``."""
         return seeds.generator(
             self.seed, self.game, "episodes", self.policy, self.purpose, self.number, name
         )
 
 
-def stream_frames(frames: int, streams: int) -> list[int]:
-    """Share ``frames`` out to ``streams`` in whole chunks; only the last is ragged, and none is empty."""
+def frames_per_env(frames: int, num_envs: int) -> list[int]:
+    """Distribute ``frames`` to environments in whole chunks; only the last share is ragged.
+
+    No share is empty, so there can be fewer than ``num_envs``.
+    """
     chunks = -(-frames // store.CHUNK)
-    share = [
-        store.CHUNK * len(part) for part in np.array_split(np.arange(chunks), min(streams, chunks))
-    ]
-    share[-1] += frames - sum(share)
-    return share
+    parts = np.array_split(np.arange(chunks), min(num_envs, chunks))
+    shares = [store.CHUNK * len(part) for part in parts]
+    shares[-1] += frames - sum(shares)
+    return shares
 
 
 def collect(
@@ -82,21 +83,20 @@ def collect(
 ) -> None:
     """Collect ``settings.frames.of(purpose)`` frames of ``game`` and write them to ``out``.
 
-    ``workers``: processes, by default one for each processor this process may use. Memory: a chunk
-    a worker, and 150 bytes a frame for the records beside the frames.
+    ``workers``: processes, by default one for each processor this process may use. Memory: one
+    chunk per worker, and 150 bytes per frame for the other columns.
     """
-    shares = stream_frames(settings.frames.of(purpose), settings.streams)
-    streams = [
-        Stream(game, policy, policy_settings, settings, purpose, seed, k, n)
+    shares = frames_per_env(settings.frames.of(purpose), settings.num_envs)
+    jobs = [
+        EnvJob(game, policy, policy_settings, settings, purpose, seed, k, n)
         for k, n in enumerate(shares)
     ]
-    workers = min(workers or _processors(), len(streams))
-    # Beside the output: a full disk shows here, and the parts are renamed or removed, never moved
-    # across disks.
+    workers = min(workers or _processors(), len(jobs))
+    # In the output's directory: a full disk shows here, and parts are never moved across disks.
     with artifacts.scratch(out) as parts:
-        prefixes = [parts / f"{stream.number:04}" for stream in streams]
+        prefixes = [parts / f"{job.number:04}" for job in jobs]
         actions = _play_all(
-            streams,
+            jobs,
             prefixes,
             workers,
             tqdm(total=sum(shares), unit="frame", disable=None if progress else True, desc=game),
@@ -108,7 +108,7 @@ def collect(
             "purpose": purpose,
             "seed": seed,
             "settings": settings.model_dump(exclude={"frames"}),
-            "streams": shares,
+            "frames_per_env": shares,
             "actions": actions,
             "ale_py": version("ale-py"),
         }
@@ -119,8 +119,8 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _play_all(streams: list[Stream], prefixes: list[Path], workers: int, bar: tqdm) -> list[str]:
-    """Play the streams in ``workers`` processes; returns the meanings of the actions."""
+def _play_all(jobs: list[EnvJob], prefixes: list[Path], workers: int, bar: tqdm) -> list[str]:
+    """Play the jobs in ``workers`` processes; returns the meanings of the actions."""
     # Forked workers start with everything imported, which else takes as long as 6,000 steps. They
     # use neither torch nor CUDA, whose threads would not survive. Elsewhere than on Linux forking
     # is not safe.
@@ -134,8 +134,7 @@ def _play_all(streams: list[Stream], prefixes: list[Path], workers: int, bar: tq
     ):
         try:
             futures = [
-                pool.submit(_play, stream, prefix)
-                for stream, prefix in zip(streams, prefixes, strict=True)
+                pool.submit(_play, job, prefix) for job, prefix in zip(jobs, prefixes, strict=True)
             ]
             waiting = set(futures)
             while waiting:
@@ -150,7 +149,10 @@ def _play_all(streams: list[Stream], prefixes: list[Path], workers: int, bar: tq
 
 
 def _watch(stop, parent: int) -> None:
-    """End this worker soon after ``stop`` was set or its main process was killed: idle or not, it would never know."""
+    """End this worker soon after ``stop`` was set or its main process was killed.
+
+    An orphaned worker would otherwise run on.
+    """
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl+C reaches the whole group; the main process decides
@@ -164,7 +166,7 @@ def _watch(stop, parent: int) -> None:
 
 
 def _show(bar: tqdm, prefixes: list[Path]) -> None:
-    """Workers note 8 bytes for each chunk they wrote: that is their progress, without any channel between processes."""
+    """Show progress: workers append 8 bytes to a file of sizes for each chunk they wrote."""
     chunks = sum(
         p.with_suffix(".sizes").stat().st_size // 8
         for p in prefixes
@@ -174,19 +176,21 @@ def _show(bar: tqdm, prefixes: list[Path]) -> None:
 
 
 @cache
-def _loaded(game: str, repeat: int, noop_max: int) -> Environment:
-    """A worker's only emulator, for its streams one after the other."""
-    return Environment(game, np.random.default_rng(0), repeat=repeat, noop_max=noop_max)
+def _loaded(game: str, frame_skip: int, noop_max: int) -> Environment:
+    """A worker's only emulator, which plays one job after the other."""
+    return Environment(game, np.random.default_rng(0), frame_skip=frame_skip, noop_max=noop_max)
 
 
-def _play(stream: Stream, prefix: Path) -> list[str]:
-    """Play one stream in a worker: chunks to ``prefix``.chunks, their sizes to .sizes, the other columns to .npz."""
-    environment = _loaded(stream.game, stream.settings.repeat, stream.settings.noop_max)
-    environment.restart(stream.rng("environment"))
-    policy = POLICIES[stream.policy_settings.kind](
-        stream.policy_settings, len(environment.actions), stream.rng("policy")
-    )
-    columns = store.empty_columns(stream.frames)
+def _play(job: EnvJob, prefix: Path) -> list[str]:
+    """Play one job in a worker; returns the meanings of the actions.
+
+    Chunks go to ``prefix``.chunks, their sizes to .sizes, the other columns to .npz.
+    """
+    environment = _loaded(job.game, job.settings.frame_skip, job.settings.noop_max)
+    environment.restart(job.rng("environment"))
+    make = find(job.policy_settings.kind)
+    policy = make(job.policy_settings, len(environment.actions), job.rng("policy"))
+    columns = store.empty_columns(job.frames)
     with (
         explained("write", prefix.parent.parent),
         open(prefix.with_suffix(".chunks"), "wb") as data,
@@ -222,16 +226,16 @@ def _record(
         if fresh:
             episodes += 1
             games += environment.reset(frame)
-            action[i], ended = store.NO_ACTION, GOES_ON
+            action[i], ended = store.NO_ACTION, CONTINUES
         else:
             chosen = policy(chunk[at - 1])
             reward[i], ended = environment.step(chosen, frame)
             action[i] = chosen
         environment.ram(ram[i])
         lives[i], end[i], episode[i], game[i] = environment.lives, ended, episodes, games
-        fresh = ended != GOES_ON
-    if end[-1] == GOES_ON:
-        end[-1] = CUT_OFF
+        fresh = ended != CONTINUES
+    if end[-1] == CONTINUES:
+        end[-1] = TRUNCATED
     chunk[frames - (frames - 1) // store.CHUNK * store.CHUNK :] = 0
     yield chunk
 
@@ -244,11 +248,11 @@ def _chunks(prefixes: list[Path]) -> Iterator[bytes]:
 
 
 def _columns(prefixes: list[Path]) -> dict[str, np.ndarray]:
-    """The streams' columns one after the other, episodes and games counted on."""
-    streams = [dict(np.load(prefix.with_suffix(".npz"))) for prefix in prefixes]
+    """The environments' columns one after the other, with consecutive episodes and games."""
+    parts = [dict(np.load(prefix.with_suffix(".npz"))) for prefix in prefixes]
     for name in ("episode", "game"):
         offset = 0
-        for columns in streams:
+        for columns in parts:
             columns[name] += offset
             offset = columns[name][-1] + 1
-    return {name: np.concatenate([columns[name] for columns in streams]) for name in store.COLUMNS}
+    return {name: np.concatenate([columns[name] for columns in parts]) for name in store.COLUMNS}

@@ -65,7 +65,7 @@ def check_pair(store: FrameStore, split: Split) -> None:
     """Refuse a split that was made of other frames than ``store`` holds."""
     if split.header["frames_sha256"] != store.sha256:
         raise UserError(
-            f"the split was made of other frames than {store.path} holds: make the split again"
+            f"the split was made from other frames than {store.path} holds: make the split again"
         )
 
 

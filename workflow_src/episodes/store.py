@@ -36,6 +36,8 @@ CHUNK, BLOCK = 256, 32
 FRAME_SHAPE = (HEIGHT, WIDTH)
 FRAME_BYTES = HEIGHT * WIDTH
 KIND = "episodes"
+# Of this kind of file: 2 renamed entries of the header (num_envs, frame_skip, frames_per_env).
+FORMAT = 2
 
 # Ms Pac-Man, the largest of those measured: level 2 takes 16 us and 620 bytes a frame, level 3 36
 # us and 420, beside the emulator's 240 us. Speed decides: on average over games even level 2 stays
@@ -102,7 +104,7 @@ def write(
             "columns": safetensors.numpy.save(columns),
             "digests": digests,
             "header": json.dumps(
-                {"format": artifacts.FORMAT, "kind": KIND, **header}, sort_keys=True
+                {"format": FORMAT, "kind": KIND, **header}, sort_keys=True
             ).encode(),
         }
         for name, value in meta.items():
@@ -174,13 +176,13 @@ class FrameStore:
         # its own.
         except (Exception, MemoryError) as error:
             raise cls._damaged(path) from error
-        artifacts.check_kind(path, KIND, header["kind"], header["format"])
+        artifacts.check_kind(path, KIND, header["kind"], header["format"], FORMAT)
         return cls(path, array, header, columns, meta["digests"], seal.hex())
 
     @staticmethod
     def _damaged(path: Path) -> DamagedFile:
         return DamagedFile(
-            f"{path} is damaged, truncated or no frame file: delete it and collect it again"
+            f"{path} is damaged, truncated or not a frame file: delete it and collect it again"
         )
 
     def __len__(self) -> int:

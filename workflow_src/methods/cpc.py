@@ -36,7 +36,7 @@ class CPC(Objective):
 
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__(settings, generator)
-        options = settings.settled_options
+        options = settings.resolved_options
         self.length = options["sequence_length"]
         if self.length < 2:
             raise UserError(

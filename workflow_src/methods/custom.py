@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from workflow_src.config.methods import Method
-from workflow_src.encoders import CUSTOM, custom
+from workflow_src.encoders import custom
+from workflow_src.encoders.files import CUSTOM
 from workflow_src.errors import UserError
 from workflow_src.training.objective import Objective, method
 

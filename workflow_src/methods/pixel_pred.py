@@ -23,8 +23,8 @@ class PixelPred(Objective):
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__(settings, generator)
         self.step = linear(settings.feature_size, settings.feature_size, generator=generator)
-        self.decoder = encoders.DECODERS[settings.encoder](
-            settings.feature_size, generator, settings.frame_stack
+        self.decoder = encoders.build_decoder(
+            settings.encoder, settings.feature_size, generator, settings.frame_stack
         )
 
     def draw(

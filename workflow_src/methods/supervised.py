@@ -16,10 +16,11 @@ from torch import nn
 
 from workflow_src import encoders
 from workflow_src.config.methods import Method, MethodProtocol
-from workflow_src.encoders import Classifier
+from workflow_src.encoders.classifier import Classifier
 from workflow_src.training.objective import EpisodeIndex, Objective, draw_frames, method
 
 LEARNS_FROM = "probe"
+PROBE = "supervised"
 
 
 @method("supervised")

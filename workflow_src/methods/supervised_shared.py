@@ -1,10 +1,12 @@
 """Supervised-shared: `supervised` with one encoder for all variables, each with its own linear classifier. Not in the paper."""
 
-from workflow_src.encoders import SharedClassifier
+from workflow_src.encoders.classifier import SharedClassifier
 from workflow_src.methods.supervised import Supervised
 from workflow_src.training.objective import method
 
 LEARNS_FROM = "probe"
+PROBE = "supervised"
+SHARED_ENCODER = True
 
 
 @method("supervised-shared")

@@ -25,12 +25,12 @@ class VAE(Objective):
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__(settings, generator)
         self.noise: torch.Generator | None = None
-        self.beta = settings.settled_options["beta"]
+        self.beta = settings.resolved_options["beta"]
         self.log_variance = linear(
             self.encoder.hidden_size, settings.feature_size, generator=generator
         )
-        self.decoder = encoders.DECODERS[settings.encoder](
-            settings.feature_size, generator, settings.frame_stack
+        self.decoder = encoders.build_decoder(
+            settings.encoder, settings.feature_size, generator, settings.frame_stack
         )
 
     def draw(

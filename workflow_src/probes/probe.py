@@ -1,4 +1,4 @@
-"""The step: frames, their split and an encoder or classifier -> the scores of one readout of every state variable."""
+"""The step that probes an encoder: frames, their split and weights -> scores of every variable."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,110 +8,108 @@ from typing import Any
 import numpy as np
 import torch
 
-from workflow_src import artifacts, devices, encoders, seeds
+from workflow_src import artifacts, devices, encoders, kinds, seeds
 from workflow_src.ari import labels as ari_labels
-from workflow_src.config.run import Config
+from workflow_src.config.methods import Method
+from workflow_src.config.probes import KINDS, Probe, ProbeProtocol
 from workflow_src.episodes.dataset import Part, Split, check_pair, load_stacks, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError, one_of
-from workflow_src.probes import fitting, linear, logistic, metrics, mlp
+from workflow_src.probes import fitting, metrics
 from workflow_src.probes.majority import majority
 
-# Frames held in memory at once, 138 MB: features are all that is kept of them.
+# Frames held in memory at once, 138 MB: only their features are kept.
 _CHUNK = 4096
-# The probes that learn by gradient descent, see `fitting`.
-_LEARNING = {"linear": linear.fit, "observed": partial(linear.fit, observed=True), "mlp": mlp.fit}
+# The probes that methods bring: one needs no encoder, the other is a trained classifier.
+MAJORITY, SUPERVISED = "majority", "supervised"
 
 
 def probe(
-    config: Config,
     *,
     game: str,
     policy: str,
     protocol: str,
     method: str,
-    readout: str,
+    kind: str,
     seed: int,
+    row: Method,
+    settings: Probe,
+    switches: ProbeProtocol,
+    label_set: str,
     frames: Path,
     split: Path,
     weights: Path | None,
     out: Path,
+    seed_protocol: str | None = None,
+    device: str = "auto",
+    trainings_per_gpu: int = 1,
 ) -> None:
-    """Read out each variable that the split kept, score it on the test part, and write the scores as JSON.
+    """Probe each variable that the split kept, score it on test, and write the scores as JSON.
 
-    ``readout``: a kind of probe, fitted here on the features of the method's encoder; ``majority``,
-    which needs no ``weights``; or ``supervised``, where ``weights`` are of a classifier that gives
-    the values itself. Every test frame is scored once, or, where the protocol samples with
-    replacement (Q7), as many are drawn as make full batches. Memory: 1 KB a frame, the RAM, and
-    about 1 GB. `UserError` for a readout that the method does not have, for files of another game
-    or label set, for frames that the split was not made of, and as `linear.fit`.
+    ``kind``: a kind of probe, fitted here on the features of the method's encoder; ``majority``,
+    which needs no ``weights``; or ``supervised``, where ``weights`` hold a classifier that predicts
+    the values itself. Every test frame is scored once; where the protocol samples with replacement
+    (Q7), as many are drawn as make full batches. ``seed_protocol``: the protocol whose name the
+    seeds are derived from, by default ``protocol``. Memory: 1 KB per frame, the RAM, and about
+    1 GB. `UserError` for a kind that the method does not have, for files of another game or label
+    set, for frames that the split was not made from, and as in `probes.kinds`.
     """
-    one_of(f"probe of {method}", readout, config.methods[method].readouts(config.probe))
-    store, shared = FrameStore.open(frames), read_split(split)
-    for path, header in ((frames, store.header), (split, shared.header)):
-        _same(path, "game", header.get("game"), game)
-    _same(split, "purpose", shared.header.get("purpose"), "probe")
-    _same(split, "label_set", shared.header.get("label_set"), config.label_set)
-    check_pair(store, shared)
-    settings, switches = config.probe, config.protocol(protocol).probes
-
-    kept = [name for name, variable in shared.variables.items() if variable["kept"]]
+    one_of(f"probe of {method}", kind, row.probe_names(settings.kinds))
+    store, parts = _read(frames, split, game, label_set)
+    kept = [name for name, variable in parts.variables.items() if variable["kept"]]
     labels = {
-        name: _labels(store, part, config.label_set, game, kept)
-        for name, part in shared.parts.items()
+        name: _labels(store, part, label_set, game, kept) for name, part in parts.parts.items()
     }
 
-    def rng(what: str) -> np.random.Generator:
-        # All probes of a method begin alike and are scored on the same draw of test frames, so that
-        # they compare.
+    def rng(name: str) -> np.random.Generator:
+        # All probes of a method start from the same weights and are scored on the same draw of
+        # test frames, so that they are comparable.
         return seeds.generator(
-            seed, game, "probes", policy, config.seeded_as(protocol), method, what
+            seed, game, "probes", policy, seed_protocol or protocol, method, name
         )
 
-    if readout == "majority":
+    if kind == MAJORITY:
         predicted = np.broadcast_to(majority(labels["train"]), labels["test"].shape)
     else:
         if weights is None:
             raise UserError(
-                f"{method} reads features out of frames: name the file of its encoder's weights"
+                f"{method} computes features from frames: name the file of its encoder's weights"
             )
-        # Logistic regression is long and not for the device: encoding is not worth keeping others
-        # waiting.
+        on_device = kinds.declared(KINDS, kind).get("GRADIENT_DESCENT", True)
+        # What is long and not for the device runs on the processor, with the encoding before it:
+        # a GPU is not kept waiting.
         with devices.acquire(
-            "cpu" if readout == "logistic" else config.device,
-            settings.threads,
-            config.trainings_per_gpu,
-        ) as device:
-            model, header = encoders.load(weights)
-            for what, asked in {"game": game, "method": method}.items():
-                _same(weights, what, header.get(what), asked)
-            stack = header.get("frame_stack", 1)
-            if readout == "supervised":
-                _same(weights, "variables", header.get("variables"), kept)
-                predicted = _by_chunk(
-                    partial(encoders.classify, model, device=device),
-                    store,
-                    shared.parts["test"].rows,
-                    stack,
-                )
+            device if on_device else "cpu", settings.threads, trainings_per_gpu
+        ) as place:
+            supervision = (kept, settings.classes) if kind == SUPERVISED else ()
+            model, header = encoders.load(weights, row, *supervision)
+            _check_header(weights, header, game=game, method=method)
+            if kind == SUPERVISED:
+                classify = partial(encoders.classify, model, device=place)
+                rows = parts.parts["test"].rows
+                predicted = _by_chunk(classify, store, rows, row.frame_stack)
             else:
-                parts = _features(model, store, shared, labels, stack, device)
-            if readout in _LEARNING:
-                fit = _LEARNING[readout]
+                features = _features(model, store, parts, labels, row.frame_stack, place)
+                fit: fitting.Fit = kinds.module(KINDS, kind).fit
                 fitted = fit(
-                    parts["train"], parts["val"], settings, switches, rng("fit"), device, names=kept
+                    features["train"],
+                    features["val"],
+                    settings,
+                    switches,
+                    rng("fit"),
+                    place,
+                    names=kept,
                 )
-                predicted = fitted.predict(parts["test"].values)
-        if readout == "logistic":
-            predicted = logistic.fit(parts["train"], settings).predict(parts["test"].values)
+                predicted = fitted.predict(features["test"].values)
 
     scored = np.arange(len(predicted))
     if switches.sampling == "replacement":
-        scored = fitting.full_batches(shared.parts["test"].lengths, settings, switches, rng("test"))
+        lengths = parts.parts["test"].lengths
+        scored = fitting.full_batches(lengths, settings, switches, rng("test"))
     if not len(scored):
         raise UserError(
-            f"{game}: {len(predicted)} test frames are fewer than a batch of {settings.batch_size}: "
-            "collect more frames (episodes.frames.probe)"
+            f"{game}: {len(predicted)} test frames are fewer than a batch of "
+            f"{settings.batch_size}: collect more frames (episodes.frames.probe)"
         )
     score = metrics.scores(labels["test"][scored], predicted[scored])
     variables = {
@@ -120,7 +118,7 @@ def probe(
             "accuracy": float(score["accuracy"][v]),
             "categories": list(ari_labels.categories(name)),
             "classes": len(np.unique(labels["train"][:, v])),
-            "entropy": float(shared.variables[name]["entropy"]),
+            "entropy": float(parts.variables[name]["entropy"]),
             "support": len(scored),
         }
         for v, name in enumerate(kept)
@@ -131,28 +129,38 @@ def probe(
         "protocol": protocol,
         "method": method,
         "seed": seed,
-        "label_set": config.label_set,
-        "probe": readout,
+        "label_set": label_set,
+        "probe": kind,
         "variables": variables,
     }
     artifacts.write_json(out, content | metrics.summarise(variables))
 
 
-def _same(path: Path, what: str, found: Any, asked: Any) -> None:
-    if found != asked:
-        raise UserError(
-            f"{path} is of the {what.replace('_', ' ')} {found}, not {asked}: name the right file"
-        )
+def _read(frames: Path, split: Path, game: str, label_set: str) -> tuple[FrameStore, Split]:
+    """Open frames and their split; `UserError` for those of another game, purpose or label set."""
+    store, parts = FrameStore.open(frames), read_split(split)
+    _check_header(frames, store.header, game=game)
+    _check_header(split, parts.header, game=game, purpose="probe", label_set=label_set)
+    check_pair(store, parts)
+    return store, parts
+
+
+def _check_header(path: Path, header: dict[str, Any], **expected: str) -> None:
+    for name, value in expected.items():
+        if header.get(name) != value:
+            raise UserError(
+                f"{path} has {name.replace('_', ' ')} {header.get(name)}, not {value}: "
+                "name the right file"
+            )
 
 
 def _labels(
     store: FrameStore, part: Part, label_set: str, game: str, kept: list[str]
 ) -> np.ndarray:
-    """Look up the values of the ``kept`` variables in a part: (n, V) uint8."""
+    """The values of the ``kept`` variables in a part: (n, V) uint8."""
     names = list(ari_labels.variables(label_set, game))
-    return ari_labels.labels(store.ram[part.label_rows], label_set, game)[
-        :, [names.index(name) for name in kept]
-    ]
+    columns = [names.index(name) for name in kept]
+    return ari_labels.labels(store.ram[part.label_rows], label_set, game)[:, columns]
 
 
 def _features(
@@ -177,7 +185,10 @@ def _features(
 def _by_chunk(
     apply: Callable[[np.ndarray], np.ndarray], store: FrameStore, rows: np.ndarray, stack: int
 ) -> np.ndarray:
-    """What ``apply`` makes of the frames of ``rows``, (n,) ascending, each with those before it: uint8 (n, stack, 210, 160)."""
+    """Apply a function to the stacked frames of ``rows``, (n,) ascending, chunk by chunk.
+
+    ``apply`` gets uint8 (n, stack, 210, 160).
+    """
     size = max(_CHUNK // stack, 1)
     chunks = np.split(rows, range(size, len(rows), size))
     return np.concatenate([apply(load_stacks(store, chunk, stack)) for chunk in chunks])

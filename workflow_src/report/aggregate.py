@@ -61,7 +61,7 @@ def values(
 
 def readouts(config: Config, every_probe: bool) -> list[tuple[str, str]]:
     """List (method, probe): each method's first probe, or with ``every_probe`` all."""
-    found = {method: row.readouts(config.probe) for method, row in config.methods.items()}
+    found = {method: row.probe_names(config.probe.kinds) for method, row in config.methods.items()}
     return [
         (method, probe)
         for method, probes in found.items()

@@ -27,7 +27,7 @@ def write_ledger(config: Config, scores: Path, out_tables: Path, out_figures: Pa
     `UserError` when the configuration has no ledger or its base and target do not differ, or when
     scores are missing.
     """
-    if not config.variants:
+    if not config.derived.ledger.variants:
         why = (
             "has no ledger"
             if config.ledger is None
@@ -54,7 +54,7 @@ def quirks(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for policy in config.policies:
         before = parts[policy, base]
-        for variant in config.variants:
+        for variant in config.derived.ledger.variants:
             after = parts[policy, variant.protocol]
             difference, spread = aggregate.over_seeds(after - before)
             columns = {
@@ -81,7 +81,7 @@ def quirks(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
 def _run(config: Config) -> Config:
     """The ledger as a run of its own, whose protocols are the base and its variants."""
     protocols = {config.ledger.base: config.protocols[config.ledger.base]}
-    protocols |= {variant.protocol: variant.row for variant in config.variants}
+    protocols |= {variant.protocol: variant.row for variant in config.derived.ledger.variants}
     methods = {method: config.methods[method] for method in config.ledger.methods}
     return config.model_copy(update={"protocols": protocols, "methods": methods})
 
@@ -128,7 +128,7 @@ def _difference(difference: float, spread: float) -> str:
 def _untested(config: Config) -> str:
     """Name the quirks in which base and target agree, and the setting that they share."""
     row = config.protocols[config.ledger.base].model_dump()
-    tested = {variant.quirk for variant in config.variants}
+    tested = {variant.quirk for variant in config.derived.ledger.variants}
     same = []
     for quirk, switches in QUIRKS.items():
         settings = dict.fromkeys(
@@ -158,7 +158,8 @@ def differences(config: Config, table: pd.DataFrame) -> Figure:
     seeds = f"{len(config.seeds)} seeds" if len(config.seeds) > 1 else "one seed"
     games = f"{len(config.games)} games" if len(config.games) > 1 else "one game"
     names = [
-        f"{variant.quirk} " + ",\n".join(_switches(variant.changed)) for variant in config.variants
+        f"{variant.quirk} " + ",\n".join(_switches(variant.changed))
+        for variant in config.derived.ledger.variants
     ]
     base = config.ledger.base
     below = f"F1 with the quirk set as in {config.ledger.target}, less F1 of {base}\n({games}, {spread} {seeds})"

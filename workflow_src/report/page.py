@@ -449,7 +449,7 @@ def methods(config: Config) -> Table:
     for name, row in config.methods.items():
         own = (
             row.model_dump(exclude_defaults=True, exclude={"kind", "encoder", "options"})
-            | row.settled_options
+            | row.resolved_options
         )
         encoder = "" if not row.has_encoder else row.encoder if row.kind != "custom" else row.module
         learns = {None: "nothing", "pretrain": "frames", "probe": "labels"}[row.learns_from]

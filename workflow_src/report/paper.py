@@ -424,7 +424,7 @@ def changes(row: Method) -> str:
     own = row.model_dump(
         exclude_defaults=True, exclude={"kind", "options", "module", "kwargs", "weights"}
     )
-    return ", ".join(f"{name} {value}" for name, value in (row.settled_options | own).items())
+    return ", ".join(f"{name} {value}" for name, value in (row.resolved_options | own).items())
 
 
 def artifacts_of(config: Config) -> dict[str, list[str]]:

@@ -42,7 +42,10 @@ def by_frames(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
     """
     found, spread = aggregate.over_seeds(aggregate.of_study(_run(config), scores, "scaling"))
     sizes = dict(
-        sorted((config.sizes | {config.scaling.base: 100}).items(), key=lambda size: size[1])
+        sorted(
+            (config.derived.scaling.percents | {config.scaling.base: 100}).items(),
+            key=lambda size: size[1],
+        )
     )
     rows = [
         {
@@ -50,7 +53,7 @@ def by_frames(config: Config, scores: pd.DataFrame) -> pd.DataFrame:
             "method": method,
             "game": game,
             "percent": percent,
-            "frames": config.taken(protocol, config.episodes.frames.pretrain),
+            "frames": config.episodes.frames.pretrain * config.derived.percent(protocol) // 100,
             "f1": found.loc[(policy, protocol, game), method],
             "f1_std": spread.loc[(policy, protocol, game), method],
         }
@@ -68,7 +71,9 @@ def _run(config: Config) -> Config:
     methods = {method: config.methods[method] for method in config.scaling.methods}
     return config.model_copy(
         update={
-            "protocols": dict.fromkeys([config.scaling.base, *config.sizes], row),
+            "protocols": dict.fromkeys(
+                [config.scaling.base, *config.derived.scaling.percents], row
+            ),
             "methods": methods,
         }
     )

@@ -1,1 +1,1 @@
-"""Tidying: which frame is train, validation, test or dropped, and which variables stay."""
+"""Splitting: the part of each frame, duplicates dropped, and the variables that are kept."""

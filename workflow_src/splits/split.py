@@ -1,9 +1,10 @@
-"""Sharing frames out to train, validation and test by whole episodes (arXiv 1906.08226, section 4; docs/protocol.md).
+"""Splitting frames into train, validation and test by whole episodes.
 
-The encoder's frames go 80/20 to train and validation, the probe's 70/10/20 to train, validation and
-test. Test frames that also occur in train or validation are dropped, and so are variables of too
-little entropy. Every quirk of the 2019 code is a switch of `SplitProtocol`. The file's format is
-described in `episodes.dataset`, which reads it.
+Source: arXiv 1906.08226, section 4; docs/protocol.md. The encoder's frames are split 80/20 into
+train and validation, the probe's 70/10/20 into train, validation and test. Test frames that also
+occur in train or validation are dropped, and so are variables with too little entropy. Every quirk
+of the 2019 code is a switch of `SplitProtocol`. `episodes.dataset`, which reads the file, describes
+its format.
 """
 
 import math
@@ -14,17 +15,16 @@ import numpy as np
 
 from workflow_src import artifacts, seeds
 from workflow_src.ari import labels as ari_labels
-from workflow_src.config.run import Config
 from workflow_src.config.section import Purpose
-from workflow_src.config.splits import SplitProtocol
-from workflow_src.emulator.environment import CUT_OFF, GAME_OVER, GOES_ON, LIFE_LOST
+from workflow_src.config.splits import SplitProtocol, Splits
+from workflow_src.emulator.environment import CONTINUES, LIFE_LOST, TERMINATED, TRUNCATED
 from workflow_src.episodes.dataset import DROPPED, KIND
 from workflow_src.episodes.store import CHUNK, FrameStore
 from workflow_src.errors import UserError
 from workflow_src.splits.duplicates import frame_hashes, occurs_in
 from workflow_src.splits.entropy import entropies
 
-# Why a frame went where it went; the codes are places in this list, which the file carries.
+# Why a frame is in its part; the codes are positions in this list, which the file contains.
 REASONS = [
     "its episode",
     "terminal frame",
@@ -36,41 +36,45 @@ REASONS = [
     "not taken",
 ]
 
-# Steps: a random agent's game is shorter than this in most games. What is assumed where none was
-# seen to its end.
+# In steps: assumed where no game was seen to its end. A random agent's are shorter in most games.
 _LONG_GAME = 2000
 
 
 def split(
-    config: Config,
     *,
     game: str,
     policy: str,
     protocol: str,
     purpose: Purpose,
     seed: int,
+    settings: Splits,
+    switches: SplitProtocol,
+    label_set: str,
     frames: Path,
     out: Path,
     exclude: Path | None = None,
+    seed_protocol: str | None = None,
+    percent: int = 100,
 ) -> None:
-    """Split the frames of one store and write where each went and why, and what each variable is worth.
+    """Split the frames of one store; write where each went and why, and each variable's entropy.
 
     ``exclude``: the encoder's frames, for a protocol that keeps them out of the probe's test part.
-    `UserError` when there are too few episodes, or when nothing is left to probe.
+    ``seed_protocol``: the protocol whose name the seeds are derived from, by default ``protocol``.
+    ``percent``: how much of the encoder's frames is used, as if collecting had stopped there.
+    `UserError` when there are too few episodes, or when no variable or test frame is left.
     """
     store = FrameStore.open(frames)
     if store.header["game"] != game:
         raise UserError(f"{frames} holds {store.header['game']}, not {game}: name the right file")
-    switches = config.protocol(protocol).splits
     if purpose == "probe" and switches.remove_pretrain_duplicates and exclude is None:
         raise UserError(
-            f"protocol {protocol} keeps the encoder's frames out of test (remove_pretrain_duplicates): "
-            "name their file (--exclude)"
+            f"protocol {protocol} keeps the encoder's frames out of test "
+            "(remove_pretrain_duplicates): name their file (--exclude)"
         )
-    shares = getattr(config.splits, purpose).model_dump()
-    rng = seeds.generator(seed, game, "splits", policy, config.seeded_as(protocol), purpose)
-    taken = config.taken(protocol, len(store)) if purpose == "pretrain" else len(store)
-    part, reason, label_row = assign(store, shares, switches, rng, f"{game} ({purpose})", taken)
+    shares = getattr(settings, purpose).model_dump()
+    rng = seeds.generator(seed, game, "splits", policy, seed_protocol or protocol, purpose)
+    used = len(store) * percent // 100 if purpose == "pretrain" else len(store)
+    part, reason, label_row = assign(store, shares, switches, rng, f"{game} ({purpose})", used)
     header: dict[str, Any] = {
         "game": game,
         "policy": policy,
@@ -82,27 +86,28 @@ def split(
         "reasons": REASONS,
     }
     if purpose == "probe":
-        names = list(ari_labels.variables(config.label_set, game))
-        labels = ari_labels.labels(store.ram[label_row], config.label_set, game)
+        names = list(ari_labels.variables(label_set, game))
+        labels = ari_labels.labels(store.ram[label_row], label_set, game)
         seen = part == 0 if switches.entropy_of == "train" else part < len(shares)
         measured = entropies(labels[seen])
-        kept = measured >= config.splits.min_entropy
-        header["label_set"], header["min_entropy"] = config.label_set, config.splits.min_entropy
+        kept = measured >= settings.min_entropy
+        header["label_set"], header["min_entropy"] = label_set, settings.min_entropy
         header["variables"] = {
             n: {"entropy": round(float(e), 9), "kept": bool(k)}
             for n, e, k in zip(names, measured, kept, strict=True)
         }
         if not kept.any():
             raise UserError(
-                f"{game}: no variable of {config.label_set} reaches {config.splits.min_entropy} nats in {len(store)} frames: "
-                "collect more (episodes.frames.probe) or lower splits.min_entropy"
+                f"{game}: no variable of {label_set} reaches {settings.min_entropy} nats in "
+                f"{len(store)} frames: collect more (episodes.frames.probe) or lower "
+                "splits.min_entropy"
             )
         others = FrameStore.open(exclude) if exclude is not None else None
         drop_duplicates(store, part, reason, list(shares), others)
         if not (part == list(shares).index("test")).any():
             raise UserError(
-                f"{game}: every test frame also occurs in train or validation: collect more than {len(store)} frames "
-                "(episodes.frames.probe)"
+                f"{game}: every test frame also occurs in train or validation: collect more than "
+                f"{len(store)} frames (episodes.frames.probe)"
             )
     header["frames"] = {
         name: int((part == code).sum()) for code, name in enumerate(header["parts"])
@@ -121,16 +126,17 @@ def assign(
     shares: dict[str, float],
     switches: SplitProtocol,
     rng: np.random.Generator,
-    what: str,
-    taken: int | None = None,
+    name: str,
+    used: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where each of n frames goes by its episode: part codes and reason codes, uint8 (n,), and label rows, int64 (n,).
+    """Assign each of n frames to a part by its episode.
 
-    Part ``len(shares)`` is dropped. ``what`` names the collection in errors. ``taken``: as if
-    collecting had stopped after so many frames.
+    Returns part codes and reason codes, uint8 (n,), and label rows, int64 (n,). Part
+    ``len(shares)`` is dropped. ``name`` names the collection in errors. ``used``: as if collecting
+    had stopped after so many frames. `UserError` when there are too few episodes.
     """
     n, dropped = len(store), len(shares)
-    taken = n if taken is None else taken
+    used = n if used is None else used
     part, reason = np.full(n, dropped, np.uint8), np.zeros(n, np.uint8)
     label_row = np.arange(n)
     starts = np.flatnonzero(np.diff(store.episode, prepend=-1))
@@ -141,32 +147,32 @@ def assign(
         alive[which] = False
 
     if switches.labels_slip_at_reset:
-        # The 2019 code's parallel environments reset by themselves: at an episode's end they gave
-        # the next one's first frame with the label of the moment before. The last frame was never
-        # seen.
-        fresh_stream = np.isin(starts, np.cumsum([0, *store.header["streams"]]))
-        label_row[starts[~fresh_stream]] -= 1
-        drop((store.end != GOES_ON) & (store.end != CUT_OFF), "terminal frame")
+        # The 2019 code's parallel environments reset by themselves: at the end of an episode they
+        # returned the next one's first frame with the label of the moment before, and never the
+        # last frame.
+        starts_env = np.isin(starts, np.cumsum([0, *store.header["frames_per_env"]]))
+        label_row[starts[~starts_env]] -= 1
+        drop((store.end != CONTINUES) & (store.end != TRUNCATED), "terminal frame")
     unit = store.game if switches.episode == "game" else store.episode
-    late = np.arange(n) >= taken
+    late = np.arange(n) >= used
     drop(late if switches.keep_unfinished else np.isin(unit, unit[late]), "not taken")
     if not switches.keep_unfinished:
-        cut = store.end == CUT_OFF
-        if (
-            switches.episode == "game"
-        ):  # a stream that ends with the loss of a life has cut off a game, though no life
-            last = np.cumsum(store.header["streams"]) - 1
-            cut[last] = store.end[last] != GAME_OVER
+        cut = store.end == TRUNCATED
+        if switches.episode == "game":
+            # An environment that stops at the loss of a life truncates a game, though no life.
+            last = np.cumsum(store.header["frames_per_env"]) - 1
+            cut[last] = store.end[last] != TERMINATED
         drop(np.isin(unit, unit[cut]), "unfinished episode")
     lengths = np.bincount(store.episode[alive], minlength=len(starts))
     drop((lengths < switches.min_episode_frames)[store.episode], "short episode")
 
     units = np.unique(unit[alive])
     if len(units) < len(shares):
-        need = frames_needed(store, unit, len(units), len(shares)) * n // max(taken, 1)
+        need = frames_needed(store, unit, len(units), len(shares)) * n // max(used, 1)
         raise UserError(
-            f"{what}: {len(units)} episodes of at least {switches.min_episode_frames} frames (by {switches.episode}) in "
-            f"{taken} frames, but {', '.join(shares)} need one each: collect {need} frames or more (episodes.frames)"
+            f"{name}: {len(units)} episodes of at least {switches.min_episode_frames} frames "
+            f"(by {switches.episode}) in {used} frames, but {', '.join(shares)} need one each: "
+            f"collect {need} frames or more (episodes.frames)"
         )
     if switches.shuffle_episodes:
         rng.shuffle(units)
@@ -177,19 +183,19 @@ def assign(
 
 
 def frames_needed(store: FrameStore, unit: np.ndarray, found: int, parts: int) -> int:
-    """Frames that will do, by a generous guess, where ``store`` has ``found`` usable units and ``parts`` need one each."""
+    """A generous estimate of the frames needed for ``parts`` units, given ``found`` in ``store``."""
     by_rate = parts * len(store) / max(found, 1)
-    # However many the frames, a stream finishes nothing that is longer than itself.
+    # However many the frames, an environment finishes nothing that is longer than its share.
     longest = np.bincount(unit).max()
-    if not np.isin(store.end, (LIFE_LOST, GAME_OVER)).any():
+    if not np.isin(store.end, (LIFE_LOST, TERMINATED)).any():
         longest = max(2 * longest, _LONG_GAME)
-    streams = store.header["settings"]["streams"]
-    by_stream = streams * (math.ceil(parts / streams) * longest + CHUNK)
-    return math.ceil(1.5 * max(by_rate, by_stream) / 1000) * 1000
+    num_envs = store.header["settings"]["num_envs"]
+    by_env = num_envs * (math.ceil(parts / num_envs) * longest + CHUNK)
+    return math.ceil(1.5 * max(by_rate, by_env) / 1000) * 1000
 
 
 def part_sizes(units: int, shares: list[float]) -> np.ndarray:
-    """How many of ``units`` go to each part: the shares rounded down at each border, but at least one a part."""
+    """How many of ``units`` each part gets: shares rounded down at the borders, at least one."""
     borders = np.floor(np.cumsum([0, *shares]) * units + 1e-9).astype(int)
     borders[-1] = units
     for i in range(1, len(shares)):
@@ -206,7 +212,7 @@ def drop_duplicates(
     parts: list[str],
     pretrain: FrameStore | None,
 ) -> None:
-    """Drop test frames that occur in train or validation (or among the encoder's frames), in place, saying where."""
+    """Drop test frames that also occur in train, validation or ``pretrain``, in place."""
     hashes = frame_hashes(store)
     known = {f"duplicate in {name}": hashes[part == parts.index(name)] for name in ("train", "val")}
     if pretrain is not None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,7 @@ import torch
 
 from workflow_src import artifacts, devices, encoders, provenance, seeds
 from workflow_src.ari import labels as ari_labels
-from workflow_src.config.methods import Method
-from workflow_src.config.run import Config
+from workflow_src.config.methods import Method, MethodProtocol, Training
 from workflow_src.episodes.dataset import Part, check_pair, load_frames, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
@@ -20,37 +20,44 @@ from workflow_src.training import loop, objective
 
 
 def train(
-    config: Config,
     *,
     game: str,
     policy: str,
     protocol: str,
     method: str,
     seed: int,
+    row: Method,
+    settings: Training,
+    switches: MethodProtocol,
+    label_set: str,
+    classes: int,
     frames: Path | None,
     split: Path | None,
     out: Path,
     history: Path,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 20.0,
+    seed_protocol: str | None = None,
+    device: str = "auto",
+    trainings_per_gpu: int = 1,
     progress: bool = True,
 ) -> None:
-    """Train one encoder and write its weights (safetensors) and its history (CSV, one row an epoch, no row if untrained).
+    """Train one encoder; write its weights (safetensors) and its history (CSV, one row per epoch).
 
-    A method that does not learn needs neither ``frames`` nor ``split``.
-    Memory: the frames' bytes + about 1 GB, of CPC's large batches 2 GB.
+    A method that does not learn needs neither ``frames`` nor ``split``, and its history is empty.
+    ``label_set`` and ``classes`` matter to supervised methods only. ``seed_protocol``: the protocol
+    whose name the seeds are derived from, by default ``protocol``. Memory: the frames' bytes and
+    about 1 GB; 2 GB for CPC's large batches.
     """
     artifacts.check_writable(out, history, *([checkpoint] if checkpoint else []))
-    row = config.methods[method]
     if not row.has_encoder:
         raise UserError(f"{method} has no encoder: choose a method that has one")
-    settings, switches = row.training(config.training), config.protocol(protocol).methods
-    names = (game, "encoders", policy, config.seeded_as(protocol), method)
+    names = (game, "encoders", policy, seed_protocol or protocol, method)
     generator = torch.Generator().manual_seed(seeds.derive(seed, *names, "weights"))
     rows: list[dict[str, float]] = []
     with devices.acquire(
-        config.device if row.learns_from else "cpu", settings.threads, config.trainings_per_gpu
-    ) as device:
+        device if row.learns_from else "cpu", settings.threads, trainings_per_gpu
+    ) as place:
         if row.learns_from is None:
             model = objective.find(row.kind)(row, generator)
         else:
@@ -58,23 +65,21 @@ def train(
                 raise UserError(
                     f"{method} learns from frames: name the files of its frames and their split"
                 )
-            data = _load(config, row, frames, split, game)
-            supervision = (
-                {"variables": data.variables, "classes": config.probe.classes}
-                if data.variables
-                else {}
-            )
+            data = _load(row, frames, split, game, label_set, classes)
+            supervision: dict[str, Any] = {}
+            if data.variables:
+                supervision = {"variables": data.variables, "classes": classes}
             model = objective.find(row.kind)(row, generator, **supervision)
             rows = loop.fit(
                 model,
-                data.frames.to(device),
+                data.frames.to(place),
                 data.train,
                 data.val,
                 settings,
                 switches,
                 lambda *name: seeds.generator(seed, *names, *name),
-                what=f"{method} on {game}",
-                labels=None if data.labels is None else data.labels.to(device),
+                name=f"{method} on {game}",
+                labels=None if data.labels is None else data.labels.to(place),
                 stack=row.frame_stack,
                 checkpoint=checkpoint,
                 checkpoint_seconds=checkpoint_seconds,
@@ -87,7 +92,7 @@ def train(
                     data.source,
                     model.header,
                     torch.__version__,
-                    device.type,
+                    place.type,
                 ),
                 progress=progress,
             )
@@ -117,7 +122,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Data:
-    """What a method learns from: train's and validation's frames as one tensor, and where each part's episodes stand."""
+    """What a method learns from: the frames of train and validation as one tensor, indexed."""
 
     frames: torch.Tensor  # uint8 (n, 210, 160)
     train: objective.EpisodeIndex
@@ -127,43 +132,43 @@ class _Data:
     source: dict[str, str]  # checksums of the files
 
 
-def _load(config: Config, row: Method, frames: Path, split: Path, game: str) -> _Data:
+def _load(row: Method, frames: Path, split: Path, game: str, label_set: str, classes: int) -> _Data:
     """The data of ``row``; `UserError` for files of another game, purpose or label set."""
     store, shared = FrameStore.open(frames), read_split(split)
     check_pair(store, shared)
     if shared.header["purpose"] != row.learns_from:
         raise UserError(
-            f"{split} is of the {shared.header['purpose']}'s frames: {row.kind} learns from {row.learns_from}'s"
+            f"{split} was made from {shared.header['purpose']} frames; {row.kind} learns from "
+            f"{row.learns_from} frames: name the right file"
         )
     if store.header["game"] != game:
         raise UserError(f"{frames} holds {store.header['game']}, not {game}: name the right file")
     parts = [shared.parts[name] for name in ("train", "val")]
     rows = np.sort(np.concatenate([part.rows for part in parts]))
-    labels, variables = (
-        None,
-        [name for name, variable in shared.variables.items() if variable["kept"]],
-    )
+    labels: torch.Tensor | None = None
+    variables = [name for name, variable in shared.variables.items() if variable["kept"]]
     if variables:
-        if shared.header["label_set"] != config.label_set:
+        if shared.header["label_set"] != label_set:
             raise UserError(
-                f"{split} is of label set {shared.header['label_set']}, not {config.label_set}: make the split again"
+                f"{split} has label set {shared.header['label_set']}, not {label_set}: "
+                "make the split again"
             )
-        known = list(ari_labels.variables(config.label_set, game))
+        known = list(ari_labels.variables(label_set, game))
         label_rows = np.empty_like(rows)
         for part in parts:
             label_rows[np.searchsorted(rows, part.rows)] = part.label_rows
-        values = ari_labels.labels(store.ram[label_rows], config.label_set, game)[
-            :, [known.index(name) for name in variables]
-        ]
-        if values.max() >= config.probe.classes:
+        columns = [known.index(name) for name in variables]
+        values = ari_labels.labels(store.ram[label_rows], label_set, game)[:, columns]
+        if values.max() >= classes:
             raise UserError(
-                f"a label is {values.max()}, no class of {config.probe.classes}: set probe.classes to 256"
+                f"a label is {values.max()}, but there are {classes} classes: "
+                "set probe.classes to 256"
             )
         labels = torch.from_numpy(values.astype(np.int64))
     source = {
         "frames": store.sha256,
         "split": hashlib.sha256(split.read_bytes()).hexdigest(),
-        "labels": config.label_set,
+        "labels": label_set,
     }
     return _Data(
         torch.from_numpy(load_frames(store, rows)),
@@ -175,18 +180,19 @@ def _load(config: Config, row: Method, frames: Path, split: Path, game: str) -> 
 
 
 def _index(part: Part, rows: np.ndarray) -> objective.EpisodeIndex:
-    """Where the part's episodes stand among the loaded ``rows``."""
+    """Positions of the part's episodes among the loaded ``rows``."""
     first = part.rows[np.cumsum(part.lengths) - part.lengths]
     last = part.rows[np.cumsum(part.lengths) - 1]
     if not np.array_equal(last - first + 1, part.lengths):
         raise UserError(
-            "the split has gaps within episodes, and neighbours in time would not be: make the split again"
+            "the split has gaps within episodes, so consecutive frames would not be: "
+            "make the split again"
         )
     return objective.EpisodeIndex(np.searchsorted(rows, first), part.lengths)
 
 
-def _fingerprint(row, settings, switches, *others) -> str:
-    """Identity of a training, its code included: a checkpoint of any other is ignored."""
-    code = provenance.digest(*provenance.training(row.kind))
+def _fingerprint(row: Method, settings: Training, switches: MethodProtocol, *others: Any) -> str:
+    """Identity of a training, its code included: only its own checkpoint is resumed from."""
+    code = provenance.digest("training.job", *provenance.of_method(row))
     settled = [code, row.model_dump(), settings.model_dump(), switches.model_dump(), others]
     return hashlib.sha256(json.dumps(settled, sort_keys=True).encode()).hexdigest()

@@ -1,13 +1,11 @@
 """The one training loop: epochs, early stopping, history, resuming, divergence.
 
-Adam; early stopping on the validation loss as in the 2019 code (a loss that is not smaller counts;
-training stops when the count reaches the patience). What an epoch draws depends on the seed and the
-epoch alone, so a run that was killed goes on from its checkpoint and ends with the same bytes.
-Losses stay on the device and are read once an epoch.
+Adam; early stopping on the validation loss as in the 2019 code: a loss that is not smaller counts,
+and training stops when the count reaches the patience. What an epoch draws depends on the seed and
+the epoch alone, so a run that was killed resumes from its checkpoint and ends with the same bytes.
+Losses stay on the device and are read once per epoch.
 """
 
-import hashlib
-import io
 import math
 import time
 from collections.abc import Callable
@@ -19,16 +17,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from workflow_src import artifacts, encoders
+from workflow_src import checkpoints, encoders
 from workflow_src.config.methods import MethodProtocol, Training
 from workflow_src.episodes.dataset import stack_rows
 from workflow_src.errors import UserError
 from workflow_src.training.objective import EpisodeIndex, Objective
 from workflow_src.training.step import Step
 
-# A training loss of more than this multiple of the untrained model's loss is no learning: InfoNCE
-# in bfloat16 went from 8.3 to 17.9, while no healthy run was ever above its start by more than a
-# few per cent.
+# A training loss above this multiple of the untrained model's counts as divergence: InfoNCE in
+# bfloat16 went from 8.3 to 17.9, while no healthy run was ever more than a few per cent above its
+# start.
 DIVERGED = 1.5
 
 
@@ -52,7 +50,7 @@ def fit(
     switches: MethodProtocol,
     rng: Callable[..., np.random.Generator],
     *,
-    what: str,
+    name: str,
     labels: torch.Tensor | None = None,
     stack: int = 1,
     checkpoint: Path | None = None,
@@ -62,13 +60,13 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train ``objective`` in place; it ends with the weights that ``switches.keep`` asks for.
 
-    ``frames``: uint8 (n, 210, 160) on the device, ``labels``: int64 (n, V) there, of what is
-    supervised. An example's frame is itself and those before it in its episode, ``stack`` in all.
-    ``rng(*names)`` gives the generator of that name. ``what`` names the training in errors.
-    ``checkpoint`` is written at most every ``checkpoint_seconds``, holds the state after an epoch,
-    is taken up again if it has the same ``fingerprint``, and stays: who has written the weights
-    removes it. Returns one row an epoch, the first (epoch 0) being the untrained model's.
-    `UserError` when the loss diverges or a part has fewer examples than a batch.
+    ``frames``: uint8 (n, 210, 160) on the device; ``labels``: int64 (n, V) there, for supervised
+    methods. An example's frame is stacked with those before it in its episode, ``stack`` in all.
+    ``rng(*names)`` gives the generator of that name. ``name`` names the training in errors.
+    ``checkpoint`` holds the state after an epoch and is written at most every
+    ``checkpoint_seconds``; it is resumed from if it has the same ``fingerprint``, and the caller
+    deletes it once the weights are written. Returns one row per epoch; the first (epoch 0) is the
+    untrained model's. `UserError` when the loss diverges or a part has fewer examples than a batch.
     """
     device = frames.device
     objective.to(device)
@@ -81,33 +79,32 @@ def fit(
         fused=True,
         capturable=device.type == "cuda",
     )
-    learn, judge = (
+    learn, validate = (
         Step(
             objective,
-            moves,
+            updates,
             frames,
             labels,
             precision=settings.precision,
             cuda_graphs=settings.cuda_graphs,
         )
-        for moves in (optimizer, None)
+        for updates in (optimizer, None)
     )
     state = _resume(checkpoint, fingerprint, objective, optimizer) or Progress()
     written = time.monotonic()
 
-    def run(part: EpisodeIndex, name: str, step: Step) -> dict[str, float]:
-        # Validation is the same batches every epoch, unless the protocol draws them anew (Q7).
-        fixed = step is judge and name == "val" and switches.sampling == "permutation"
-        which = (name,) if fixed else ("epoch", state.epoch, name)
-        index = _batches(
-            objective.draw(part, switches, rng(*which)), settings.batch_size, what, name
-        )
-        first = part.first[np.searchsorted(part.first, index, side="right") - 1]
-        stacks = stack_rows(index.ravel(), first.ravel(), stack).reshape(*index.shape, stack)
+    def run(index: EpisodeIndex, part: str, step: Step) -> dict[str, float]:
+        # Validation uses the same batches in every epoch, unless the protocol draws new ones (Q7).
+        fixed = step is validate and part == "val" and switches.sampling == "permutation"
+        which: tuple = (part,) if fixed else ("epoch", state.epoch, part)
+        examples = objective.draw(index, switches, rng(*which))
+        batches = _batches(examples, settings.batch_size, f"{name}: {len(examples)} {part}")
+        first = index.first[np.searchsorted(index.first, batches, side="right") - 1]
+        stacks = stack_rows(batches.ravel(), first.ravel(), stack).reshape(*batches.shape, stack)
         rows = torch.from_numpy(stacks).transpose(1, 2).to(device)
         bar = tqdm(
             rows,
-            desc=f"{what} epoch {state.epoch} {name}",
+            desc=f"{name} epoch {state.epoch} {part}",
             unit="batch",
             leave=False,
             disable=None if progress else True,
@@ -117,20 +114,20 @@ def fit(
         for batch in bar:
             step(batch)
         means = step.means(len(rows))
-        row = {f"{name}_loss": sum(means.values())} | {
-            f"{name}_{term}": value for term, value in means.items()
-        }
-        if not math.isfinite(row[f"{name}_loss"]):
-            raise UserError(_diverged(what, state.epoch, name, row))
+        row = {f"{part}_loss": sum(means.values())}
+        row |= {f"{part}_{term}": value for term, value in means.items()}
+        if not math.isfinite(row[f"{part}_loss"]):
+            raise UserError(_diverged(name, state.epoch, part, row))
         return row
 
     while state.epoch <= settings.epochs and state.stale < settings.patience:
-        # Epoch 0 does not learn: the untrained model's loss is what divergence is measured by.
+        # Epoch 0 does not learn: divergence is measured against the untrained model's loss.
         row: dict[str, Any] = {"epoch": state.epoch}
-        row |= run(train, "train", learn if state.epoch > 0 else judge) | run(val, "val", judge)
+        row |= run(train, "train", learn if state.epoch > 0 else validate)
+        row |= run(val, "val", validate)
         state.history.append(row)
         if row["train_loss"] > DIVERGED * state.history[0]["train_loss"]:
-            raise UserError(_diverged(what, state.epoch, "train", row))
+            raise UserError(_diverged(name, state.epoch, "train", row))
         if state.epoch > 0:
             if row["val_loss"] < state.best_loss:
                 state.best_loss, state.stale = row["val_loss"], 0
@@ -151,19 +148,20 @@ def fit(
     return state.history
 
 
-def _batches(examples: np.ndarray, size: int, what: str, name: str) -> np.ndarray:
+def _batches(examples: np.ndarray, size: int, name: str) -> np.ndarray:
     """Examples (n, k) as full batches (n // size, size, k); the incomplete last one is left out."""
     if len(examples) < size:
-        raise UserError(
-            f"{what}: {len(examples)} {name} examples, fewer than a batch of {size}: collect more frames"
-        )
+        raise UserError(f"{name} examples, fewer than a batch of {size}: collect more frames")
     full = len(examples) // size
     return examples[: full * size].reshape(full, size, -1)
 
 
-def _diverged(what: str, epoch: int, name: str, row: dict[str, float]) -> str:
-    loss = row[f"{name}_loss"]
-    return f"{what} diverged in epoch {epoch}: {name} loss {loss:.4g}; lower its lr or set training.precision: float32"
+def _diverged(name: str, epoch: int, part: str, row: dict[str, float]) -> str:
+    loss = row[f"{part}_loss"]
+    return (
+        f"{name} diverged in epoch {epoch}: {part} loss {loss:.4g}; "
+        "lower its lr or set training.precision: float32"
+    )
 
 
 def _save(
@@ -174,33 +172,18 @@ def _save(
     state: Progress,
 ) -> None:
     content = {
-        "fingerprint": fingerprint,
         "objective": objective.state_dict(),
         "optimizer": optimizer.state_dict(),
         "progress": vars(state),
     }
-    blob = io.BytesIO()
-    torch.save(content, blob)
-    with artifacts.atomic(path) as temporary:
-        temporary.write_bytes(hashlib.sha256(blob.getvalue()).digest() + blob.getvalue())
+    checkpoints.save(path, fingerprint, content)
 
 
 def _resume(
     path: Path | None, fingerprint: str, objective: Objective, optimizer: torch.optim.Optimizer
 ) -> Progress | None:
-    """Take up the checkpoint, or None where there is none of this very training; a damaged one costs time, nothing else."""
-    if path is None or not path.exists():
-        return None
-    try:
-        stored = path.read_bytes()
-    except OSError:
-        return None
-    digest, blob = stored[:32], stored[32:]
-    # torch.load checks no sums: it would take up flipped bits, or fail with errors of any type.
-    if hashlib.sha256(blob).digest() != digest:
-        return None
-    content = torch.load(io.BytesIO(blob), map_location="cpu", weights_only=True)
-    if content["fingerprint"] != fingerprint:
+    content = checkpoints.load(path, fingerprint)
+    if content is None:
         return None
     objective.load_state_dict(content["objective"])
     optimizer.load_state_dict(content["optimizer"])

@@ -1,7 +1,5 @@
 """What a method is: an encoder with heads, a way to draw frames, and a loss. The registry of methods by kind."""
 
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +12,7 @@ from workflow_src import encoders
 from workflow_src.config.methods import Method, MethodProtocol
 from workflow_src.encoders.base import Float32Linear, uniform
 from workflow_src.episodes.dataset import draw
+from workflow_src.kinds import Registry
 
 # A float32 linear map with PyTorch's default initial values: linear(inputs, outputs,
 # generator=...).
@@ -31,10 +30,12 @@ class EpisodeIndex:
 class Objective(nn.Module):
     """Base of all methods. ``self.encoder`` is what probes read out; everything else are its heads.
 
-    A file may declare, as literals that the configuration reads without loading torch, ``OPTIONS``
-    (its settings with their defaults), ``LEARNS_FROM`` (``"pretrain"``, which is the default,
-    ``"probe"`` for frames with labels, or None) and, where there is a decoder, ``DECODES`` (how
-    many frames after the given one it shows).
+    A file may declare these literals, which the configuration reads without loading torch:
+
+    - ``OPTIONS``: its settings with their defaults;
+    - ``LEARNS_FROM``: ``"pretrain"`` (the default), ``"probe"`` for frames with labels, or None;
+    - ``PROBE``: the one probe of the method, where the configured kinds do not apply;
+    - ``DECODES``: how many frames ahead its decoder predicts, where it has a decoder.
     """
 
     def __init__(self, settings: Method, generator: torch.Generator):
@@ -73,27 +74,8 @@ class Objective(nn.Module):
         raise TypeError(f"{type(self).__name__} has no decoder")
 
 
-_REGISTRY: dict[str, type[Objective]] = {}
-
-
-def method(kind: str) -> Callable[[type[Objective]], type[Objective]]:
-    """Register a class under its kind; a kind that stands twice is a programming error."""
-
-    def register(cls: type[Objective]) -> type[Objective]:
-        if kind in _REGISTRY:
-            raise ValueError(
-                f"two methods are called {kind}: {_REGISTRY[kind].__module__} and {cls.__module__}"
-            )
-        _REGISTRY[kind] = cls
-        return cls
-
-    return register
-
-
-def find(kind: str) -> type[Objective]:
-    """The class of a kind; its file is imported only now, so that a job depends on its own method's file alone."""
-    importlib.import_module(f"workflow_src.methods.{kind.replace('-', '_')}")
-    return _REGISTRY[kind]
+_METHODS: Registry[type[Objective]] = Registry("methods")
+method, find = _METHODS.register, _METHODS.find
 
 
 def draw_frames(

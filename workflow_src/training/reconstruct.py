@@ -1,4 +1,4 @@
-"""The step: an encoder and its decoder, frames -> what the decoder makes of some of them, for a figure."""
+"""The step that decodes some frames with an encoder and its decoder, for a figure."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from workflow_src import artifacts, encoders
-from workflow_src.config.run import Config
+from workflow_src.config.methods import Method
 from workflow_src.episodes.dataset import check_pair, load_frames, load_stacks, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
@@ -17,50 +17,43 @@ NUMBER = 6
 
 
 @torch.no_grad()
-def examples(
-    config: Config,
+def reconstruct(
     *,
     game: str,
     policy: str,
     protocol: str,
     method: str,
     seed: int,
+    row: Method,
     frames: Path,
     split: Path,
     weights: Path,
     out: Path,
 ) -> None:
-    """Decode `NUMBER` frames of validation, spread over it, and write ``input``, ``target``, ``output``, uint8 (n, 210, 160).
+    """Decode `NUMBER` frames, spread over validation; write input, target and output.
 
-    Always on the processor, in float32. `UserError` for a method without a decoder, and for files
-    that do not belong together.
+    Each is uint8 (n, 210, 160). Always on the processor, in float32. `UserError` for a method
+    without a decoder, and for files that do not belong together.
     """
-    row = config.methods[method]
     if row.decodes is None:
         raise UserError(f"{method} has no decoder: choose a method that has one, such as vae")
     store, shared = FrameStore.open(frames), read_split(split)
     check_pair(store, shared)
     model = objective.find(row.kind)(row, torch.Generator())
-    encoder, header = encoders.load(weights)
-    if (header["game"], header["method"]) != (game, method):
+    header = artifacts.read_header(weights, encoders.KIND)
+    if (header.get("game"), header.get("method")) != (game, method):
         raise UserError(
-            f"{weights} is of {header['method']} on {header['game']}, not {method} on {game}: name the right file"
+            f"{weights} belongs to {header.get('method')} on {header.get('game')}, "
+            f"not {method} on {game}: name the right file"
         )
-    asked = {
-        "encoder": row.encoder,
-        "feature_size": row.feature_size,
-        "frame_stack": row.frame_stack,
-    }
-    if {name: header.get(name, 1) for name in asked} != asked:
-        raise UserError(
-            f"{weights} is of another encoder than the configuration's {method}: make the encoder again"
-        )
-    model.encoder, heads = encoder, encoders.load_heads(weights)
+    model.encoder, _ = encoders.load(weights, row)
+    heads = encoders.load_heads(weights)
     if {name for name in model.state_dict() if not name.startswith("encoder.")} != set(heads):
         raise UserError(
-            f"{weights} is of another kind than the configuration's {method}: make the encoder again"
+            f"{weights} was made by another kind of method than {method} is now: "
+            "make the encoder again"
         )
-    model.load_state_dict(heads, strict=False)  # all but the encoder, which is there
+    model.load_state_dict(heads, strict=False)  # all but the encoder, which is loaded
     val = shared.parts["val"].rows
     followed = val[np.isin(val + row.decodes, val)]
     followed = followed[store.episode[followed] == store.episode[followed + row.decodes]]

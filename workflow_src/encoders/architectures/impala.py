@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from workflow_src.encoders.base import Encoder, FrameConv2d, uniform
+from workflow_src.encoders.registry import decoder, encoder
 
 DEPTHS = (16, 32, 32, 32)
 SIZES = (
@@ -41,6 +42,7 @@ class Residual(nn.Module):
         return torch.relu(self.layers(maps) + maps)
 
 
+@encoder("impala")
 class ImpalaCNN(Encoder):
     """Frames (N, channels, 210, 160), uint8 or float in [0, 1] -> representation (N, feature_size)."""
 
@@ -68,6 +70,7 @@ class ImpalaCNN(Encoder):
         )
 
 
+@decoder("impala")
 class ImpalaDecoder(nn.Module):
     """Representation (N, feature_size) -> frames in [0, 1], (N, channels, 210, 160) float32."""
 

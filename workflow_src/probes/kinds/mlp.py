@@ -1,7 +1,7 @@
-"""Probes with one hidden layer: what is in the features, though no linear classifier finds it.
+"""Probes with one hidden layer: they find what is in the features but not linearly readable.
 
-Per state variable one hidden layer of ReLU units and scores of 256 classes, fitted as the linear
-probes are; see `fitting`.
+For each state variable one hidden layer of ReLU units and scores of 256 classes, fitted like the
+linear probes; see `fitting`.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,9 @@ import torch
 from workflow_src.config.probes import Probe, ProbeProtocol
 from workflow_src.probes import fitting
 from workflow_src.probes.fitting import Features, affine
+
+NAME = "one hidden layer"
+OPTIONS = {"hidden": 256}
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class MlpProbes:
     rate: np.ndarray  # float64 (epochs, V): learning rate of each epoch, NaN likewise
 
     def predict(self, values: np.ndarray) -> np.ndarray:
-        """Read out the likeliest value of each variable: features (n, d) float32 -> (n, V) int64."""
+        """The most likely value of each variable: features (n, d) float32 -> (n, V) int64."""
 
         def scores(x: torch.Tensor) -> torch.Tensor:
             return _scores(
@@ -35,7 +38,7 @@ class MlpProbes:
             )
 
         return (
-            fitting.likeliest(scores, torch.as_tensor(values, device=self.weight.device))
+            fitting.most_likely_class(scores, torch.as_tensor(values, device=self.weight.device))
             .cpu()
             .numpy()
         )
@@ -52,23 +55,27 @@ def fit(
     names: Sequence[str] | None = None,
     progress: bool = False,
 ) -> MlpProbes:
-    """Fit one probe per variable; all that is random comes from ``rng``. Memory and `UserError` as of `linear.fit`."""
+    """Fit one probe per variable; all randomness comes from ``rng``.
+
+    Memory and `UserError` as in `linear.fit`.
+    """
     fitting.check(train, val, settings, switches)
     variables, d = train.labels.shape[1], train.values.shape[1]
-    layers = (settings.hidden, d), (settings.classes, settings.hidden)
+    hidden = settings.resolved_options("mlp")["hidden"]
+    layers = (hidden, d), (settings.classes, hidden)
     parameters = [
         tensor
         for units, inputs in layers
         for tensor in fitting.initial(variables, units, inputs, rng)
     ]
-    stack = Stack(parameters, switches.lr, settings.eps, device)
+    bank = Bank(parameters, switches.lr, settings.eps, device)
     kept, *history = fitting.fit(
-        stack, train, val, settings, switches, rng, device, names=names, progress=progress
+        bank, train, val, settings, switches, rng, device, names=names, progress=progress
     )
     return MlpProbes(*kept, *history)
 
 
-class Stack(fitting.Stack):
+class Bank(fitting.ProbeBank):
     """Two layers: weights (A, hidden, d) and (A, classes, hidden), each followed by its biases."""
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
@@ -79,16 +86,16 @@ class Stack(fitting.Stack):
         """Features (n, d) -> what the hidden units give, as meant: (n, A, hidden)."""
         return affine(x, *self.parameters[:2]).relu_().mul_(self.factor.view(-1, 1))
 
-    def _descend(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def _backward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         hidden_weight, hidden_bias, weight, bias = self.parameters
         hidden = self._hidden(x)
-        loss, slope = self._loss(_scores(hidden, weight, bias), y)
-        torch.sum(slope, dim=0, out=bias.grad)
+        loss, grad = self._loss(_scores(hidden, weight, bias), y)
+        torch.sum(grad, dim=0, out=bias.grad)
         # From here the variables come first, (A, B, units), as products of one matrix each want it.
-        slope, by_variable = slope.transpose(0, 1), hidden.transpose(0, 1)
-        torch.bmm(slope.mT, by_variable, out=weight.grad)
-        slope = torch.bmm(slope, weight).mul_(self.factor.view(-1, 1, 1)).mul_(by_variable > 0)
-        fitting.affine_gradients(x, slope.transpose(0, 1), hidden_weight, hidden_bias)
+        grad, by_variable = grad.transpose(0, 1), hidden.transpose(0, 1)
+        torch.bmm(grad.mT, by_variable, out=weight.grad)
+        grad = torch.bmm(grad, weight).mul_(self.factor.view(-1, 1, 1)).mul_(by_variable > 0)
+        fitting.affine_gradients(x, grad.transpose(0, 1), hidden_weight, hidden_bias)
         return loss
 
 

@@ -25,8 +25,10 @@ from workflow_src.encoders.base import (
     orthogonal,
     uniform,
 )
+from workflow_src.encoders.registry import decoder, encoder
 
 
+@encoder("nature")
 class NatureCNN(Encoder):
     """Frames (N, channels, 210, 160), uint8 or float in [0, 1] -> representation (N, feature_size)."""
 
@@ -49,6 +51,7 @@ class NatureCNN(Encoder):
         super().__init__(local, head, local_channels=128)
 
 
+@decoder("nature")
 class NatureDecoder(nn.Module):
     """Representation (N, feature_size) -> frames in [0, 1], (N, channels, 210, 160) float32."""
 

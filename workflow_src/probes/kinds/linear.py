@@ -1,8 +1,8 @@
-"""Linear probes of all state variables at once (arXiv 1906.08226, section 4; docs/protocol.md, Probe).
+"""Linear probes of all state variables at once (arXiv 1906.08226, section 4; docs/protocol.md).
 
-One linear classifier of 256 classes per state variable, on frozen features: cross entropy, Adam,
-and per variable early stopping and a learning rate that falls when the validation accuracy no
-longer rises; see `fitting`.
+One linear classifier of 256 classes per state variable on frozen features: cross entropy, Adam, and
+for each variable early stopping and a learning rate that is reduced on a plateau of the validation
+accuracy; see `fitting`.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,8 @@ from workflow_src.probes import fitting
 from workflow_src.probes.fitting import Features, affine
 from workflow_src.probes.metrics import count
 
+NAME = "linear"
+
 
 @dataclass(frozen=True)
 class LinearProbes:
@@ -28,10 +30,12 @@ class LinearProbes:
     rate: np.ndarray  # float64 (epochs, V): learning rate of each epoch, NaN likewise
 
     def predict(self, values: np.ndarray) -> np.ndarray:
-        """Read out the likeliest value of each variable: features (n, d) float32 -> (n, V) int64."""
+        """The most likely value of each variable: features (n, d) float32 -> (n, V) int64."""
         x = torch.as_tensor(values, device=self.weight.device)
         return (
-            fitting.likeliest(partial(affine, weight=self.weight, bias=self.bias), x).cpu().numpy()
+            fitting.most_likely_class(partial(affine, weight=self.weight, bias=self.bias), x)
+            .cpu()
+            .numpy()
         )
 
 
@@ -47,11 +51,11 @@ def fit(
     names: Sequence[str] | None = None,
     progress: bool = False,
 ) -> LinearProbes:
-    """Fit one probe per variable; all that is random comes from ``rng``.
+    """Fit one probe per variable; all randomness comes from ``rng``.
 
-    ``observed``: of the classes that the variable has in ``train`` only; the others get the score
-    -inf. ``names``: of the variables, for errors. Memory on the device: twice the features, the
-    labels, six times the weights. `UserError` for a part without a batch, labels that are no class,
+    ``observed``: only classes that the variable has in ``train``; the others get the score -inf.
+    ``names``: of the variables, for errors. Memory on the device: twice the features, the labels,
+    six times the weights. `UserError` for a part smaller than a batch, labels that are not a class,
     features that are not finite, and divergence.
     """
     fitting.check(train, val, settings, switches)
@@ -59,23 +63,23 @@ def fit(
         train.labels.shape[1], settings.classes, train.values.shape[1], rng
     )
     if observed:
-        # A bias that stays: the gradient of a class of probability 0 that is never true is 0.
+        # This bias stays: the gradient of a class with probability 0 that is never true is 0.
         bias[torch.from_numpy(count(train.labels, settings.classes) == 0)] = -torch.inf
-    stack = Stack([weight, bias], switches.lr, settings.eps, device)
+    bank = Bank([weight, bias], switches.lr, settings.eps, device)
     kept, *history = fitting.fit(
-        stack, train, val, settings, switches, rng, device, names=names, progress=progress
+        bank, train, val, settings, switches, rng, device, names=names, progress=progress
     )
     return LinearProbes(*kept, *history)
 
 
-class Stack(fitting.Stack):
+class Bank(fitting.ProbeBank):
     """One layer: weights (A, classes, d) and biases (A, classes)."""
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         """Features (n, d) -> scores (n, A, classes) divided by ``factor``."""
         return affine(x, *self.parameters)
 
-    def _descend(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        loss, slope = self._loss(self.scores(x), y)
-        fitting.affine_gradients(x, slope, *self.parameters)
+    def _backward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        loss, grad = self._loss(self.scores(x), y)
+        fitting.affine_gradients(x, grad, *self.parameters)
         return loss

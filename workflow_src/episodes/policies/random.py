@@ -1,7 +1,4 @@
-"""Who plays. A policy is a row of ``policies`` in the configuration; its kind is a class of this file.
-
-A policy gets the number of actions and a generator, and chooses an action for a frame.
-"""
+"""The random agent: actions drawn uniformly (arXiv 1906.08226, section 4)."""
 
 from __future__ import annotations
 
@@ -9,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:  # as in collect.py
+from workflow_src.episodes.policy import policy
+
+if TYPE_CHECKING:  # as in episodes/collect.py
     from workflow_src.config.episodes import Policy
 
 
+@policy("random")
 class RandomPolicy:
-    """Actions uniform; without the no-op where the row says so (the 2019 agent never draws action 0, quirk Q2)."""
+    """Uniform actions, without the no-op unless the row asks for it (quirk Q2)."""
 
     # Drawn in blocks: one call of the generator costs as much as drawing a block.
     _BLOCK = 1024
@@ -24,10 +24,7 @@ class RandomPolicy:
         self._drawn: list[int] = []
 
     def __call__(self, frame: np.ndarray) -> int:
-        """The next action; the frame is not looked at."""
+        """The next action; the frame is ignored."""
         if not self._drawn:
             self._drawn = self._rng.integers(self._first, self._actions, self._BLOCK).tolist()
         return self._drawn.pop()
-
-
-POLICIES = {"random": RandomPolicy}

@@ -1,0 +1,95 @@
+"""Options that several commands share, and the checked configuration as a parameter type."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from workflow_src.config.run import Config
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+class ConfigFile(click.ParamType):
+    """A configuration file, read and checked: the command receives a `Config`."""
+
+    name = "file"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Config:
+        """Load the file; `UserError` when anything in it is wrong."""
+        from workflow_src.config.run import Config
+
+        return value if isinstance(value, Config) else Config.load(value)
+
+
+class ConfiguredCommand(click.Command):
+    """A command that reads its configuration last, so that wrong usage is reported first."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """All parameters, the configuration behind the others."""
+        return sorted(super().get_params(ctx), key=lambda param: isinstance(param.type, ConfigFile))
+
+
+command = functools.partial(click.command, cls=ConfiguredCommand)
+
+_SHARED: dict[str, Callable] = {
+    "config": click.option(
+        "--config",
+        type=ConfigFile(),
+        default="config.yaml",
+        show_default=True,
+        help="The run's configuration.",
+    ),
+    "game": click.option("--game", required=True, help="Game, such as mspacman."),
+    "policy": click.option("--policy", required=True, help="Who plays: a row of policies."),
+    "protocol": click.option(
+        "--protocol", required=True, help="A row of protocols, such as paper."
+    ),
+    "method": click.option("--method", required=True, help="A row of methods, such as st-dim."),
+    "purpose": click.option(
+        "--purpose",
+        required=True,
+        type=click.Choice(["pretrain", "probe"]),
+        help="What the frames are for.",
+    ),
+    "seed": click.option("--seed", required=True, type=click.IntRange(min=0), help="Root seed."),
+    "out": click.option("--out", required=True, type=FILE, help="File to write."),
+    "out-stem": click.option(
+        "--out", required=True, type=FILE, help="Files to write: a path without extension."
+    ),
+    "out-folder": click.option("--out", required=True, type=FOLDER, help="Folder to write to."),
+    "quiet": click.option("--quiet", is_flag=True, help="No progress bar."),
+    "scores": click.option(
+        "--scores", type=FILE, required=True, help="The tidy CSV of all metrics."
+    ),
+    "reference": click.option(
+        "--reference", type=FOLDER, required=True, help="Folder of the published numbers."
+    ),
+    "run": click.option(
+        "--run", type=FOLDER, default=".", show_default=True, help="The run's directory."
+    ),
+}
+
+
+def shared(*names: str) -> Callable[[Callable], Callable]:
+    """The shared options of these names, in this order."""
+
+    def decorate(function: Callable) -> Callable:
+        for name in reversed(names):
+            function = _SHARED[name](function)
+        return function
+
+    return decorate
+
+
+def words(text: str) -> list[str]:
+    """The entries of a list that is separated by blanks or commas."""
+    return text.replace(",", " ").split()

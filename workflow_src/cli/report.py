@@ -1,0 +1,169 @@
+"""Commands for tables, figures, the audit, the page and the paper: the rules call them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from workflow_src.cli.options import FILE, FOLDER, command, shared
+
+if TYPE_CHECKING:
+    from workflow_src.config.run import Config
+
+
+@command()
+@shared("config", "scores", "reference", "out-folder")
+def tables(config: Config, scores: Path, reference: Path, out: Path) -> None:
+    """Write the paper's tables, as LaTeX and CSV."""
+    from workflow_src.report.tables import write_tables
+
+    write_tables(config, scores, reference, out)
+
+
+@command()
+@shared("config", "game", "scores", "reference", "out-stem")
+def variables(config: Config, game: str, scores: Path, reference: Path, out: Path) -> None:
+    """Write the table of every variable of a game, as LaTeX and CSV."""
+    from workflow_src.report.tables import write_table4
+
+    write_table4(config, game, scores, reference, out)
+
+
+@command()
+@shared("config", "scores", "out-folder")
+def figures(config: Config, scores: Path, out: Path) -> None:
+    """Draw the figures of scores, as PDF and PNG."""
+    from workflow_src.report.figures import write_figures
+
+    write_figures(config, scores, out)
+
+
+@command()
+@shared("config")
+@click.option("--game", help="One game; by default all of them in one figure.")
+@shared("out-folder")
+def curves(config: Config, game: str | None, out: Path) -> None:
+    """Draw the learning curves of this run's methods, as PDF and PNG."""
+    from workflow_src import layout
+    from workflow_src.report.curves import CURVES, write_learning_curves
+
+    drawn = config if game is None else config.for_game(game)
+    histories = [Path(file) for file in layout.encoders(drawn, layout.HISTORY)]
+    write_learning_curves(config, histories, out / (game or CURVES))
+
+
+@command()
+@click.argument("examples", type=FILE, nargs=-1, required=True)
+@shared("out-stem")
+def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
+    """Draw decoded frames of a game next to the originals, as PDF and PNG."""
+    from workflow_src.report.reconstructions import write_reconstructions
+
+    write_reconstructions(list(examples), out)
+
+
+@command("audit-measure")
+@shared("config", "game", "seed")
+@click.option("--frames", type=FILE, required=True, help="Recorded frames of the game.")
+@shared("out")
+def audit_measure(config: Config, game: str, frames: Path, seed: int, out: Path) -> None:
+    """Measure the annotated RAM bytes of a game."""
+    from workflow_src.audit.measure import measure
+
+    measure(config.game(game), frames, seed, config.episodes, out)
+
+
+_MEASURED = click.option(
+    "--measured", type=FILE, required=True, help="The measurements of the game's RAM."
+)
+
+
+@command()
+@_MEASURED
+@click.option("--label-set", required=True, help="Label set, such as paper-2019.")
+@shared("out-stem")
+def audit(measured: Path, label_set: str, out: Path) -> None:
+    """Judge the variables of a game: a table and a picture."""
+    from workflow_src.report.audit import write_audit
+
+    write_audit(measured, label_set, out)
+
+
+@command("audit-frames")
+@shared("config")
+@_MEASURED
+@shared("out-stem")
+def audit_frames(config: Config, measured: Path, out: Path) -> None:
+    """Draw frames of a game next to their labels, as a sheet and as an animation."""
+    from workflow_src.report.frames import write_frames
+
+    write_frames(measured, config.label_set, out)
+
+
+@command("audit-summary")
+@click.argument("audits", type=FILE, nargs=-1, required=True)
+@shared("out-folder")
+def audit_summary(audits: tuple[Path, ...], out: Path) -> None:
+    """Count verdicts by game, and list the variables that are not alive."""
+    from workflow_src.report.audit_summary import write_summary
+
+    write_summary(list(audits), out)
+
+
+@command()
+@shared("config", "scores")
+@click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
+@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
+def ledger(config: Config, scores: Path, tables: Path, figures: Path) -> None:
+    """Show what each quirk of the 2019 code is worth."""
+    from workflow_src.report.ledger import write_ledger
+
+    write_ledger(config, scores, tables, figures)
+
+
+@command()
+@shared("config", "scores")
+@click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
+@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
+def scaling(config: Config, scores: Path, tables: Path, figures: Path) -> None:
+    """Show how F1 grows with the frames that encoders learn from."""
+    from workflow_src.report.scaling import write_scaling
+
+    write_scaling(config, scores, tables, figures)
+
+
+@command()
+@shared("config")
+@click.argument("shown", type=FILE, nargs=-1)
+@shared("out")
+def report(config: Config, shown: tuple[Path, ...], out: Path) -> None:
+    """Write the page of this run; SHOWN are its tables (CSV) and pictures (PNG, GIF), in order."""
+    from workflow_src import layout
+    from workflow_src.report.page import write_report
+
+    splits = [Path(file) for file in layout.splits(config)]
+    histories = [Path(file) for file in layout.encoders(config, layout.HISTORY)]
+    write_report(config, Path(layout.SCORES), list(shown), splits, histories, out)
+
+
+@command()
+@shared("config", "scores", "reference")
+@click.option(
+    "--methods", type=FOLDER, required=True, help="Folder of the methods' pages, docs/methods."
+)
+@shared("out")
+@click.argument("files", type=FILE, nargs=-1)
+def paper(
+    config: Config,
+    scores: Path,
+    reference: Path,
+    methods: Path,
+    files: tuple[Path, ...],
+    out: Path,
+) -> None:
+    """Write the paper of this run from the tables (.tex) and figures (.pdf) named; needs LaTeX."""
+    from workflow_src.report.paper import write_paper
+
+    write_paper(config, scores, reference, methods, files, out)

@@ -1,0 +1,40 @@
+"""Commands for runs: write a configuration, show what a finished run found."""
+
+from pathlib import Path
+
+import click
+
+from workflow_src.cli.options import FILE, FOLDER, words
+
+
+@click.command()
+@click.option(
+    "--base",
+    type=FILE,
+    help="The configuration to change; by default config.yaml in the current directory, "
+    "or else the paper's, which the package ships.",
+)
+@click.option(
+    "--preset", help="The name of a preset of the package, such as quick, or a path to a YAML file."
+)
+@click.option("--games", default="", help="Games instead of the preset's, separated by blanks.")
+@click.option("--into", type=FOLDER, required=True, help="The run's directory.")
+def configure(base: Path | None, preset: str | None, games: str, into: Path) -> None:
+    """Write the effective configuration of another run."""
+    from workflow_src.config.configure import configure
+    from workflow_src.config.run import PACKAGED
+
+    here = Path("config.yaml")
+    configure(base or (here if here.is_file() else PACKAGED), preset, words(games), into)
+
+
+@click.command()
+@click.argument("run", type=FOLDER, default=".")
+def show(run: Path) -> None:
+    """Print the table of F1 by game of a finished run, and where its files are."""
+    from workflow_src import layout
+    from workflow_src.report.tables import render_table2
+
+    table = run / "results" / "tables" / "table2_f1_by_game.csv"
+    click.echo(render_table2(table))
+    click.echo(f"Written to {table} (also .tex). All of the run, to explore: {run / layout.REPORT}")

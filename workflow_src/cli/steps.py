@@ -1,0 +1,153 @@
+"""Commands for the steps up to the scores, in data-flow order: the rules call them.
+
+Each composes its step's values from the configuration; a step never sees the whole of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workflow_src.cli.options import FILE, command, shared
+
+if TYPE_CHECKING:
+    from workflow_src.config.run import Config
+
+_IDENTITY = ("config", "game", "policy", "protocol", "method", "seed")
+
+
+@command()
+@shared("config", "game", "policy", "purpose", "seed", "out")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes; by default one per processor. The file is the same for any number.",
+)
+@shared("quiet")
+def episodes(config: Config, game: str, policy: str, quiet: bool, **which: Any) -> None:
+    """Play a game and store its frames and RAM."""
+    from workflow_src.episodes.collect import collect
+
+    collect(
+        game=config.game(game),
+        policy=policy,
+        policy_settings=config.policy(policy),
+        settings=config.episodes,
+        progress=not quiet,
+        **which,
+    )
+
+
+@command()
+@shared("config", "game", "policy", "protocol", "purpose", "seed")
+@click.option("--frames", type=FILE, required=True, help="Frames to split.")
+@click.option("--exclude", type=FILE, help="The encoder's frames, to keep out of test.")
+@shared("out")
+def splits(config: Config, protocol: str, **which: Any) -> None:
+    """Split frames into train, validation and test."""
+    from workflow_src.splits.split import split
+
+    config.validate_names(protocol=protocol, **which)
+    split(
+        protocol=protocol,
+        settings=config.splits,
+        switches=config.protocol(protocol).splits,
+        label_set=config.label_set,
+        seed_protocol=config.derived.seed_protocol(protocol),
+        percent=config.derived.percent(protocol),
+        **which,
+    )
+
+
+@command()
+@shared(*_IDENTITY)
+@click.option("--frames", type=FILE, help="The frames to learn from, unless nothing is learned.")
+@click.option("--split", type=FILE, help="Their split.")
+@shared("out")
+@click.option("--history", type=FILE, required=True, help="CSV of losses to write.")
+@click.option("--checkpoint", type=FILE, help="Where to keep the state, to resume if killed.")
+@shared("quiet")
+def encoders(config: Config, protocol: str, method: str, quiet: bool, **which: Any) -> None:
+    """Train an encoder."""
+    from workflow_src.training.job import train
+
+    config.validate_names(protocol=protocol, method=method, **which)
+    row = config.method(method)
+    train(
+        protocol=protocol,
+        method=method,
+        row=row,
+        settings=row.training(config.training),
+        switches=config.protocol(protocol).methods,
+        label_set=config.label_set,
+        classes=config.probe.classes,
+        seed_protocol=config.derived.seed_protocol(protocol),
+        device=config.device,
+        trainings_per_gpu=config.trainings_per_gpu,
+        progress=not quiet,
+        **which,
+    )
+
+
+@command()
+@shared(*_IDENTITY)
+@click.option("--frames", type=FILE, required=True, help="The probe's frames.")
+@click.option("--split", type=FILE, required=True, help="Their split.")
+@click.option("--weights", type=FILE, help="The encoder, unless the method has none.")
+@click.option(
+    "--probe", "kind", required=True, help="One of probe.kinds, or the method's own probe."
+)
+@shared("out")
+def probes(config: Config, protocol: str, method: str, **which: Any) -> None:
+    """Fit a probe for each state variable on an encoder's features, and score it."""
+    from workflow_src.probes.probe import probe
+
+    config.validate_names(protocol=protocol, method=method, **which)
+    probe(
+        protocol=protocol,
+        method=method,
+        row=config.method(method),
+        settings=config.probe,
+        switches=config.protocol(protocol).probes,
+        label_set=config.label_set,
+        seed_protocol=config.derived.seed_protocol(protocol),
+        device=config.device,
+        trainings_per_gpu=config.trainings_per_gpu,
+        **which,
+    )
+
+
+@command()
+@shared(*_IDENTITY)
+@click.option("--frames", type=FILE, required=True, help="The encoder's frames.")
+@click.option("--split", type=FILE, required=True, help="Their split.")
+@click.option("--weights", type=FILE, required=True, help="The encoder, and its decoder.")
+@shared("out")
+def examples(config: Config, method: str, **which: Any) -> None:
+    """Decode some validation frames, for a figure."""
+    from workflow_src.training.reconstruct import reconstruct
+
+    config.validate_names(method=method, **which)
+    reconstruct(method=method, row=config.method(method), **which)
+
+
+@command()
+@shared("config")
+@click.option(
+    "--study",
+    type=click.Choice(["ledger", "scaling"]),
+    help="Collect a study's probes instead of the run's.",
+)
+@shared("out")
+@click.option("--metrics", type=FILE, help="JSON of the headlines to write, for `dvc metrics`.")
+def scores(config: Config, study: Any, out: Path, metrics: Path | None) -> None:
+    """Collect every metric of every probe of this run in one tidy CSV."""
+    from workflow_src import layout
+    from workflow_src.report.scores import write_scores
+
+    if study is not None:
+        config.derived.require(study)
+    files = layout.probes(config) if study is None else layout.study(config, study)
+    write_scores([Path(file) for file in files], out, metrics)

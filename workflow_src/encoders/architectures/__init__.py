@@ -1,0 +1,1 @@
+"""Network architectures: one file for each, named after its kind, and nothing else."""

@@ -1,0 +1,126 @@
+"""Files of weights: safetensors with a header that says what the weights belong to.
+
+The header decides nothing. What is built is what the configuration's row says, and a header that
+disagrees is refused: a file of weights may come from anybody, and must not choose which code runs.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from workflow_src import artifacts
+from workflow_src.config.methods import Method
+from workflow_src.encoders import custom
+from workflow_src.encoders.classifier import Classifier, SharedClassifier
+from workflow_src.encoders.registry import build
+from workflow_src.errors import UserError
+
+KIND = "weights"
+CUSTOM = "custom"
+_HEADS = "heads/"
+
+
+def save(
+    path: str | os.PathLike,
+    encoder: nn.Module,
+    header: Mapping[str, Any],
+    heads: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write an encoder's weights and those of ``heads``, with the ``header`` that `load` checks."""
+    tensors = encoder.state_dict()
+    tensors |= {f"{_HEADS}{name}": tensor for name, tensor in (heads or {}).items()}
+    arrays = {name: tensor.detach().cpu().contiguous().numpy() for name, tensor in tensors.items()}
+    artifacts.write_arrays(path, KIND, arrays, header)
+
+
+def load(
+    path: str | os.PathLike,
+    row: Method,
+    variables: Sequence[str] | None = None,
+    classes: int | None = None,
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Build a row's encoder, or its classifier of ``variables``, with the weights of a file.
+
+    `UserError` when the file's header disagrees with the row, or file and code do not fit.
+    """
+    tensors, header = _read(path)
+    _check(path, header, _expected(row, variables, classes))
+    if row.kind == CUSTOM:
+        encoder = _custom(path, row, header)
+    else:
+        encoder = _own(row, variables or (), classes or 0)
+    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(_HEADS)}
+    try:
+        encoder.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} does not fit the encoder {header['encoder']}: train it again with this version"
+        ) from error
+    return encoder, header
+
+
+def load_heads(path: str | os.PathLike) -> dict[str, torch.Tensor]:
+    """The weights of a method's heads."""
+    tensors, _ = _read(path)
+    return {
+        name.removeprefix(_HEADS): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(_HEADS)
+    }
+
+
+def _read(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    arrays, header = artifacts.read_arrays(path, KIND)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, header
+
+
+def _expected(row: Method, variables: Sequence[str] | None, classes: int | None) -> dict[str, Any]:
+    """What the header of a row's weights must say."""
+    expected: dict[str, Any] = {"frame_stack": row.frame_stack, "variables": None}
+    if row.kind == CUSTOM:
+        file, _, name = (row.module or "").rpartition(":")
+        kwargs = json.loads(json.dumps(row.kwargs))
+        return expected | {"encoder": CUSTOM, "module": file, "class": name, "kwargs": kwargs}
+    expected |= {"encoder": row.encoder, "feature_size": row.feature_size}
+    if row.learns_from == "probe":
+        expected |= {
+            "variables": None if variables is None else [*variables],
+            "classes": classes,
+            "shared": row.shares_encoder,
+        }
+    return expected
+
+
+def _check(path: str | os.PathLike, header: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """`UserError` naming the first entry of a header that is not as expected."""
+    for name, value in expected.items():
+        found = header.get(name, 1 if name == "frame_stack" else None)
+        if (type(found), found) != (type(value), value):
+            raise UserError(
+                f"{path} has {name.replace('_', ' ')} {found!r}, but the configuration says "
+                f"{value!r}: name the right file, or make the encoder again"
+            )
+
+
+def _custom(path: str | os.PathLike, row: Method, header: Mapping[str, Any]) -> nn.Module:
+    file, _, name = (row.module or "").rpartition(":")
+    if custom.sha256(file) != header.get("module_sha256"):
+        raise UserError(f"{file} has changed since {path} was made: make the encoder again")
+    seed = header.get("module_seed")
+    if type(seed) is not int or not 0 <= seed < 2**64:
+        raise UserError(f"{path} has an invalid module seed {seed!r}: make the encoder again")
+    return custom.make(file, name, row.kwargs, seed)
+
+
+def _own(row: Method, variables: Sequence[str], classes: int) -> nn.Module:
+    generator = torch.Generator()
+    make = partial(build, row.encoder, row.feature_size, generator, row.frame_stack)
+    if row.learns_from != "probe":
+        return make()
+    kind = SharedClassifier if row.shares_encoder else Classifier
+    return kind(make, len(variables), classes, generator)

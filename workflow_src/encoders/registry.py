@@ -1,0 +1,34 @@
+"""Architectures by name: each file in `architectures` registers an encoder and perhaps a decoder."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from workflow_src.encoders.base import Encoder
+from workflow_src.errors import UserError
+from workflow_src.kinds import Registry
+
+FOLDER = "encoders/architectures"
+# Both are called with (feature_size, generator, channels).
+_ENCODERS: Registry[Callable[..., Encoder]] = Registry(FOLDER)
+_DECODERS: Registry[Callable[..., nn.Module]] = Registry(FOLDER)
+encoder, decoder = _ENCODERS.register, _DECODERS.register
+
+
+def build(name: str, feature_size: int, generator: torch.Generator, channels: int = 1) -> Encoder:
+    """A new encoder of the architecture ``name``, with weights drawn from ``generator``."""
+    return _ENCODERS.find(name)(feature_size, generator, channels)
+
+
+def build_decoder(
+    name: str, feature_size: int, generator: torch.Generator, channels: int = 1
+) -> nn.Module:
+    """A new decoder that mirrors the architecture ``name``; `UserError` if it has none."""
+    try:
+        make = _DECODERS.find(name)
+    except KeyError:
+        raise UserError(
+            f"encoder {name} has no decoder: choose another encoder for this method"
+        ) from None
+    return make(feature_size, generator, channels)

@@ -1,0 +1,1 @@
+"""Who plays: one file for each kind of policy, named after its kind, and nothing else."""
