@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from steps import split
-from workflow import PARTS, ROOT
+from workflow import PARTS, ROOT, TINY, configure, snakemake
 
 from workflow_src.config.episodes import Episodes, Frames, Policy
 from workflow_src.config.run import Config, defaults
@@ -66,7 +66,7 @@ def recordings(monkeypatch):
         return replay
 
     @contextlib.contextmanager
-    def aside():
+    def side_stream():
         seen.aside += 1
         yield
 
@@ -75,7 +75,7 @@ def recordings(monkeypatch):
         self.recorded = named["cuda_graphs"]
 
     monkeypatch.setattr(step, "_record", record)
-    monkeypatch.setattr(step, "_aside", aside)
+    monkeypatch.setattr(step, "_side_stream", side_stream)
     monkeypatch.setattr(step.Step, "__init__", as_on_cuda)
     return seen
 
@@ -192,4 +192,14 @@ def source(tmp_path_factory) -> Path:
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, directory / part)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def finished(source) -> Path:
+    """A whole tiny run."""
+    directory = source / "runs" / "tiny"
+    configure(source, directory, TINY)
+    done = snakemake(source, directory)
+    assert done.returncode == 0, done.stdout + done.stderr
     return directory

@@ -17,7 +17,7 @@ from torch.testing import assert_close
 
 from workflow_src import artifacts, encoders, kinds
 from workflow_src.config.methods import Method
-from workflow_src.encoders import base, custom
+from workflow_src.encoders import applying, base, custom
 from workflow_src.encoders.architectures import impala
 from workflow_src.encoders.architectures.nature import NatureCNN
 from workflow_src.encoders.classifier import Classifier, SharedClassifier
@@ -27,6 +27,7 @@ from workflow_src.training import objective
 
 CPU = torch.device("cpu")
 HEADER = {"encoder": "nature", "feature_size": 16, "game": "pong", "seed": 0}
+ROW = Method(kind="random-cnn", feature_size=16)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -338,7 +339,7 @@ def test_weights_are_orthogonal_and_biases_zero(feature_size):
 def test_an_encoder_comes_back(tmp_path):
     encoder = build()
     encoders.save(tmp_path / "w", encoder, HEADER)
-    loaded, header = encoders.load(tmp_path / "w")
+    loaded, header = encoders.load(tmp_path / "w", ROW)
     assert header == HEADER
     assert same(encoder, loaded)
     assert np.array_equal(
@@ -360,10 +361,10 @@ def test_a_damaged_file_is_refused(tmp_path, place):
     content[int(place * len(content))] ^= 4
     path.write_bytes(content)
     with pytest.raises(DamagedFile, match=r"w is damaged"):
-        encoders.load(path)
+        encoders.load(path, ROW)
     path.write_bytes(content[: int(place * len(content))])
     with pytest.raises(DamagedFile, match=r"w is damaged"):
-        encoders.load(path)
+        encoders.load(path, ROW)
 
 
 def write(path, encoder, header, drop=()):
@@ -373,36 +374,50 @@ def write(path, encoder, header, drop=()):
     artifacts.write_arrays(path, encoders.KIND, arrays, header)
 
 
-@pytest.mark.parametrize("name", ["imapla", None])
-def test_an_unknown_encoder_is_refused(tmp_path, name):
+def other_than(what, found, asked):
+    """What is said of a header that is not of the row."""
+    said = f"w has {what} {found!r}, but the configuration says {asked!r}"
+    return re.escape(f"{said}: name the right file, or make the encoder again") + "$"
+
+
+@pytest.mark.parametrize("name", ["imapla", "impala", "custom", 3, ["nature"], None])
+def test_another_encoder_is_refused(tmp_path, name):
     write(tmp_path / "w", build(), HEADER | {"encoder": name})
-    with pytest.raises(
-        UserError,
-        match=rf"w holds weights of an unknown encoder {name!r}; known: nature, impala, custom$",
-    ):
-        encoders.load(tmp_path / "w")
+    with pytest.raises(UserError, match=other_than("encoder", name, "nature")):
+        encoders.load(tmp_path / "w", ROW)
 
 
 @pytest.mark.parametrize(
-    ("change", "drop"),
-    [({"feature_size": 17}, ()), ({}, ("head.3.bias",)), ({"frame_stack": 2}, ())],
-    ids=["other size", "array missing", "other stack"],
+    ("what", "found", "asked"),
+    [("feature_size", 17, 16), ("frame_stack", 2, 1), ("variables", ["x"], None)],
 )
-def test_weights_that_do_not_fit_are_refused(tmp_path, change, drop):
-    write(tmp_path / "w", build(), HEADER | change, drop)
+def test_a_header_of_another_row_is_refused(tmp_path, what, found, asked):
+    write(tmp_path / "w", build(), HEADER | {what: found, "classes": 2, "shared": False})
+    with pytest.raises(UserError, match=other_than(what.replace("_", " "), found, asked)):
+        encoders.load(tmp_path / "w", ROW)
+
+
+@pytest.mark.parametrize(
+    ("size", "drop"),
+    [(17, ()), (16, ("head.3.bias",))],
+    ids=["other size than it says", "array missing"],
+)
+def test_weights_that_do_not_fit_are_refused(tmp_path, size, drop):
+    write(tmp_path / "w", build(feature_size=size), HEADER, drop)
     with pytest.raises(
         UserError, match=r"w does not fit the encoder nature: train it again with this version$"
     ):
-        encoders.load(tmp_path / "w")
+        encoders.load(tmp_path / "w", ROW)
 
 
 @pytest.mark.parametrize("stack", [1, 4])
 @pytest.mark.parametrize("name", kinds.names(ARCHITECTURES))
-def test_a_header_says_which_encoder_of_how_many_frames(tmp_path, name, stack):
+def test_a_row_says_which_encoder_of_how_many_frames(tmp_path, name, stack):
     encoder = build(name=name, channels=stack)
     header = HEADER | {"encoder": name} | ({"frame_stack": stack} if stack > 1 else {})
     encoders.save(tmp_path / "w", encoder, header)
-    loaded, found = encoders.load(tmp_path / "w")
+    row = Method(kind="random-cnn", encoder=name, feature_size=16, frame_stack=stack)
+    loaded, found = encoders.load(tmp_path / "w", row)
     assert type(loaded) is type(encoders.build(name, 16, generator()))
     assert same(encoder, loaded) and found == header
     images = frames(2 * stack).reshape(2, stack, 210, 160)
@@ -424,11 +439,11 @@ def test_heads_are_kept_beside_the_encoder_and_apart(tmp_path):
         torch.equal(found[name], heads[name]) and found[name].dtype == heads[name].dtype
         for name in heads
     )
-    loaded, header = encoders.load(tmp_path / "w")
+    loaded, header = encoders.load(tmp_path / "w", ROW)
     assert same(encoder, loaded) and header == HEADER
     encoders.save(tmp_path / "w", encoder, HEADER)
     assert encoders.load_heads(tmp_path / "w") == {}
-    assert same(encoder, encoders.load(tmp_path / "w")[0])
+    assert same(encoder, encoders.load(tmp_path / "w", ROW)[0])
 
 
 def test_heads_do_not_stand_in_for_what_the_encoder_lacks(tmp_path):
@@ -436,13 +451,13 @@ def test_heads_do_not_stand_in_for_what_the_encoder_lacks(tmp_path):
     arrays = {name: tensor.numpy() for name, tensor in state.items()}
     arrays["heads/head.3.bias"] = arrays.pop("head.3.bias")
     artifacts.write_arrays(tmp_path / "w", encoders.KIND, arrays, HEADER)
-    assert "w does not fit the encoder nature" in refusal(encoders.load, tmp_path / "w")
+    assert "w does not fit the encoder nature" in refusal(encoders.load, tmp_path / "w", ROW)
 
 
 def test_a_file_of_something_else_is_refused(tmp_path):
     artifacts.write_arrays(tmp_path / "w", "split", {"part": np.zeros(3)}, HEADER)
     with pytest.raises(UserError, match=r"w holds split, not weights: name the right file$"):
-        encoders.load(tmp_path / "w")
+        encoders.load(tmp_path / "w", ROW)
 
 
 # Memory
@@ -485,7 +500,7 @@ def test_channels_last_of_stacks():
 @pytest.mark.parametrize("batch", [1, 2, 3, 256])
 @pytest.mark.parametrize("form", ["numpy", "torch", "channel"])
 def test_features_are_those_of_the_scaled_frames_in_order(monkeypatch, batch, form):
-    monkeypatch.setattr(encoders, "_BATCH", {"cpu": batch})
+    monkeypatch.setattr(applying, "_BATCH", {"cpu": batch})
     images, encoder = frames(5), build()
     expected = features(encoder, images)
     given = {"numpy": images, "torch": torch.from_numpy(images), "channel": images[:, None]}[form]
@@ -627,18 +642,33 @@ def test_a_classifier_comes_back(tmp_path, kind, stack):
     }
     header["shared"] = kind is SharedClassifier
     encoders.save(tmp_path / "w", model, header)
-    loaded, found = encoders.load(tmp_path / "w")
+    row = Method(
+        kind="supervised-shared" if header["shared"] else "supervised",
+        feature_size=8,
+        frame_stack=stack,
+    )
+    loaded, found = encoders.load(tmp_path / "w", row, names, 5)
     assert type(loaded) is kind and found == header
     assert same(model, loaded)
     images = frames(3 * stack).reshape(3, stack, 210, 160)
     assert np.array_equal(
         encoders.classify(loaded, images, CPU), encoders.classify(model, images, CPU)
     )
-    for change in ({"variables": names[:2]}, {"classes": 6}, {"shared": not header["shared"]}):
+    for change in (
+        {"variables": names[:2]},
+        {"variables": None},
+        {"classes": 6},
+        {"shared": not header["shared"]},
+    ):
         encoders.save(tmp_path / "w", model, header | change)
-        assert "w does not fit the encoder nature: train it again" in refusal(
-            encoders.load, tmp_path / "w"
+        ((what, value),) = change.items()
+        assert re.search(
+            other_than(what, value, header[what]),
+            refusal(encoders.load, tmp_path / "w", row, names, 5),
         )
+    for asked in ((names[::-1], 5), (names[1:], 5), (names, 6)):
+        encoders.save(tmp_path / "w", model, header)
+        assert "name the right file, or make" in refusal(encoders.load, tmp_path / "w", row, *asked)
 
 
 class Told(nn.Module):
@@ -651,7 +681,7 @@ class Told(nn.Module):
 
 @pytest.mark.parametrize("batch", [1, 3, 256])
 def test_classes_are_the_likeliest_in_order(monkeypatch, batch):
-    monkeypatch.setattr(encoders, "_BATCH", {"cpu": batch})
+    monkeypatch.setattr(applying, "_BATCH", {"cpu": batch})
     images = np.zeros((7, 210, 160), np.uint8)
     images[:, 0, 0] = [3, 1, 4, 1, 5, 9, 2]
     for given in (images, images[:, None], torch.from_numpy(images)):
@@ -731,7 +761,13 @@ class Training(Plain):
 
 
 def function(**kwargs):
-    return "not a module"
+    open({log!r}, "a").write("called\\n")
+    return Plain()
+
+
+class Path:
+    def __init__(self, **kwargs):
+        function()
 """
 
 
@@ -758,7 +794,8 @@ def stored(path, made, stack=1):
         made.encoder,
         {"game": "pong", "encoder": "nature", "frame_stack": stack} | made.header,
     )
-    return encoders.load(path)
+    file, name = made.header["module"], made.header["class"]
+    return encoders.load(path, row(file, name, kwargs=made.header["kwargs"], frame_stack=stack))
 
 
 @pytest.mark.parametrize("name", ["Plain", "Normed"])
@@ -986,13 +1023,19 @@ def test_weights_that_are_not_there(tmp_path, module, suffix):
         (
             "function",
             {},
-            r":function gives a str, not a torch\.nn\.Module: derive the class from it$",
+            r":function is a function, not a class: name a class derived from torch\.nn\.Module$",
         ),
         (
             "torch",
             {},
-            r":torch\(\) cannot be made: TypeError: 'module' object is not callable; mend the file$",
+            r":torch is a module, not a class: name a class derived from torch\.nn\.Module$",
         ),
+        (
+            "open",
+            {},
+            r":open\(\) cannot be made: AttributeError: .*has no attribute 'open'; mend the file$",
+        ),
+        ("Path", {}, r":Path is not a torch\.nn\.Module: derive the class from it$"),
         (
             "Wrong",
             {},
@@ -1016,6 +1059,16 @@ def test_weights_that_are_not_there(tmp_path, module, suffix):
 )
 def test_what_can_be_wrong_with_one_s_own(module, name, change, text):
     assert re.match(re.escape(str(module)) + text, refusal(custom_method, module, name, **change))
+    assert "called" not in (module.parent / "log").read_text()
+
+
+def test_what_is_no_class_of_modules_is_not_called(tmp_path):
+    """Such as ``os.py:system``."""
+    said = refusal(
+        custom_method, os.__file__, "system", kwargs={"command": f"touch {tmp_path}/called"}
+    )
+    assert said.startswith(f"{os.__file__}:system is a builtin_function_or_method, not a class: ")
+    assert not (tmp_path / "called").exists()
 
 
 @pytest.mark.parametrize(
@@ -1049,19 +1102,54 @@ def test_a_file_that_changed_is_not_run(tmp_path, module):
     stored(tmp_path / "w", custom_method(module))
     assert log.read_text() == 2 * "imported\n"
     module.write_text(module.read_text() + "\n")
-    said = refusal(encoders.load, tmp_path / "w")
-    assert said == f"{module} has changed since {tmp_path}/w was made of it: make the encoder again"
+    said = refusal(encoders.load, tmp_path / "w", row(module))
+    assert said == f"{module} has changed since {tmp_path}/w was made: make the encoder again"
     assert log.read_text() == 2 * "imported\n"
     module.unlink()
-    assert f"cannot read {module}: there is no such file" in refusal(encoders.load, tmp_path / "w")
+    assert f"cannot read {module}: there is no such file" in refusal(
+        encoders.load, tmp_path / "w", row(module)
+    )
 
 
 def test_a_state_that_does_not_fit_one_s_own(tmp_path, module):
     made = custom_method(module)
+    sized = row(module, kwargs={"size": 7})
     encoders.save(tmp_path / "w", made.encoder, made.header | {"kwargs": {"size": 7}})
     assert "w does not fit the encoder custom: train it again" in refusal(
-        encoders.load, tmp_path / "w"
+        encoders.load, tmp_path / "w", sized
     )
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        ("encoder", "nature"),
+        ("module", "elsewhere.py"),
+        ("module", None),
+        ("class", "system"),
+        ("kwargs", {"size": 7}),
+        ("frame_stack", 2),
+        ("module_sha256", "0" * 64),
+        ("module_seed", "0"),
+        ("module_seed", -1),
+        ("module_seed", None),
+    ],
+)
+def test_a_header_does_not_say_what_is_run(tmp_path, module, what, value):
+    made, log = custom_method(module), tmp_path / "log"
+    elsewhere = tmp_path / "elsewhere.py"
+    elsewhere.write_text(MODULE.format(log=str(tmp_path / "log of another")))
+    value = str(elsewhere) if value == "elsewhere.py" else value
+    header = made.header | {"frame_stack": 1, what: value}
+    encoders.save(
+        tmp_path / "w",
+        made.encoder,
+        header | {"module_sha256": custom.sha256(elsewhere)} if what == "module" else header,
+    )
+    log.unlink()
+    said = refusal(encoders.load, tmp_path / "w", row(module))
+    assert said.endswith("make the encoder again") and str(tmp_path / "w") in said
+    assert not log.exists() and not (tmp_path / "log of another").exists()
 
 
 def test_an_edit_of_the_same_length_and_second_is_seen(tmp_path):

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import itertools
 import math
+import os
 import pickle
 import re
 import signal
@@ -383,8 +384,7 @@ def test_recorded_steps_are_the_same_steps(recordings, epochs):
         result(recorded, fit(recorded, frames=images(), epochs=epochs, cuda_graphs=True))
         == expected
     )
-    # Batches of 8: 12 of train and 6 of validation an epoch, and as many of the untrained model.
-    # Each kind is warmed up once.
+    # Batches of 8: 12 of train and 6 of validation an epoch, and as many of the untrained model. Each kind is warmed up once.
     assert recordings.aside == 6 and recordings.replayed == [
         12 + 6 * (epochs + 1) - 3,
         12 * epochs - 3,
@@ -679,7 +679,7 @@ def test_an_interrupted_step_leaves_no_output_and_goes_on(
 
 SCRIPT = """
 import pickle, sys
-from workflow_src.training.job import train
+from steps import train
 if __name__ == "__main__":
     config, arguments = pickle.load(sys.stdin.buffer)
     train(config, **arguments)
@@ -688,7 +688,9 @@ if __name__ == "__main__":
 
 def test_a_killed_step_leaves_no_output_and_goes_on(collected, trained, tmp_path, monkeypatch):
     given = pickle.dumps((collected.config, arguments(collected, tmp_path)))
-    with subprocess.Popen([sys.executable, "-c", SCRIPT], stdin=subprocess.PIPE) as process:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    command = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
         process.stdin.write(given)
         process.stdin.close()
         while not (tmp_path / "checkpoint").exists():
@@ -796,8 +798,7 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
     }
     assert sorted(arrays) == ["input", "output", "target"]
     assert all((array.shape, array.dtype) == ((6, 210, 160), np.uint8) for array in arrays.values())
-    # Which frames: of validation, spread over it, and the frame that is shown is of the same
-    # episode.
+    # Which frames: of validation, spread over it, and the frame that is shown is of the same episode.
     store, rows = FrameStore.open(given["frames"]), read_split(given["split"]).parts["val"].rows
     everything = store.read(np.arange(len(store.episode)))
     found = []
@@ -818,7 +819,7 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
             if name.startswith("decoder.")
         }
     )
-    encoder, _ = encoders.load(tmp_path / "out")
+    encoder, _ = encoders.load(tmp_path / "out", config.methods["it"])
     for same, output in zip(found, arrays["output"], strict=True):
         candidates = []
         for t in same:
@@ -860,12 +861,15 @@ def reconstructing(collected, tmp_path_factory):
         ({"method": "stdim"}, r"^stdim has no decoder: choose a method that has one, such as vae$"),
         (
             {"method": "other"},
-            r"out is of vae on breakout, not other on breakout: name the right file$",
+            r"out belongs to vae on breakout, not other on breakout: name the right file$",
         ),
-        ({"game": "pong"}, r"out is of vae on breakout, not vae on pong: name the right file$"),
+        (
+            {"game": "pong"},
+            r"out belongs to vae on breakout, not vae on pong: name the right file$",
+        ),
         (
             {"split": "probe"},
-            r"^the split was made of other frames than .* holds: make the split again$",
+            r"^the split was made from other frames than .* holds: make the split again$",
         ),
     ],
 )
@@ -992,7 +996,8 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(
     train(config, **arguments(collected, tmp_path, method="it", **purpose))
     store, split = FrameStore.open(purpose["frames"]), read_split(purpose["split"])
     kept = [name for name, variable in split.variables.items() if variable["kept"]]
-    history, (classifier, header) = losses_of(tmp_path), encoders.load(tmp_path / "out")
+    history = losses_of(tmp_path)
+    classifier, header = encoders.load(tmp_path / "out", config.methods["it"], kept, 256)
     assert list(history[0]) == [
         "epoch",
         *(f"{part}_{name}" for part in ("train", "val") for name in ("loss", *kept)),
@@ -1021,8 +1026,7 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(
     assert slips > 0 and len(seen["frames"]) == sum(
         len(split.parts[name].rows) for name in ("train", "val")
     )
-    # What it finds: the likeliest value of each, and after three epochs more than always the same
-    # one where that is easy.
+    # What it finds: the likeliest value of each, and after three epochs more than always the same one where that is easy.
     part = split.parts["train"]
     frames, true = store.read(part.rows), seen["labels"][places_of(seen["train"])].numpy()
     found = encoders.classify(classifier, frames, torch.device("cpu"))
@@ -1049,7 +1053,9 @@ def places_of(index):
 )
 def test_frames_of_another_purpose_are_refused(collected, tmp_path, kind, wrong, right):
     given = {"method": kind, "frames": collected.frames(wrong), "split": collected.split(wrong)}
-    text = rf"{wrong}\.safetensors is of the {wrong}'s frames: {kind} learns from {right}'s$"
+    text = (
+        rf"{wrong}\.safetensors was made from {wrong} frames; {kind} learns from {right} frames: "
+    )
     with pytest.raises(UserError, match=text):
         train(collected.config, **arguments(collected, tmp_path, **given))
     assert not list(tmp_path.iterdir())
@@ -1072,11 +1078,11 @@ def test_a_method_that_learns_needs_frames(collected, tmp_path, method):
     [
         (
             {"label_set": "atariari-2019"},
-            r"probe\.safetensors is of label set {made}, not {asked}: make the split again$",
+            r"probe\.safetensors has label set {made}, not {asked}: make the split again$",
         ),
         (
             {"probe": {"classes": 100}},
-            r"^a label is \d+, no class of 100: set probe\.classes to 256$",
+            r"^a label is \d+, but there are 100 classes: set probe\.classes to 256$",
         ),
     ],
 )
@@ -1141,11 +1147,14 @@ def test_an_encoder_of_one_s_own(collected, tmp_path):
         made[name] = bytes_of(tmp_path / name)
         assert made[name][1] == b"epoch\n"
     assert made["1"] == made["2"]
-    one, other = (encoders.load(tmp_path / name / "out")[0].map.weight for name in "13")
+    one, other = (
+        encoders.load(tmp_path / name / "out", config.methods["drawn"])[0].map.weight
+        for name in "13"
+    )
     assert not torch.equal(one, other)  # the header alone would make other bytes
     frames = noise(3, 2)
     for name, same in (("1", False), ("4", True), ("5", True)):
-        encoder, header = encoders.load(tmp_path / name / "out")
+        encoder, header = encoders.load(tmp_path / name / "out", config.methods["drawn"])
         expected = {
             "encoder": "custom",
             "module": str(file),
@@ -1208,7 +1217,7 @@ def test_a_kind_cannot_stand_twice():
     objective.find("st-dim")
     with pytest.raises(
         ValueError,
-        match=r"^two methods are called st-dim: workflow_src\.methods\.st_dim and .*test_methods$",
+        match=r"^two entries of methods are called st-dim: workflow_src\.methods\.st_dim and .*test_methods$",
     ):
 
         @objective.method("st-dim")

@@ -701,7 +701,7 @@ def square():
 
 
 def fit(model, frames, labels, switches=CORRECTED, stack=1, drawn=0, **more):
-    what = {"what": "it", "progress": False, "labels": labels, "stack": stack}
+    about = {"name": "it", "progress": False, "labels": labels, "stack": stack}
     settings = SETTINGS.model_copy(
         update={key: more.pop(key) for key in list(more) if key in Training.model_fields}
     )
@@ -713,7 +713,7 @@ def fit(model, frames, labels, switches=CORRECTED, stack=1, drawn=0, **more):
         settings,
         switches,
         lambda *names: seeds.generator(drawn, *names),
-        **what,
+        **about,
         **more,
     )
 

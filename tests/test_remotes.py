@@ -2,6 +2,8 @@
 
 import contextlib
 import csv
+import hashlib
+import json
 import math
 import os
 import re
@@ -13,6 +15,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -550,3 +553,134 @@ def test_a_listing_that_was_edited_with_its_file_blesses_nothing(source, copy):
     done = bridge(source, "adopt", copy)
     assert done.returncode == 2 and "adopted 2 of 3" in done.stdout, done.stdout + done.stderr
     assert re.search(f"(?m)^  .*{SPLITS}", done.stdout), done.stdout
+
+
+# --- files of somebody else's, which name what is not theirs
+
+
+@pytest.fixture
+def theirs(copy, clone):
+    """Somebody else's run, all of it in a remote, and files beside it that nobody may touch; `untouched` says so."""
+    shutil.copytree(copy / ".dvc/cache/files", copy / "remote/files")
+    other = clone(copy)
+    (other / ".dvc/config").write_text(
+        f"[core]\n no_scm = True\n remote = r\n['remote \"r\"']\n url = {copy}/remote\n"
+    )
+    beside = other.parent / f"{other.name}-beside"
+    beside.mkdir()
+    (beside / "precious").write_text("precious")
+    yield SimpleNamespace(run=other, remote=copy / "remote", beside=beside)
+    assert {file.name: file.read_text() for file in beside.iterdir()} == {"precious": "precious"}
+    assert not (other / "results").is_dir() or not any(
+        file.is_file() for file in (other / "results").rglob("*")
+    )
+    shutil.rmtree(beside)
+
+
+def relist(theirs, rows: list[dict[str, str]], in_cache: bool = False) -> None:
+    """Put a list of the splits' folder into the remote or the cache, and its hash in place of the right one."""
+    text = json.dumps(sorted(rows, key=lambda row: row["relpath"]), sort_keys=True)
+    digest = hashlib.md5(text.encode()).hexdigest() + ".dir"
+    put = theirs.run / ".dvc/cache" if in_cache else theirs.remote
+    (put / at("", digest).lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+    (put / at("", digest).lstrip("/")).write_text(text)
+    right = hashes(theirs.run)[SPLITS]
+    lock = theirs.run / "dvc.lock"
+    lock.write_text(lock.read_text().replace(right, digest))
+
+
+def to(theirs, kind: str) -> str:
+    """A path from a run's folder of splits, or its cache, to the file beside it."""
+    folder = theirs.run / (SPLITS if kind == "path" else ".dvc/cache/files/md5/aa")
+    return os.path.relpath(theirs.beside / ("made" if kind == "path" else "precious"), folder)
+
+
+@pytest.mark.parametrize(
+    ("kind", "in_cache"),
+    [
+        *(
+            (kind, False)
+            for kind in ("path", "absolute", "hash", "absolute hash", "short hash", "more")
+        ),
+        *((kind, True) for kind in ("path", "hash")),
+    ],
+)
+def test_a_list_of_a_folder_leads_nowhere_else(source, theirs, kind, in_cache):
+    row = {"relpath": Path(SPLIT_FILE).name, "md5": hashes(theirs.run)[SPLIT_FILE]}
+    changed = {
+        "path": {"relpath": to(theirs, "path")},
+        "absolute": {"relpath": f"{theirs.beside}/made"},
+        "hash": {"md5": f"..{to(theirs, 'hash').removeprefix('..')}"},
+        "absolute hash": {"md5": f"aa{theirs.beside}/precious"},
+        "short hash": {"md5": "a" * 31},
+        "more": {"etag": "a"},
+    }
+    relist(theirs, [row | changed[kind]], in_cache)
+    (theirs.run / "recorded.csv").unlink()
+    is_one_line(
+        bridge(source, "adopt", theirs.run), "no file inside of it and its hash", "remove it"
+    )
+    if in_cache:
+        is_one_line(bridge(source, "record", theirs.run), "no file inside of it")
+
+
+@pytest.mark.parametrize(
+    ("path", "md5"),
+    [
+        (SPLIT_FILE, "../{cache}"),
+        (SPLIT_FILE, "aa{beside}/precious"),
+        (f"{SPLITS}/../../../../../../../{{name}}/made", "{right}"),
+        ("{beside}/made", "{right}"),
+        (f"{SPLITS}//twice", "{right}"),
+    ],
+)
+def test_two_edited_lines_touch_nothing(source, theirs, path, md5):
+    """A row of recorded.csv, and the folder's hash in dvc.lock, which is made to agree with it."""
+    cache = to(theirs, "hash")
+    named = {
+        "cache": cache,
+        "beside": theirs.beside,
+        "name": theirs.beside.name,
+        "right": hashes(theirs.run)[SPLIT_FILE],
+    }
+    row = {"relpath": path.format(**named).removeprefix(f"{SPLITS}/"), "md5": md5.format(**named)}
+    relist(theirs, [row])
+    listing = theirs.run / "recorded.csv"
+    lines = [line for line in listing.read_text().splitlines() if not line.startswith(f"{SPLITS}/")]
+    listing.write_text("\n".join([*lines, f"{path.format(**named)},{row['md5']}", ""]))
+    for command in ("adopt", "record", "verify") if md5.startswith("..") else ("adopt",):
+        is_one_line(
+            bridge(source, command, theirs.run),
+            "recorded.csv has",
+            "no file inside of the run",
+            "git checkout",
+        )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "../beside"},
+        {"path": "/beside"},
+        {"path": "results/../../beside"},
+        {"path": 3},
+        {"md5": "../" * 10},
+        {"md5": "A" * 32},
+        {"files": [{"relpath": "../../made", "md5": "a" * 32}]},
+        {"hash": "md5-dos2unix"},
+    ],
+    ids=str,
+)
+def test_a_lock_that_names_what_is_outside(source, theirs, change):
+    lock = theirs.run / "dvc.lock"
+    content = yaml.safe_load(lock.read_text())
+    content["stages"][stage(SPLITS)]["outs"][0] |= change
+    lock.write_text(yaml.safe_dump(content))
+    for command in ("adopt", "record", "verify") if "files" in change else ("adopt",):
+        is_one_line(bridge(source, command, theirs.run), "dvc.lock is damaged", "git checkout")
+
+
+def test_a_link_out_of_the_run_is_not_followed(source, theirs):
+    (theirs.run / Path(SPLITS).parent).mkdir(parents=True)
+    (theirs.run / SPLITS).symlink_to(theirs.beside)
+    is_one_line(bridge(source, "adopt", theirs.run), SPLITS, "outside of the run", "link")

@@ -11,16 +11,6 @@ from workflow import ROOT, TINY, also, configure, jobs, run, snakemake
 from workflow_src.config.reading import merge
 
 
-@pytest.fixture(scope="module")
-def finished(source) -> Path:
-    """A whole tiny run."""
-    directory = source / "runs" / "tiny"
-    configure(source, directory, TINY)
-    done = snakemake(source, directory)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return directory
-
-
 def test_makes_everything(finished):
     files = {
         str(f.relative_to(finished / "results"))

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 import torch
@@ -21,6 +22,7 @@ import torch.nn.functional as F
 from workflow_src.errors import UserError
 
 _POLL_SECONDS = 0.5
+_DETERMINISTIC: Any = torch.utils.deterministic
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
     torch.ops.mkldnn, "_linear_pointwise"
 )  # PyTorch's own, not public
@@ -36,11 +38,11 @@ def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator
     processor. `UserError` for ``cuda`` where there is none.
     """
     deterministic, before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    filled = _DETERMINISTIC.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
     # Filling every new tensor, which that switches on, finds bugs in kernels; it changes no result
     # and costs a tenth.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    _DETERMINISTIC.fill_uninitialized_memory = False
     # Gradients of near-constant pixels become denormal numbers, which slowed ST-DIM on Pong from
     # 700 to 100 pairs/s.
     torch.set_flush_denormal(True)
@@ -71,7 +73,7 @@ def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator
                 yield torch.device("cuda", index % gpus)
     finally:  # the process may be somebody's notebook
         torch.use_deterministic_algorithms(deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        _DETERMINISTIC.fill_uninitialized_memory = filled
         torch.set_flush_denormal(False)
         torch.set_num_threads(before)
 

@@ -34,17 +34,19 @@ def declared(folder: str, kind: str) -> dict[str, Any]:
         return {}
     found = {}
     for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            name = node.targets[0].id
-            if name.isupper() and _is_literal(node.value):
-                found[name] = ast.literal_eval(node.value)
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets = [node.target]
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id.isupper() and _is_literal(node.value):
+                found[target.id] = ast.literal_eval(node.value)
     return found
 
 
 def _is_literal(node: ast.expr) -> bool:
     try:
         ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: a set of lists
         return False
     return True
 
@@ -71,7 +73,10 @@ class Registry(Generic[T]):
 
         def decorate(thing: T) -> T:
             if kind in self._known:
-                raise ValueError(f"two entries of {self._folder} are called {kind}")
+                first = self._known[kind].__module__
+                raise ValueError(
+                    f"two entries of {self._folder} are called {kind}: {first} and {thing.__module__}"
+                )
             self._known[kind] = thing
             return thing
 

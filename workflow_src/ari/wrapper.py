@@ -36,7 +36,7 @@ class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
 
     def labels(self) -> dict[str, int]:
         """Read the state variables at this moment: name -> value in 0..255, in the annotations' order."""
-        ram = self.env.unwrapped.ale.getRAM()
+        ram = self.env.unwrapped.ale.getRAM()  # type: ignore[attr-defined]
         return dict(zip(self._names, ram[self._bytes].tolist(), strict=True))
 
     def reset(

@@ -200,7 +200,7 @@ def film(
     3) uint8; ``sheet_ram`` and ``film_ram`` (n, 128) uint8.
     """
     palette = np.zeros((256, 3), np.uint8)
-    sheet, film = [], []
+    sheet, film = [], []  # type: ignore[var-annotated]
     for _ in moments(environment, rng, SHEET):
         sheet.append(picture(environment, NOOP, frame_skip, palette))
     frame = np.empty((HEIGHT, WIDTH), np.uint8)

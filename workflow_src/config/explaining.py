@@ -11,8 +11,8 @@ from workflow_src.errors import did_you_mean
 
 # Keys of earlier versions -> their present names.
 RENAMED = {
-    "episodes.frame_skip": "episodes.frame_skip",
-    "episodes.num_envs": "episodes.num_envs",
+    "episodes.repeat": "episodes.frame_skip",
+    "episodes.streams": "episodes.num_envs",
     "probe.hidden": "probe.options.mlp.hidden",
     "probe.logistic": "probe.options.logistic",
 }

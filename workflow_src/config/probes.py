@@ -43,13 +43,17 @@ class Probe(Section):
     min_lr: Annotated[float, Field(gt=0)]
     threads: Positive
 
+    @pydantic.field_validator("kinds", "options")
+    @classmethod
+    def _kinds_are_known(cls, value: Any) -> Any:
+        for kind in value:
+            known_kind("kind", kind, KINDS)
+        return value
+
     @pydantic.model_validator(mode="after")
-    def _kinds_are_known(self) -> typing.Self:
-        for kind in self.kinds:
-            known_kind("probe", kind, KINDS)
+    def _options_are_declared(self) -> typing.Self:
         for kind, options in self.options.items():
-            known_kind("options", kind, KINDS)
-            check_options(KINDS, kind, options, prefix=f"{kind}: ")
+            check_options(KINDS, kind, options, where=f"options.{kind}")
         return self
 
     def resolved_options(self, kind: str) -> dict[str, Any]:

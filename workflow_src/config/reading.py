@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from workflow_src.errors import UserError, explained, one_of
+from workflow_src.errors import UserError, explained, unknown
 
 
 class _Loader(yaml.SafeLoader):
@@ -74,14 +74,19 @@ def apply_preset(base: dict, preset: dict, source: str) -> dict:
     change = dict(preset)
     kept = change.pop(ONLY, None) or {}
     if not isinstance(kept, dict):
-        raise UserError(f"{source}: only: is not a mapping of sections to lists of rows")
+        raise UserError(
+            f"{source}: {ONLY} is not a mapping; write {ONLY}: {{methods: [the rows to keep]}}"
+        )
     content = dict(base)
     sections = [name for name, value in base.items() if isinstance(value, dict)]
     for section, names in kept.items():
-        rows = content[one_of(f"{source}: {ONLY}: section", section, sections)]
-        if not isinstance(names, list):
-            raise UserError(f"{source}: only.{section}: list the names of the rows to keep")
-        content[section] = {
-            name: rows[one_of(f"{source}: {ONLY}.{section}: row", name, rows)] for name in names
-        }
+        if section not in sections:
+            raise UserError(f"{source}: {ONLY}: {unknown('section', str(section), sections)}")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise UserError(f"{source}: {ONLY}.{section}: list the names of the rows to keep")
+        rows = content[section]
+        for name in names:
+            if name not in rows:
+                raise UserError(f"{source}: {ONLY}.{section}: {unknown('row', name, rows)}")
+        content[section] = {name: rows[name] for name in names}
     return merge(content, change)

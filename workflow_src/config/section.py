@@ -68,19 +68,28 @@ def resolved_options(folder: str, kind: str, options: Mapping[str, Any]) -> dict
     return kinds.declared(folder, kind).get("OPTIONS", {}) | options
 
 
-def check_options(folder: str, kind: str, options: Mapping[str, Any], prefix: str = "") -> None:
-    """ValueError for an option that the kind does not declare, or of another type than declared."""
+def check_options(
+    folder: str, kind: str, options: Mapping[str, Any], where: str = "options"
+) -> None:
+    """ValueError for an option that the kind does not declare, or of another type than declared.
+
+    Numbers are finite and above 0. ``where``: the key of ``options``, for errors.
+    """
     defaults = kinds.declared(folder, kind).get("OPTIONS", {})
-    types = {int: "a whole number", float: "a number with a decimal point"}
+    types = {
+        int: "a whole number above 0",
+        float: "a number with a decimal point above 0",
+        bool: "true or false",
+        str: "a text",
+    }
     for name, value in options.items():
         if name not in defaults:
-            known = list(defaults) or ["none"]
-            raise ValueError(f"{prefix}options: {unknown('option', name, known)}")
+            raise ValueError(f"{where}: {unknown('option', name, defaults)}")
         default = defaults[name]
         whole_for_float = isinstance(default, float) and type(value) is int
         number = float(value) if whole_for_float else value
-        if type(number) is not type(default) or not 0 < number < float("inf"):
+        bounded = type(default) in (int, float)
+        if type(number) is not type(default) or (bounded and not 0 < number < float("inf")):
             raise ValueError(
-                f"{prefix}options.{name}: {value!r} is not {types[type(default)]} above 0, "
-                f"such as {default}"
+                f"{where}.{name}: {value!r} is not {types[type(default)]}, such as {default}"
             )

@@ -71,13 +71,13 @@ class Environment:
         # Settings count from the next loadROM on.
         self.ale.setInt("random_seed", 0)  # only sticky actions would draw from it
         self.ale.setFloat("repeat_action_probability", 0.0)
-        self.ale.loadROM(ale_py.roms.get_rom_path(rom_name(game)))
+        self.ale.loadROM(ale_py.roms.get_rom_path(rom_name(game)))  # type: ignore[arg-type]
         self.actions = self.ale.getMinimalActionSet()
         self.meanings = [action.name for action in self.actions]
         self._game, self._frame_skip, self._noop_max = game, frame_skip, noop_max
         screen = self.ale.getScreenDims()
         self._last = np.empty((2, *screen), np.uint8)
-        self._last_bytes = memoryview(self._last.reshape(-1))
+        self._last_bytes = memoryview(self._last.reshape(-1))  # type: ignore[arg-type]
         self._merged = np.empty(screen, np.uint8)
         self._resized = screen != (HEIGHT, WIDTH)
         self._as_loaded = self.ale.cloneSystemState()
@@ -157,7 +157,7 @@ class Environment:
     def _observe(self, out: np.ndarray) -> None:
         stringzilla.translate(self._last_bytes, _GRAY, out=self._last_bytes)
         if self._resized:
-            np.maximum(*self._last, out=self._merged)
+            np.maximum(*self._last, out=self._merged)  # type: ignore[call-overload]
             cv2.resize(self._merged, (WIDTH, HEIGHT), dst=out, interpolation=cv2.INTER_AREA)
         else:
-            np.maximum(*self._last, out=out)
+            np.maximum(*self._last, out=out)  # type: ignore[call-overload]

@@ -40,7 +40,18 @@ class Encoder(nn.Module):
     @property
     def hidden_size(self) -> int:
         """Values of the last convolution."""
-        return self.head[-1].in_features
+        return self._linear.in_features
+
+    @property
+    def feature_size(self) -> int:
+        """Values of the representation."""
+        return self._linear.out_features
+
+    @property
+    def _linear(self) -> nn.Linear:
+        last = self.head[-1]
+        assert isinstance(last, nn.Linear)
+        return last
 
 
 def orthogonal(
@@ -108,12 +119,14 @@ class PaddedConvTranspose2d(nn.ConvTranspose2d):
     On a processor in bfloat16 the two together take another kernel, of ten times the time.
     """
 
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+    def forward(self, maps: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
         """Maps (N, channels, H, W); what is padded is the bias."""
+        assert output_size is None and self.bias is not None
         maps = self._transposed(maps)
         return maps.add_(self.bias.to(maps.dtype).view(-1, 1, 1))
 
     def _transposed(self, maps: torch.Tensor) -> torch.Tensor:
+        assert isinstance(self.padding, tuple)
         return F.conv_transpose2d(
             maps, self.weight, None, self.stride, self.padding, self.output_padding
         )

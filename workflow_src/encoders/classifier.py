@@ -40,12 +40,12 @@ class Classifier(nn.Module):
     def _one(encoder: Encoder, classes: int, generator: torch.Generator) -> nn.Sequential:
         return nn.Sequential(
             encoder,
-            uniform(Float32Linear, encoder.head[-1].out_features, classes, generator=generator),
+            uniform(Float32Linear, encoder.feature_size, classes, generator=generator),
         )
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Scores (N, V, classes) of frames (N, channels, 210, 160), uint8 or float in [0, 1]."""
-        parameters = dict(self.one.named_parameters())
+        parameters: dict[str, torch.Tensor] = dict(self.one.named_parameters())
 
         def scores(which: dict[str, torch.Tensor]) -> torch.Tensor:
             return functional_call(self.one, which, (frames,))
@@ -68,7 +68,7 @@ class SharedClassifier(nn.Module):
         self.encoder = build()
         self.heads = uniform(
             Float32Linear,
-            self.encoder.head[-1].out_features,
+            self.encoder.feature_size,
             variables * classes,
             generator=generator,
         )

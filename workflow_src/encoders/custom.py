@@ -5,9 +5,9 @@ a file of torch that holds tensors and nothing else.
 """
 
 import hashlib
-import importlib.util
 import pickle
 import sys
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,15 @@ def make(file: str | Path, name: str, kwargs: Mapping[str, Any], seed: int) -> n
     path = Path(file).expanduser()
     with explained("read", path):
         path.open("rb").close()
-    specification = importlib.util.spec_from_file_location(f"custom_{path.stem}", path)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[specification.name] = module  # where dataclasses look for it
+    module = types.ModuleType(f"custom_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses look for it
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             # Not exec_module: its cache of compiled files takes an edit of the same length and
             # second for none.
-            exec(specification.loader.source_to_code(path.read_bytes(), str(path)), module.__dict__)
+            exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
             return _module_class(path, name, getattr(module, name))(**kwargs)
         except UserError:
             raise

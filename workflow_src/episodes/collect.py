@@ -202,7 +202,7 @@ def _play(job: EnvJob, prefix: Path) -> list[str]:
             data.flush()
             sizes.write(len(chunk).to_bytes(8, "little"))
             sizes.flush()
-        np.savez(prefix.with_suffix(".npz"), **columns)
+        np.savez(prefix.with_suffix(".npz"), **columns)  # type: ignore[arg-type]
     return environment.meanings
 
 

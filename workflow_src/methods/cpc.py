@@ -82,7 +82,9 @@ class CPC(Objective):
             )[rng.permutation(places.sum())[:number]]
         return start[:, None] + np.arange(self.length)
 
-    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """The loss of a batch of sequences, uint8 (B, length, C, 210, 160)."""
         # Time first, so that the targets of a horizon are one block.
         pieces = frames.transpose(0, 1).flatten(0, 1).split(_FRAMES)

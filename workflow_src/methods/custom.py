@@ -25,7 +25,8 @@ class Custom(Objective):
 
     def __init__(self, settings: Method, generator: torch.Generator):
         nn.Module.__init__(self)
-        file, _, name = settings.module.rpartition(":")
+        module = settings.module or ""
+        file, _, name = module.rpartition(":")
         self.encoder = custom.make(file, name, settings.kwargs, generator.initial_seed())
         if settings.weights is not None:
             custom.load_weights(self.encoder, settings.weights)
@@ -37,13 +38,11 @@ class Custom(Objective):
             ):
                 kind = getattr(value, "dtype", type(value).__name__)
                 raise UserError(
-                    f"{settings.module} has {entry} of {kind} in its state, which is not stored: make it float32"
+                    f"{module} has {entry} of {kind} in its state, which is not stored: make it float32"
                 )
         self._header = {
             "encoder": CUSTOM,
-            "feature_size": custom.feature_size(
-                self.encoder, settings.frame_stack, settings.module
-            ),
+            "feature_size": custom.feature_size(self.encoder, settings.frame_stack, module),
             "module": file,
             "module_sha256": custom.sha256(file),
             "module_seed": generator.initial_seed(),

@@ -24,7 +24,9 @@ class DIM(Objective):
         """Single frames."""
         return draw_frames(episodes, switches, rng)
 
-    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """The loss of a batch of frames, uint8 (B, 1, C, 210, 160)."""
         (c_t,), (z_t,) = features(self.encoder, frames)
         with torch.autocast(frames.device.type, enabled=False):

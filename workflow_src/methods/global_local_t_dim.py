@@ -24,7 +24,9 @@ class GlobalLocalTDIM(Objective):
         """Pairs (t-1, t)."""
         return draw_pairs(episodes, switches, rng)
 
-    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """The loss of a batch of pairs, uint8 (B, 2, C, 210, 160), x_tm1 first."""
         (c_tm1, _), (_, z_t) = features(self.encoder, frames)
         with torch.autocast(frames.device.type, enabled=False):

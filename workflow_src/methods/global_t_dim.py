@@ -24,7 +24,9 @@ class GlobalTDIM(Objective):
         """Pairs (t-1, t)."""
         return draw_pairs(episodes, switches, rng)
 
-    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """The loss of a batch of pairs, uint8 (B, 2, C, 210, 160), x_tm1 first."""
         z = self.encoder(frames.transpose(0, 1).flatten(0, 1)).float()
         with torch.autocast(frames.device.type, enabled=False):

@@ -37,7 +37,9 @@ class JSDSTDIM(Objective):
         ).astype(np.int64)
         return np.column_stack([pairs, t_hat])
 
-    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """The two losses of a batch of triples, uint8 (B, 3, C, 210, 160): x_tm1, x_t, x_hat."""
         (c_tm1, c_t, c_hat), (_, z_t, _) = features(self.encoder, frames)
         with torch.autocast(frames.device.type, enabled=False):

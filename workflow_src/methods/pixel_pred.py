@@ -33,7 +33,9 @@ class PixelPred(Objective):
         """Pairs (t, t+1) of one episode."""
         return draw_pairs(episodes, switches.model_copy(update={"wrap_pairs": False}), rng)
 
-    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """The loss of a batch of pairs, uint8 (B, 2, C, 210, 160), x_t first."""
         return {
             "squared_error": F.mse_loss(

@@ -37,7 +37,9 @@ class STDIM(Objective):
         """Pairs (t-1, t)."""
         return draw_pairs(episodes, switches, rng)
 
-    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """The two losses of a batch of pairs, uint8 (B, 2, C, 210, 160), x_tm1 first."""
         local, z = features(self.encoder, frames)
         (c_tm1, c_t), (_, z_t) = local, z

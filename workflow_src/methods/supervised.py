@@ -16,7 +16,7 @@ from torch import nn
 
 from workflow_src import encoders
 from workflow_src.config.methods import Method, MethodProtocol
-from workflow_src.encoders.classifier import Classifier
+from workflow_src.encoders.classifier import Classifier, SharedClassifier
 from workflow_src.training.objective import EpisodeIndex, Objective, draw_frames, method
 
 LEARNS_FROM = "probe"
@@ -27,7 +27,7 @@ PROBE = "supervised"
 class Supervised(Objective):
     """One encoder and one linear classifier for each of the named variables."""
 
-    classifier = Classifier
+    classifier: type[Classifier | SharedClassifier] = Classifier
 
     def __init__(
         self, settings: Method, generator: torch.Generator, variables: list[str], classes: int
@@ -54,8 +54,11 @@ class Supervised(Objective):
         """Single frames."""
         return draw_frames(episodes, switches, rng)
 
-    def forward(self, frames: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """Cross entropy of each variable; frames uint8 (B, 1, C, 210, 160), labels int64 (B, 1, V)."""
+        assert labels is not None
         scores = self.encoder(frames.squeeze(1)).float()
         losses = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="none")
         return dict(zip(self.variables, losses.view(len(frames), -1).mean(0), strict=True))

@@ -46,7 +46,9 @@ class VAE(Objective):
         """That of the noise, once there was any."""
         return () if self.noise is None else (self.noise,)
 
-    def forward(self, frames: torch.Tensor, labels: None = None) -> dict[str, torch.Tensor]:
+    def forward(
+        self, frames: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
         """The two terms of a batch of frames, uint8 (B, 1, C, 210, 160)."""
         frames = frames.squeeze(1)
         images = encoders.scale(frames)

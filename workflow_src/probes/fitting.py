@@ -192,6 +192,7 @@ def affine_gradients(
 ) -> None:
     """Write the gradients of `affine`, given that of its result, ``grad`` (n, A, units)."""
     grad = grad.flatten(1)
+    assert bias.grad is not None
     weight.grad = product(grad.T, x.T).view_as(weight)
     torch.sum(grad, dim=0, out=bias.grad.view(-1))
 

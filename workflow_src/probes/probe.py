@@ -112,7 +112,7 @@ def probe(
             f"{settings.batch_size}: collect more frames (episodes.frames.probe)"
         )
     score = metrics.scores(labels["test"][scored], predicted[scored])
-    variables = {
+    variables: dict[str, dict[str, Any]] = {
         name: {
             "f1": float(score["f1"][v]),
             "accuracy": float(score["accuracy"][v]),

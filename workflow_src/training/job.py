@@ -170,13 +170,9 @@ def _load(row: Method, frames: Path, split: Path, game: str, label_set: str, cla
         "split": hashlib.sha256(split.read_bytes()).hexdigest(),
         "labels": label_set,
     }
-    return _Data(
-        torch.from_numpy(load_frames(store, rows)),
-        *(_index(part, rows) for part in parts),
-        labels,
-        variables,
-        source,
-    )
+    train, val = (_index(part, rows) for part in parts)
+    found = torch.from_numpy(load_frames(store, rows))
+    return _Data(found, train, val, labels, variables, source)
 
 
 def _index(part: Part, rows: np.ndarray) -> objective.EpisodeIndex:

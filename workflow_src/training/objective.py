@@ -40,7 +40,8 @@ class Objective(nn.Module):
 
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__()
-        self.encoder = encoders.build(
+        # An `Encoder`; custom and supervised methods have other modules.
+        self.encoder: Any = encoders.build(
             settings.encoder, settings.feature_size, generator, settings.frame_stack
         )
 

@@ -43,32 +43,36 @@ class Step:
         self.half, self.recorded = precision == "bfloat16", cuda_graphs and frames.is_cuda
         self._steps = 0
         self._sums: torch.Tensor | None = None
-        self._batch: torch.Tensor | None = None
-        self._replay: Callable[[], None] | None = None
+        # The tensor that recorded kernels read their batch from, and what launches them.
+        self._recording: tuple[torch.Tensor, Callable[[], None]] | None = None
 
     def __call__(self, batch: torch.Tensor) -> None:
-        """Take in a batch of examples: int64 (frames an example, B, frame_stack) rows of ``frames``."""
+        """Process a batch of examples: int64 (frames, B, frame_stack) rows of ``frames``."""
         if not self.recorded:
             self._run(batch)
         elif self._steps < _WARM_UP:
-            with _aside():
+            with _side_stream():
                 self._run(batch)
         else:
-            if self._replay is None:
-                self._batch = batch.clone()
-                self._replay = _record(lambda: self._run(self._batch), self.objective.generators)
-            self._batch.copy_(batch)
-            self._replay()
+            if self._recording is None:
+                fixed = batch.clone()
+                replay = _record(lambda: self._run(fixed), self.objective.generators)
+                self._recording = fixed, replay
+            fixed, replay = self._recording
+            fixed.copy_(batch)
+            replay()
         self._steps += 1
 
     def start(self) -> None:
-        """Begin another sum."""
+        """Reset the running losses."""
         if self._sums is not None:
             self._sums.zero_()
 
     def means(self, steps: int) -> dict[str, float]:
         """Each term's mean over the ``steps`` since the start."""
-        return dict(zip(self._terms, (self._sums / steps).tolist(), strict=True))
+        assert self._sums is not None, "no step was made"
+        means: list[float] = torch.div(self._sums, steps).tolist()
+        return dict(zip(self._terms, means, strict=True))
 
     def _run(self, batch: torch.Tensor) -> None:
         with torch.set_grad_enabled(self.optimizer is not None):
@@ -89,8 +93,8 @@ class Step:
 
 
 @contextlib.contextmanager
-def _aside() -> Iterator[None]:
-    """Run on another stream, as CUDA wants it of what is recorded later."""
+def _side_stream() -> Iterator[None]:
+    """Run on another stream, as CUDA requires of what is recorded later."""
     stream, main = torch.cuda.Stream(), torch.cuda.current_stream()
     stream.wait_stream(main)
     with torch.cuda.stream(stream):

@@ -7,8 +7,10 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
+from dvc.stage import PipelineStage
 
 from workflow_src.config.run import Config
+from workflow_src.errors import UserError
 from workflow_src.versioning import graph, lock
 from workflow_src.versioning.stages import Stage, check, check_code, some, stages
 
@@ -16,9 +18,9 @@ from workflow_src.versioning.stages import Stage, check, check_code, some, stage
 def adopt(run: Path) -> tuple[list[str], bool]:
     """Pull the recorded files that are not here, hash each anew, and have Snakemake take those that are right as made.
 
-    Returns lines that say what was adopted, what was not and why, and whether everything that is
-    recorded was. A file that was edited is neither adopted nor overwritten. `UserError` when
-    ``dvc.yaml`` is of another configuration, ``dvc.lock`` is damaged or either tool is at work.
+    Returns lines that say what was adopted, what was not and why, and whether everything that is recorded was. A file that
+    was edited is neither adopted nor overwritten. `UserError` when ``dvc.yaml`` is of another configuration, ``dvc.lock`` is
+    damaged or either tool is at work.
     """
     config = Config.load(run / "config.yaml")
     graph.check_idle(run)
@@ -29,8 +31,7 @@ def adopt(run: Path) -> tuple[list[str], bool]:
         entries = lock.read(Path())
         recorded = [stage for stage in found if stage.name in entries]
         where = lock.remote(repo)
-        # What was recorded of other settings stays away: without notes of its own, Snakemake would
-        # take it for today's.
+        # What was recorded of other settings stays away: without notes of its own, Snakemake would take it for today's.
         changed, folders = repo.status(), {out for stage in found for out in stage.outs}
         before = {
             stage.name: lock.otherwise(changed.get(stage.name, []), folders) for stage in recorded
@@ -79,20 +80,23 @@ def adopt(run: Path) -> tuple[list[str], bool]:
 def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
     """Put recorded files in their place, from the cache or the remote, as far as that goes.
 
-    Returns why the remote could not be asked, or what DVC said, and the hashes of what was damaged
-    there.
+    Returns why the remote could not be asked, or what DVC said, and the hashes of what was damaged there.
     """
     _drop_damaged(repo, names)  # the remote may have it whole
     said = lock.unreachable(repo)
     if not said:
         try:
-            repo.fetch()
-        except LockError:
+            whole, why = lock.fetch_listings(repo)
+            said = f"DVC: {why}" if why else ""
+            if targets := [stage.name for stage in repo.index.stages if _listed(stage, whole)]:
+                repo.fetch(targets)
+        except (LockError, UserError):
             raise
         except Exception as error:  # of DVC, or whatever the remote's own library raises
             said = f"DVC: {' '.join(str(error).split())}"
     damaged = _drop_damaged(repo, names)
     spelled = lock.files(Path(), repo)
+    lock.check_places(file for files in spelled.values() for file in files or ())
     for stage in repo.index.stages:
         for out in stage.outs if stage.name in names else ():
             # Else DVC asks the remote again, or the person whether to lose what was edited.
@@ -104,6 +108,12 @@ def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
                 except DvcException as error:  # what is wrong is also seen, and named, file by file
                     said = said or f"DVC: {' '.join(str(error).split())}"
     return said, damaged
+
+
+def _listed(stage: PipelineStage, whole: set[str]) -> bool:
+    """Whether a stage is recorded, and the lists of its folders are ``whole``: DVC itself would take any from the remote."""
+    hashes = [out.hash_info for out in stage.outs]
+    return bool(hashes) and all(info and (not info.isdir or info.value in whole) for info in hashes)
 
 
 def _unsaved(repo: Repo, out: str, spelled: dict[str, str]) -> bool:

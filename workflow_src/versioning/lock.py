@@ -1,19 +1,20 @@
 """What ``dvc.lock`` says was made, and of which hashes; and DVC itself, with its errors in one line.
 
-DVC keeps one hash for a folder, and the hashes of its files in its cache, which a fresh clone has
-not. ``recorded.csv`` beside ``dvc.lock`` spells the folders out; a folder's rows count only as long
-as they give the hash in ``dvc.lock``.
+DVC keeps one hash for a folder, and the hashes of its files in its cache, which a fresh clone has not. ``recorded.csv``
+beside ``dvc.lock`` spells the folders out; a folder's rows count only as long as they give the hash in ``dvc.lock``.
 """
 
 import contextlib
 import csv
 import hashlib
 import io
+import json
 import logging
 import os
+import posixpath
 import re
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ from dvc.scm import SCMError
 from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.tree import Tree
-from dvc_objects.errors import ObjectFormatError
 
 from workflow_src import artifacts, provenance
 from workflow_src.errors import UserError, explained
 
 LISTING = "recorded.csv"
+_HASH = re.compile(r"[0-9a-f]{32}")
+# What DVC writes of a file or folder. It would also read others, such as a folder's files.
+_KEYS = {"path", "hash", "md5", "size", "nfiles", "isexec"}
 for _name in (
     "dvc",
     "dvc_data",
@@ -55,19 +58,46 @@ def read(run: Path) -> dict[str, dict[str, Any]]:
     try:
         content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         stages = content["stages"] or {}
-        for entry in (
-            entry
-            for stage in stages.values()
-            for part in ("deps", "outs")
-            for entry in stage.get(part) or []
-        ):
-            if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", entry["md5"]):
-                raise ValueError(f"no hash of {entry['path']}")
+        for part, entry in _entries(stages, "deps", "outs"):
+            _check_entry(part, entry)
         return stages
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
             f"{file} is damaged ({' '.join(str(error).split())[:80]}): {mend}"
         ) from error
+
+
+def _entries(
+    stages: dict[str, dict[str, Any]], *parts: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    return (
+        (part, entry)
+        for stage in stages.values()
+        for part in parts
+        for entry in stage.get(part) or []
+    )
+
+
+def _check_entry(part: str, entry: dict[str, Any]) -> None:
+    """`ValueError` for what DVC would not write of a file, or of one that is made outside of the run."""
+    path = entry["path"]
+    if not isinstance(path, str) or (
+        part == "outs" and not _inside(path)
+    ):  # sources may lie elsewhere
+        raise ValueError(f"{path!r} is no path inside of the run")
+    if not _HASH.fullmatch(entry["md5"].removesuffix(".dir")):
+        raise ValueError(f"no hash of {path}")
+    if others := {*map(str, entry)} - _KEYS:
+        raise ValueError(f"{min(others)} of {path} is unknown")
+    if entry.get("hash", "md5") != "md5":
+        raise ValueError(f"the hash of {path} is no md5")
+
+
+def _inside(path: Any) -> bool:
+    """Whether a path is relative, normalised and without ``..``."""
+    if not isinstance(path, str) or "\0" in path or posixpath.isabs(path):
+        return False
+    return path == posixpath.normpath(path) and path.split("/")[0] not in (".", "..")
 
 
 @contextlib.contextmanager
@@ -79,6 +109,9 @@ def dvc(run: Path) -> Iterator[Repo]:
             f"{run} is not recorded by DVC yet: `python -m workflow_src record --run {run}` begins it"
         )
     with explained_dvc(run), contextlib.chdir(run), Repo() as repo:
+        _listing(Path())
+        for digest in _folders("deps", "outs"):  # before DVC reads the cache's
+            _cached(repo, digest)
         yield repo
 
 
@@ -134,6 +167,80 @@ def unreachable(repo: Repo) -> str:
     return ""
 
 
+def _folders(*parts: str) -> set[str]:
+    """The hashes of the folders in ``dvc.lock``."""
+    return {
+        entry["md5"] for _, entry in _entries(read(Path()), *parts) if entry["md5"].endswith(".dir")
+    }
+
+
+def fetch_listings(repo: Repo) -> tuple[set[str], str]:
+    """Bring the lists of folders that are not in the cache; the hashes of those that it then has, and why if of none.
+
+    A list is checked before DVC sees it, which takes its paths and hashes for names of files. `UserError` when it is not
+    to be trusted; one that is damaged is left where it is.
+    """
+    remote, cache = repo.cloud.get_remote_odb(), repo.cache.local
+    wanted, why = _folders("outs"), ""
+    for digest in wanted:
+        if cache.exists(digest):
+            continue
+        try:
+            with remote.fs.open(remote.oid_to_path(digest), "rb") as opened:
+                content = opened.read()
+        except FileNotFoundError as error:  # the bucket, too
+            why = " ".join(str(error).split())
+            continue
+        spelled = _spelled_out(content, f"{digest} of the remote")
+        tree = _tree(spelled or {})
+        if spelled is not None and tree.hash_info.value == digest:
+            cache.add(tree.path, tree.fs, digest)
+    whole = {digest for digest in wanted if cache.exists(digest)}
+    return whole, "" if whole else why
+
+
+def _cached(repo: Repo, digest: str) -> dict[str, str] | None:
+    """{file in a folder: MD5} by the cache, None where that has no list of it, or a damaged one."""
+    file = Path(repo.cache.local.oid_to_path(digest))
+    return _spelled_out(file.read_bytes(), os.path.relpath(file)) if file.is_file() else None
+
+
+def _spelled_out(content: bytes, name: str) -> dict[str, str] | None:
+    """{file in a folder: MD5} of DVC's list of the folder, None if that is damaged; `UserError` if it leads out of it."""
+    try:
+        rows = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(rows, list):
+        return None
+    for row in rows:
+        if (
+            not isinstance(row, dict)
+            or {*row} != {"relpath", "md5"}
+            or not _safe(row["relpath"], row["md5"])
+        ):
+            mend = "remove it, have whoever pushed it push it again, and adopt again"
+            raise UserError(
+                f"the list of a folder {name} has {str(row)[:80]!r}, no file inside of it and its hash: {mend}"
+            )
+    return {row["relpath"]: row["md5"] for row in rows}
+
+
+def _safe(path: Any, md5: Any) -> bool:
+    """Whether a row of a list names a file inside, and a hash."""
+    return _inside(path) and isinstance(md5, str) and _HASH.fullmatch(md5) is not None
+
+
+def check_places(files: Iterable[str]) -> None:
+    """`UserError` when a link leads one of the run's own files out of the run, in whose directory this is called."""
+    here = Path(os.path.realpath("."))
+    for folder in {Path(file).parent for file in files}:
+        if not (there := Path(os.path.realpath(folder))).is_relative_to(here):
+            raise UserError(
+                f"{folder} is {there}, outside of the run: put a folder in place of the link, then adopt again"
+            )
+
+
 def md5(file: Path) -> str:
     """The hash that DVC has for a file's content, computed anew: DVC itself believes the notes of its last look."""
     with explained("read", file), open(file, "rb") as opened:
@@ -165,23 +272,23 @@ def _spelled(
     folder, digest = out["path"], out["md5"]
     if not digest.endswith(".dir"):
         return {folder: digest}
-    tree = _tree(
-        {
-            file.removeprefix(f"{folder}/"): md5
-            for file, md5 in listed.items()
-            if file.startswith(f"{folder}/")
-        }
-    )
-    if tree.hash_info.value != digest:
+    rows = {
+        file.removeprefix(f"{folder}/"): md5
+        for file, md5 in listed.items()
+        if file.startswith(f"{folder}/")
+    }
+    if _tree(rows).hash_info.value != digest:
         if repo is None:
             return None
-        try:
-            tree = Tree.load(repo.cache.local, HashInfo("md5", digest))
-        except (OSError, ValueError, DvcException, ObjectFormatError):
-            return None
-    return {
-        "/".join((folder, *key)): info.value for key, (_, info) in sorted(tree.as_dict().items())
-    }
+        rows = _cached(repo, digest)
+    return (
+        None
+        if rows is None
+        else {
+            f"{folder}/{file}": rows[file]
+            for file in sorted(rows, key=lambda file: file.split("/"))
+        }
+    )
 
 
 def _tree(rows: dict[str, str]) -> Tree:
@@ -198,13 +305,21 @@ def _listing(run: Path) -> dict[str, str]:
         return {}
     with explained("read", file):
         text = file.read_text(errors="replace")
-    with contextlib.suppress(csv.Error):  # what it says counts only where it adds up
-        return {
-            row["path"]: row["md5"]
+    try:
+        rows = [
+            (row["path"], row["md5"])
             for row in csv.DictReader(io.StringIO(text))
             if row.get("path") and row.get("md5")
-        }
-    return {}
+        ]
+    except csv.Error:
+        return {}  # what it says counts only where it adds up
+    for path, digest in rows:
+        if not _safe(path, digest):
+            mend = f"`git checkout HEAD -- {file}`, or remove it; then `python -m workflow_src record` where it was made"
+            raise UserError(
+                f"{file} has {f'{path},{digest}'[:80]!r}, no file inside of the run and its hash: {mend}"
+            )
+    return dict(rows)
 
 
 def write_listing(run: Path, repo: Repo) -> None:

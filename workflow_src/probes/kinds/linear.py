@@ -66,10 +66,10 @@ def fit(
         # This bias stays: the gradient of a class with probability 0 that is never true is 0.
         bias[torch.from_numpy(count(train.labels, settings.classes) == 0)] = -torch.inf
     bank = Bank([weight, bias], switches.lr, settings.eps, device)
-    kept, *history = fitting.fit(
+    (weight, bias), accuracy, rate = fitting.fit(
         bank, train, val, settings, switches, rng, device, names=names, progress=progress
     )
-    return LinearProbes(*kept, *history)
+    return LinearProbes(weight, bias, accuracy, rate)
 
 
 class Bank(fitting.ProbeBank):

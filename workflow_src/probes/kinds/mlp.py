@@ -69,10 +69,11 @@ def fit(
         for tensor in fitting.initial(variables, units, inputs, rng)
     ]
     bank = Bank(parameters, switches.lr, settings.eps, device)
-    kept, *history = fitting.fit(
+    kept, accuracy, rate = fitting.fit(
         bank, train, val, settings, switches, rng, device, names=names, progress=progress
     )
-    return MlpProbes(*kept, *history)
+    hidden_weight, hidden_bias, weight, bias = kept
+    return MlpProbes(hidden_weight, hidden_bias, weight, bias, accuracy, rate)
 
 
 class Bank(fitting.ProbeBank):
