@@ -4,12 +4,12 @@ rule audit_measured:
     input:
         frames=lambda w: layout.audited(CONFIG, w.game),
         labels=ANNOTATIONS,
-        code=code("audit.measure"),
     output:
         layout.MEASURED,
     log:
         "logs/audit/measured/{game}.log",
     params:
+        code=code("audit_measured", "audit.measure"),
         settings=lambda w: leaves(config, "episodes.frame_skip", "episodes.noop_max"),
         seed=CONFIG.seeds[0],
     conda:
@@ -23,12 +23,12 @@ rule audit:
     input:
         measured=layout.MEASURED,
         labels=ANNOTATIONS,
-        code=code("report.audit.variables"),
     output:
         shown(*[one for one in catalogue.select("audit") if "{label_set}" in one.key]),
     log:
         "logs/audit/{label_set}/{game}.log",
     params:
+        code=code("audit", "report.audit.variables"),
         out=layout.AUDIT,
     conda:
         ENVIRONMENT
@@ -41,12 +41,12 @@ rule audit_frames:
     input:
         measured=layout.MEASURED,
         labels=ANNOTATIONS,
-        code=code("report.audit.frame_sheets"),
     output:
         shown(*[one for one in catalogue.select("audit") if "{label_set}" not in one.key]),
     log:
         "logs/audit/frames/{game}.log",
     params:
+        code=code("audit_frames", "report.audit.frame_sheets"),
         settings=lambda w: leaves(config, "label_set"),
         out=layout.FRAMES,
     conda:
@@ -58,12 +58,12 @@ rule audit_frames:
 rule audit_summary:
     input:
         audits=layout.audits(CONFIG, ".csv"),
-        code=code("report.audit.summary"),
     output:
         shown(*catalogue.select("table", "audit")),
     log:
         "logs/audit/summary.log",
     params:
+        code=code("audit_summary", "report.audit.summary"),
         settings=lambda w: leaves(config, "games"),
     conda:
         ENVIRONMENT

@@ -6,10 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import grimp
-
 import workflow_src
-from workflow_src import artifacts, catalogue, kinds, layout
+from workflow_src import artifacts, catalogue, kinds, layout, provenance
 from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.config.methods import Training
 from workflow_src.config.probes import KINDS as PROBE_KINDS
@@ -18,7 +16,6 @@ from workflow_src.config.run import Config
 from workflow_src.config.section import PURPOSES
 from workflow_src.config.studies import STUDIES
 from workflow_src.errors import UserError
-from workflow_src.kinds import stem
 from workflow_src.report.paper import method_pages, typeset
 
 
@@ -64,8 +61,6 @@ wildcard_constraints:
     probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.probe_names(CONFIG.probe.kinds)})),
 
 
-# What is imported for type checkers only is no part of what is made.
-MODULES = grimp.build_graph("workflow_src", cache_dir=None, exclude_type_checking_imports=True)
 ROOT = Path(workflow_src.__file__).parent.parent
 ANNOTATIONS = os.path.relpath(ROOT / "workflow_src/ari/annotations.csv")
 
@@ -76,28 +71,13 @@ for variable, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}
 ENVIRONMENT = str(ROOT / "environment.yml")
 
 
-def code(*modules):
-    """The files that the named modules of the package are made of, their imports' imports included.
+def code(name, *modules):
+    """{name in code.yaml: digest of the named modules and of their imports}.
 
-    Snakemake reruns a job when one of them changes. The command line is not among them: it parses and calls, and is made
-    of all steps.
+    Snakemake reruns a job when its digest changes, as DVC does. The command line is not part of it: it
+    parses and calls, and imports all steps.
     """
-    names = {f"workflow_src.{module}" for module in modules}
-    names |= {upstream for name in names for upstream in MODULES.find_upstream_modules(name)}
-    files = (ROOT.joinpath(*name.split(".")) for name in names)
-    files = (f / "__init__.py" if f.is_dir() else f.with_suffix(".py") for f in files)
-    return sorted(os.path.relpath(f) for f in files if f.stat().st_size)
-
-
-def encoder_module(method):
-    """The module of a method's architecture, if it has one of the package's."""
-    row = CONFIG.methods[method]
-    return [f"encoders.architectures.{stem(row.encoder)}"] if row.has_architecture else []
-
-
-def kinds_of(method):
-    """The modules of a method's kind and of its architecture."""
-    return [f"methods.{stem(CONFIG.methods[method].kind)}", *encoder_module(method)]
+    return {name: provenance.digest(*modules)}
 
 
 # Whether jobs will run on CUDA. Looked up without torch, which takes seconds to load.

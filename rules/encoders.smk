@@ -1,9 +1,15 @@
 # Learning: the GPU's work. A checkpoint outside of results lets a killed training go on.
+def method_code(step, wildcards):
+    """The code of a step that depends on a method's kind and on its architecture."""
+    main = {"encoders": "training.job", "examples": "training.reconstruct"}[step]
+    row = CONFIG.methods[wildcards.method]
+    return code(f"{step}.{wildcards.method}", main, *provenance.of_method(row))
+
+
 rule encoders:
     input:
         unpack(frames_to_learn_from),
         unpack(files_of_its_own),
-        code=lambda w: code("training.job", *kinds_of(w.method)),
     output:
         weights=layout.ENCODER,
         history=layout.HISTORY,
@@ -12,6 +18,7 @@ rule encoders:
     benchmark:
         "logs/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.tsv"
     params:
+        code=lambda w: method_code("encoders", w),
         settings=lambda w: leaves(config, f"methods.{w.method}") | learning(w),
         files=lambda w, input: options(input, frames="frames", split="split"),
         checkpoint="checkpoints/{policy}/{protocol}/{method}/{game}-s{seed}.pt",
@@ -32,12 +39,12 @@ rule examples:
         frames=lambda w: frames(w, "pretrain"),
         split=layout.SPLIT.replace("{purpose}", "pretrain"),
         weights=layout.ENCODER,
-        code=lambda w: code("training.reconstruct", *kinds_of(w.method)),
     output:
         layout.EXAMPLES,
     log:
         "logs/examples/{policy}/{protocol}/{method}/{game}-s{seed}.log",
     params:
+        code=lambda w: method_code("examples", w),
         settings=lambda w: leaves(config, f"methods.{w.method}"),
     conda:
         ENVIRONMENT

@@ -1,12 +1,18 @@
 # Playing: one job a file of frames and RAM.
+def policy_code(wildcards):
+    """The code of collecting and of the policy's kind."""
+    policy = POLICIES[wildcards.policy]
+    kind = provenance.of_kind("episodes/policies", CONFIG.policies[policy].kind)
+    return code(f"episodes.{policy}", "episodes.collect", kind)
+
+
 rule episodes:
-    input:
-        code=lambda w: code("episodes.collect", f"episodes.policies.{stem(CONFIG.policy(w.policy).kind)}"),
     output:
         layout.EPISODE,
     log:
         "logs/episodes/{policy}/{purpose}/{game}-s{seed}.log",
     params:
+        code=policy_code,
         settings=lambda w: leaves(
             config,
             f"episodes.frames.{w.purpose}",

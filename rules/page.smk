@@ -9,12 +9,12 @@ rule report:
         splits=layout.splits(CONFIG),
         histories=layout.encoders(CONFIG, layout.HISTORY),
         templates=[os.path.relpath(f) for f in sorted(PAGE.glob("report.*"))],
-        code=code("report.page.write", "layout"),
     output:
         layout.REPORT,
     log:
         "logs/report.log",
     params:
+        code=code("report", "report.page.write", "layout"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS),
     conda:
         ENVIRONMENT

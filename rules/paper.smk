@@ -10,12 +10,12 @@ rule paper:
         methods=[os.path.relpath(METHODS / page) for page in dict.fromkeys(map(method_pages.page_of, CONFIG.methods.values()))],
         exhibits=catalogue.in_paper(CONFIG),
         template=os.path.relpath(ROOT / "workflow_src/report/paper/templates/paper.tex.jinja"),
-        code=code("report.paper.write", "layout"),
     output:
         shown(catalogue.PAPER),
     log:
         "logs/paper.log",
     params:
+        code=code("paper", "report.paper.write", "layout"),
         settings=lambda w: leaves(config, *config),
         reference=lambda w, input: os.path.dirname(input.reference[0]),
         methods=lambda w, input: os.path.dirname(input.methods[0]),

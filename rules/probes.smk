@@ -18,9 +18,11 @@ def probe_settings(probe):
 
 
 def probe_code(wildcards):
-    """The modules of a probe's job: the step, the kind of probe, the kinds of its method."""
-    kind = [f"probes.kinds.{stem(wildcards.probe)}"] if wildcards.probe in CONFIG.probe.kinds else []
-    return code("probes.probe", *kind, *encoder_module(wildcards.method))
+    """The code of probing, of the kind of probe and of the encoder's architecture."""
+    probe, method = wildcards.probe, wildcards.method
+    kind = [provenance.of_kind(PROBE_KINDS, probe)] if probe in CONFIG.probe.kinds else []
+    architecture = provenance.of_architecture(CONFIG.methods[method])
+    return code(f"probes.{method}.{probe}", "probes.probe", *kind, *architecture)
 
 
 rule probes:
@@ -29,13 +31,13 @@ rule probes:
         unpack(files_of_its_own),
         frames=lambda w: frames(w, "probe"),
         split=layout.SPLIT.replace("{purpose}", "probe"),
-        code=probe_code,
         labels=ANNOTATIONS,
     output:
         layout.PROBE,
     log:
         "logs/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.log",
     params:
+        code=probe_code,
         settings=lambda w: leaves(
             config,
             "probe.classes",

@@ -12,12 +12,13 @@ FIGURES = [one for one in catalogue.select("figure", "scores", by_game=False) if
 rule scores:
     input:
         probes=layout.probes(CONFIG),
-        code=code("report.scores", "layout"),
     output:
         scores=layout.SCORES,
         metrics=layout.METRICS,
     log:
         "logs/scores.log",
+    params:
+        code=code("scores", "report.scores", "layout"),
     conda:
         ENVIRONMENT
     shell:
@@ -30,12 +31,12 @@ rule tables:
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))]
         + [os.path.relpath(REFERENCE / "reproduction_report_pong.csv")],
         labels=ANNOTATIONS,
-        code=code("report.tables.write", *(one.module for one in TABLES)),
     output:
         shown(*TABLES),
     log:
         "logs/tables.log",
     params:
+        code=code("tables", "report.tables.write", *(one.module for one in TABLES)),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS),
         reference=lambda w, input: os.path.dirname(input.reference[0]),
     conda:
@@ -50,12 +51,12 @@ rule variables:
         scores=layout.SCORES,
         reference=os.path.relpath(REFERENCE / "paper_table4_boxing_f1_by_variable.csv"),
         labels=ANNOTATIONS,
-        code=code("report.tables.write", "report.tables.by_variable"),
     output:
         shown(*catalogue.select("table", "scores", by_game=True)),
     log:
         "logs/variables/{game}.log",
     params:
+        code=code("variables", "report.tables.write", "report.tables.by_variable"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, "splits.min_entropy"),
         reference=lambda w, input: os.path.dirname(input.reference),
     conda:
@@ -68,12 +69,12 @@ rule variables:
 rule figures:
     input:
         scores=layout.SCORES,
-        code=code("report.figures.write", *(one.module for one in FIGURES)),
     output:
         shown(*FIGURES),
     log:
         "logs/figures.log",
     params:
+        code=code("figures", "report.figures.write", *(one.module for one in FIGURES)),
         settings=lambda w: leaves(config, *COLUMNS),
     conda:
         ENVIRONMENT
@@ -84,12 +85,12 @@ rule figures:
 rule curves:
     input:
         histories=layout.encoders(CONFIG, layout.HISTORY),
-        code=code("report.figures.learning_curves", "layout"),
     output:
         shown(*catalogue.select("figure", "histories", by_game=False)),
     log:
         "logs/curves.log",
     params:
+        code=code("curves", "report.figures.learning_curves", "layout"),
         settings=lambda w: leaves(config, "games", "seeds", "policies", "protocols", "methods"),
     conda:
         ENVIRONMENT
@@ -100,12 +101,12 @@ rule curves:
 rule curves_of_game:
     input:
         histories=lambda w: layout.encoders(CONFIG.for_game(w.game), layout.HISTORY),
-        code=code("report.figures.learning_curves", "layout"),
     output:
         shown(*catalogue.select("figure", "histories", by_game=True)),
     log:
         "logs/curves/{game}.log",
     params:
+        code=code("curves", "report.figures.learning_curves", "layout"),
         settings=lambda w: leaves(config, "seeds", "policies", "protocols", "methods"),
     conda:
         ENVIRONMENT
@@ -116,12 +117,12 @@ rule curves_of_game:
 rule reconstructions:
     input:
         examples=lambda w: layout.examples(CONFIG, w.game),
-        code=code("report.figures.reconstructions"),
     output:
         shown(*catalogue.select("figure", "examples")),
     log:
         "logs/reconstructions/{game}.log",
     params:
+        code=code("reconstructions", "report.figures.reconstructions"),
         out=layout.RECONSTRUCTIONS,
     conda:
         ENVIRONMENT
@@ -137,12 +138,12 @@ for study in STUDIES:
             f"{study}_scores"
         input:
             probes=layout.study(CONFIG, study),
-            code=code("report.scores", "layout"),
         output:
             layout.STUDY.format(study=study),
         log:
             f"logs/{study}_scores.log",
         params:
+            code=code("scores", "report.scores", "layout"),
             study=study,
         conda:
             ENVIRONMENT
@@ -154,12 +155,12 @@ for study in STUDIES:
 rule ledger:
     input:
         scores=layout.STUDY.format(study="ledger"),
-        code=code("report.studies.write", "report.studies.ledger"),
     output:
         shown(*catalogue.select(source="ledger")),
     log:
         "logs/ledger.log",
     params:
+        code=code("ledger", "report.studies.write", "report.studies.ledger"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["ledger"] if CONFIG.ledger else [])),
     conda:
         ENVIRONMENT
@@ -170,12 +171,12 @@ rule ledger:
 rule scaling:
     input:
         scores=layout.STUDY.format(study="scaling"),
-        code=code("report.studies.write", "report.studies.scaling"),
     output:
         shown(*catalogue.select(source="scaling")),
     log:
         "logs/scaling.log",
     params:
+        code=code("scaling", "report.studies.write", "report.studies.scaling"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["scaling"] if CONFIG.scaling else [])),
     conda:
         ENVIRONMENT

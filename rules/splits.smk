@@ -3,13 +3,13 @@ rule splits:
     input:
         unpack(frames_to_exclude),
         frames=lambda w: frames(w, w.purpose),
-        code=code("splits.split"),
         labels=lambda w: labels(w.purpose),
     output:
         layout.SPLIT,
     log:
         "logs/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.log",
     params:
+        code=code("splits", "splits.split"),
         settings=lambda w: leaves(
             config, f"splits.{w.purpose}", *(["splits.min_entropy", "label_set"] if w.purpose == "probe" else [])
         )

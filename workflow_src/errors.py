@@ -58,7 +58,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def unknown(thing: str, name: str, known: Iterable[str]) -> str:
     """Say that ``name`` is not a known ``thing``, and list the known ones."""
     known = list(known)
-    return f"unknown {thing} {name!r}{did_you_mean(name, known)}; known: {', '.join(known) or 'none'}"
+    return (
+        f"unknown {thing} {name!r}{did_you_mean(name, known)}; known: {', '.join(known) or 'none'}"
+    )
 
 
 def one_of(thing: str, name: str, known: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         versioning.adopt,
         versioning.record,
         versioning.stages,
+        versioning.code,
     ],
     "Steps (the rules call them; so can you)": [
         steps.episodes,

@@ -11,14 +11,32 @@ from workflow_src.errors import UserError
 
 @click.command()
 @shared("run")
-@click.option("--check", is_flag=True, help="Only say whether it is up to date.")
+@click.option("--check", is_flag=True, help="Only say whether both are up to date.")
 def stages(run: Path, check: bool) -> None:
-    """Write dvc.yaml: DVC's stages, from the rules and config.yaml."""
+    """Write dvc.yaml and code.yaml: DVC's stages and the digests of their code."""
     from workflow_src.config.run import Config
     from workflow_src.versioning import graph, stages
 
     config = Config.load(run / "config.yaml")
-    (stages.check if check else stages.write)(run, config, stages.stages(config, graph.jobs(run)))
+    found = stages.stages(config, graph.jobs(run))
+    if check:
+        stages.check(run, config, found)
+        stages.check_code(run, found)
+    else:
+        stages.write(run, config, found)
+
+
+@click.command()
+@shared("run")
+def code(run: Path) -> None:
+    """Check dvc.yaml, and write code.yaml: DVC's first stage."""
+    from workflow_src.config.run import Config
+    from workflow_src.versioning import graph, stages
+
+    config = Config.load(run / "config.yaml")
+    found = stages.stages(config, graph.jobs(run))
+    stages.check(run, config, found)
+    stages.write_code(run, found)
 
 
 @click.command()

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workflow_src import artifacts, devices, encoders, seeds
+from workflow_src import artifacts, devices, encoders, provenance, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.config.methods import Method, MethodProtocol, Training
 from workflow_src.episodes.dataset import Part, check_pair, load_frames, read_split
@@ -189,11 +189,6 @@ def _index(part: Part, rows: np.ndarray) -> objective.EpisodeIndex:
 
 def _fingerprint(row: Method, settings: Training, switches: MethodProtocol, *others: Any) -> str:
     """Identity of a training, its code included: only its own checkpoint is resumed from."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parent.parent
-    for folder in ("methods", "training", "encoders", "episodes", "."):
-        for file in sorted((package / folder).glob("*.py")):
-            digest.update(file.read_bytes())
-    settled = [row.model_dump(), settings.model_dump(), switches.model_dump(), others]
-    digest.update(json.dumps(settled, sort_keys=True).encode())
-    return digest.hexdigest()
+    code = provenance.digest("training.job", *provenance.of_method(row))
+    settled = [code, row.model_dump(), settings.model_dump(), switches.model_dump(), others]
+    return hashlib.sha256(json.dumps(settled, sort_keys=True).encode()).hexdigest()

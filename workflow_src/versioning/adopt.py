@@ -12,7 +12,7 @@ from dvc.stage import PipelineStage
 from workflow_src.config.run import Config
 from workflow_src.errors import UserError
 from workflow_src.versioning import graph, lock
-from workflow_src.versioning.stages import Stage, check, some, stages
+from workflow_src.versioning.stages import Stage, check, check_code, some, stages
 
 
 def adopt(run: Path) -> tuple[list[str], bool]:
@@ -26,6 +26,7 @@ def adopt(run: Path) -> tuple[list[str], bool]:
     graph.check_idle(run)
     found = stages(config, graph.jobs(run))
     check(run, config, found)
+    check_code(run, found)
     with lock.dvc(run) as repo, lock.alone(repo):
         entries = lock.read(Path())
         recorded = [stage for stage in found if stage.name in entries]

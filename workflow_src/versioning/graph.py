@@ -38,6 +38,7 @@ class Job:
     outputs: tuple[str, ...]
     inputs: tuple[str, ...]
     settings: tuple[str, ...]  # of config.yaml, as dotted names
+    code: tuple[tuple[str, str], ...]  # (name, digest): by which code the files are made
 
 
 @contextlib.contextmanager
@@ -97,12 +98,9 @@ def jobs(run: Path) -> dict[Job, str]:
                 if why:
                     why = f"{file} is {why}"
                     break
-            settings = tuple(job.params.get("settings", {}))
-            found[
-                Job(
-                    job.rule.name, tuple(map(str, job.output)), tuple(map(str, job.input)), settings
-                )
-            ] = why
+            files = tuple(map(str, job.output)), tuple(map(str, job.input))
+            settings, code = job.params.get("settings", {}), job.params.get("code", {})
+            found[Job(job.rule.name, *files, tuple(settings), tuple(code.items()))] = why
         return found
 
 

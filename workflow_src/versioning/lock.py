@@ -29,7 +29,7 @@ from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.tree import Tree
 
-from workflow_src import artifacts
+from workflow_src import artifacts, provenance
 from workflow_src.errors import UserError, explained
 
 LISTING = "recorded.csv"
@@ -253,6 +253,7 @@ def files(run: Path, repo: Repo | None = None) -> dict[str, dict[str, str] | Non
     return {
         stage: _merged(_spelled(out, listed, repo) for out in entry.get("outs", []))
         for stage, entry in read(run).items()
+        if stage != provenance.STAGE  # what it writes is in git
     }
 
 
@@ -344,14 +345,11 @@ def otherwise(changed: list, named: Container[str] = ()) -> list[str]:
             names.append(what)
             continue
         for name, how in what.get("changed deps", {}).items():
-            absent = how == "deleted" and name.startswith("results/")
-            names += (
-                list(how)
-                if isinstance(how, dict)
-                else [name]
-                if name not in named and not absent
-                else []
-            )
+            if isinstance(how, dict):
+                of = "code of " if name.endswith(provenance.FILE) else ""
+                names += [f"{of}{key}" for key in how]
+            elif name not in named and not (how == "deleted" and name.startswith("results/")):
+                names.append(name)
     return names
 
 

@@ -11,18 +11,18 @@ from dvc.stage import PipelineStage
 from dvc.stage.serialize import to_lockfile
 from dvc.utils.serialize import dumps_yaml, load_yaml
 
-from workflow_src import artifacts
+from workflow_src import artifacts, provenance
 from workflow_src.config.run import Config
 from workflow_src.errors import UserError
 from workflow_src.versioning import graph, lock
 from workflow_src.versioning.graph import NOT_ITS_JOBS
-from workflow_src.versioning.stages import CHECK, Stage, stages, write
+from workflow_src.versioning.stages import Stage, stages, write
 
 
 def record(run: Path) -> list[str]:
     """Record in ``dvc.lock`` every stage of a run whose files are all complete and current; nothing is run.
 
-    ``dvc.yaml`` is made anew before, and DVC is begun where there is none. Returns lines that say
+    ``dvc.yaml`` and ``code.yaml`` are written before, and DVC is begun where there is none. Returns lines that say
     what is recorded and what is not. `UserError` when ``dvc.lock`` is damaged, DVC is at work, or
     its cache cannot be written; ``dvc.lock`` is then as it was.
     """
@@ -54,18 +54,24 @@ def record(run: Path) -> list[str]:
             stage.save()
             stage.commit(relink=False)  # what Snakemake has made keeps its modification time
             _check_cached(repo, stage)
-        _check_unchanged(started, found)
+        sources = [
+            dep.def_path
+            for stage in repo.index.stages
+            if stage.name == provenance.STAGE
+            for dep in stage.deps
+        ]
+        _check_unchanged(started, found, sources)
         _write_lock(repo, to_commit)
         lock.write_listing(Path(), repo)
     said = {stage.target: why_not[stage.name] for stage in found if why_not.get(stage.name)}
     whole = len(found) - sum(why != _NOT_HERE for why in said.values())
-    now = sum(stage.name != CHECK for stage in to_commit)
+    now = sum(stage.name != provenance.STAGE for stage in to_commit)
     return [f"dvc.lock: {whole} of {len(found)} stages recorded, {now} of them now", *_lines(said)]
 
 
 def _check_cached(repo: Repo, stage: PipelineStage) -> None:
     """`UserError` when a file of a stage is not in the cache after all, which DVC says in its log alone."""
-    for out in stage.outs:
+    for out in (out for out in stage.outs if out.use_cache):
         inside = out.get_obj().as_dict().items() if out.hash_info.isdir else ()
         files = {"/".join(key): info.value for key, (_, info) in inside}
         for file, md5 in {"": out.hash_info.value, **files}.items():
@@ -131,10 +137,10 @@ def _lines(said: dict[str, str]) -> list[str]:
     return lines
 
 
-def _check_unchanged(started: int, found: list[Stage]) -> None:
+def _check_unchanged(started: int, found: list[Stage], sources: list[str]) -> None:
     """`UserError` when anything was edited since Snakemake was asked: the files here would be recorded as made of it."""
     for file in {
-        "config.yaml",
+        *sources,
         *(dep for stage in found for dep in stage.deps),
         *(f for stage in found for f in stage.files),
     }:

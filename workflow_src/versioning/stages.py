@@ -14,12 +14,11 @@ from typing import Any
 
 import yaml
 
-from workflow_src import artifacts, layout
+from workflow_src import artifacts, layout, provenance
 from workflow_src.config.run import Config
 from workflow_src.errors import UserError
 from workflow_src.versioning.graph import SNAKEFILE, Job
 
-CHECK = "dvc-yaml"
 # They decide which files a folder has, not what stands in one.
 SHAPE = ("games", "seeds")
 
@@ -34,7 +33,8 @@ class Stage:
     outs: list[str]
     files: list[str] = field(default_factory=list)
     deps: set[str] = field(default_factory=set)
-    params: set[str] = field(default_factory=set)
+    params: set[str] = field(default_factory=set)  # of config.yaml
+    code: dict[str, str] = field(default_factory=dict)  # {name in code.yaml: digest}
     stale: list[str] = field(default_factory=list)  # why its files are not current
 
     def stray(self, known: Iterable[str]) -> list[str]:
@@ -67,6 +67,7 @@ def stages(config: Config, jobs: dict[Job, str]) -> list[Stage]:
             for file in job.inputs
         }
         stage.params |= {*job.settings, *(SHAPE if folder in folders else ())}
+        stage.code |= job.code
         stage.stale += [why] if why else []
     order = {target: number for number, target in enumerate(folders)}
     makers = {out: stage for stage in found.values() for out in stage.outs}
@@ -104,65 +105,95 @@ def _plots(config: Config) -> list[dict]:
 
 
 def text(run: Path, config: Config, found: list[Stage]) -> str:
-    """What ``dvc.yaml`` of a run is to say."""
-    run, package = run.resolve(), Path(layout.__file__).parent
-    root = os.path.relpath(SNAKEFILE.parent, run)
+    """The content of a run's ``dvc.yaml``."""
+    root = os.path.relpath(SNAKEFILE.parent, run.resolve())
     snakefile = [] if root == "." else ["--snakefile", f"{root}/Snakefile"]
-    # The only stage that reads the whole configuration: it fails when this file is of another one,
-    # or of other imports.
-    plan = [
-        SNAKEFILE,
-        *(SNAKEFILE.parent / "rules").glob("*.smk"),
-        *(package / "versioning").glob("*.py"),
-    ]
-    plan += [package / "layout.py", *(package / "config").glob("*.py")]
-    plan += (package / "catalogue").glob("*.py")
-    code = {dep for stage in found for dep in stage.deps if dep.endswith(".py")}
-    content: dict[str, Any] = {
-        CHECK: {
-            "cmd": "python -m workflow_src stages --check",
-            "deps": sorted({"config.yaml", *code, *(os.path.relpath(file, run) for file in plan)}),
-        }
-    }
+    content = {provenance.STAGE: _code_stage(run.resolve())}
     for stage in found:
-        allowed = [stage.rule] if stage.target == stage.rule else [stage.rule, stage.target]
-        words = [
-            "snakemake",
-            *snakefile,
-            "--quiet",
-            "rules",
-            "--allowed-rules",
-            *allowed,
-            "--",
-            stage.target,
-        ]
-        content[stage.name] = {"cmd": shlex.join(words), "deps": sorted(stage.deps)}
-        if stage.params:
-            content[stage.name]["params"] = sorted(stage.params)
+        content[stage.name] = {"cmd": _command(stage, snakefile), "deps": sorted(stage.deps)}
+        params = {"config.yaml": sorted(stage.params), provenance.FILE: sorted(stage.code)}
+        # DVC's own file, params.yaml, is not used.
+        content[stage.name]["params"] = [{file: keys} for file, keys in params.items() if keys]
         content[stage.name]["outs"] = stage.outs
-    for stage in content.values():  # our parameters stand in config.yaml, not in DVC's params.yaml
-        if "params" in stage:
-            stage["params"] = [{"config.yaml": stage["params"]}]
-    document = {"stages": content, "metrics": [layout.METRICS]} | (
-        {"plots": plots} if (plots := _plots(config)) else {}
-    )
-    head = "# Made by `python -m workflow_src stages` from the rules and config.yaml; made again when either changes.\n"
+    document: dict[str, Any] = {"stages": content, "metrics": [layout.METRICS]}
+    if plots := _plots(config):
+        document["plots"] = plots
+    head = "# Written by `python -m workflow_src stages` from config.yaml and the rules: do not edit.\n"
     return head + yaml.safe_dump(document, sort_keys=False, width=120)
 
 
-def write(run: Path, config: Config, found: list[Stage]) -> bool:
-    """Write ``dvc.yaml`` of a run, if it is not yet what it is to be; whether it was written."""
-    file, wanted = run / "dvc.yaml", text(run, config, found)
-    if file.exists() and file.read_text() == wanted:
-        return False
-    artifacts.write_text(file, wanted)
-    return True
+def _code_stage(run: Path) -> dict[str, Any]:
+    """DVC's first stage, the only one that reads source files and the whole configuration.
+
+    It fails when ``dvc.yaml`` does not match them, and writes ``code.yaml``, whose values tell DVC
+    which of the other stages an edit concerns.
+    """
+    sources = [SNAKEFILE, *(SNAKEFILE.parent / "rules").glob("*.smk")]
+    sources += [file for file in provenance.PACKAGE.rglob("*.py") if file.stat().st_size]
+    return {
+        "cmd": "python -m workflow_src code",
+        "deps": sorted({"config.yaml", *(os.path.relpath(file, run) for file in sources)}),
+        # Not deleted before it is written again, and in git rather than in DVC's cache.
+        "outs": [{provenance.FILE: {"cache": False, "persist": True}}],
+    }
+
+
+def _command(stage: Stage, snakefile: list[str]) -> str:
+    """Snakemake, which makes the files of a stage and takes all other files as given."""
+    allowed = [stage.rule] if stage.target == stage.rule else [stage.rule, stage.target]
+    words = ["--quiet", "rules", "--allowed-rules", *allowed, "--", stage.target]
+    return shlex.join(["snakemake", *snakefile, *words])
+
+
+def code_text(found: list[Stage]) -> str:
+    """The content of a run's ``code.yaml``: the digests of the stages' code, by step and kind."""
+    content: dict[str, Any] = {}
+    for stage in found:
+        for name, digest in stage.code.items():
+            *sections, last = name.split(".")
+            section = content
+            for part in sections:
+                section = section.setdefault(part, {})
+            if section.setdefault(last, digest) != digest:
+                raise ValueError(f"two rules give {name} to different code: rename one")
+    head = "# Written by `python -m workflow_src stages`: digests of the code that makes each step's files.\n"
+    # In quotes, for there are digests that YAML would read as numbers.
+    return head + yaml.safe_dump(content, default_style='"')
+
+
+def write(run: Path, config: Config, found: list[Stage]) -> None:
+    """Write ``dvc.yaml`` and ``code.yaml`` of a run, where they are not up to date."""
+    _write(run / "dvc.yaml", text(run, config, found))
+    write_code(run, found)
+
+
+def write_code(run: Path, found: list[Stage]) -> None:
+    """Write ``code.yaml`` of a run, if it is not up to date."""
+    _write(run / provenance.FILE, code_text(found))
+
+
+def _write(file: Path, wanted: str) -> None:
+    if not _says(file, wanted):
+        artifacts.write_text(file, wanted)
 
 
 def check(run: Path, config: Config, found: list[Stage]) -> None:
-    """`UserError` when ``dvc.yaml`` of a run is of another configuration, or was edited."""
-    file = run / "dvc.yaml"
-    if not file.exists() or file.read_text() != text(run, config, found):
+    """`UserError` when ``dvc.yaml`` of a run does not match its configuration and the rules."""
+    if not _says(run / "dvc.yaml", text(run, config, found)):
         raise UserError(
-            f"{file} is not of this config.yaml and these rules: `python -m workflow_src stages` writes it anew"
+            f"{run / 'dvc.yaml'} does not match config.yaml and the rules: "
+            "`python -m workflow_src stages` writes it again"
         )
+
+
+def check_code(run: Path, found: list[Stage]) -> None:
+    """`UserError` when ``code.yaml`` of a run does not match the code."""
+    if not _says(run / provenance.FILE, code_text(found)):
+        raise UserError(
+            f"{run / provenance.FILE} does not match the code: "
+            "`python -m workflow_src stages` writes it again"
+        )
+
+
+def _says(file: Path, wanted: str) -> bool:
+    return file.exists() and file.read_text(errors="replace") == wanted
