@@ -20,32 +20,14 @@ include: "rules/paper.smk"
 include: "rules/page.smk"
 
 
-# Every artifact is named: Snakemake does not remake a lost file that only other, present files were made of.
+# Every artifact is named: Snakemake does not remake a lost file if what was made from it is present.
 rule all:
     default_target: True
     input:
-        layout.episodes(CONFIG),
-        layout.splits(CONFIG),
-        layout.encoders(CONFIG),
-        layout.encoders(CONFIG, layout.HISTORY),
-        layout.probes(CONFIG),
-        layout.of_studies(CONFIG),
-        expand(layout.STUDY, study=CONFIG.studies),
-        layout.SCORES,
-        layout.METRICS,
-        layout.tables(CONFIG),
-        layout.variables(CONFIG),
-        layout.figures(CONFIG),
-        layout.curves(CONFIG),
-        layout.reconstructions(CONFIG),
-        layout.measured(CONFIG),
-        layout.audits(CONFIG),
-        layout.frames(CONFIG),
-        layout.AUDITS,
-        layout.REPORT,
+        layout.everything(CONFIG),
 
 
-# A folder's path is a target too: `snakemake results/splits/random_agent/paper/probe`. DVC makes its stages by these.
+# A folder is a target, too: `snakemake results/splits/random_agent/paper/probe`. DVC's stages use them.
 for folder, files in layout.folders(CONFIG).items():
 
     rule:
@@ -56,8 +38,8 @@ for folder, files in layout.folders(CONFIG).items():
 
 
 onsuccess:
-    remember()
+    record_in_dvc()
 
 
 onerror:
-    remember()
+    record_in_dvc()

@@ -1,11 +1,14 @@
 # Auditing labels: what the annotated RAM bytes are, table and pictures of each game, frames with their labels.
+# Both are made for each game; the first for each label set, too.
+AUDIT_FRAMES, AUDIT = sorted(catalogue.select("audit"), key=lambda one: "{label_set}" in one.key)
+
 
 rule audit_measured:
     input:
         frames=lambda w: layout.audited(CONFIG, w.game),
         labels=ANNOTATIONS,
     output:
-        layout.MEASURED,
+        layout.MEASURED.path,
     log:
         "logs/audit/measured/{game}.log",
     params:
@@ -21,15 +24,15 @@ rule audit_measured:
 
 rule audit:
     input:
-        measured=layout.MEASURED,
+        measured=layout.MEASURED.path,
         labels=ANNOTATIONS,
     output:
-        shown(*[one for one in catalogue.select("audit") if "{label_set}" in one.key]),
+        shown(AUDIT),
     log:
         "logs/audit/{label_set}/{game}.log",
     params:
         code=code("audit", "report.audit.variables"),
-        out=layout.AUDIT,
+        out=AUDIT.path,
     conda:
         ENVIRONMENT
     shell:
@@ -39,16 +42,16 @@ rule audit:
 
 rule audit_frames:
     input:
-        measured=layout.MEASURED,
+        measured=layout.MEASURED.path,
         labels=ANNOTATIONS,
     output:
-        shown(*[one for one in catalogue.select("audit") if "{label_set}" not in one.key]),
+        shown(AUDIT_FRAMES),
     log:
         "logs/audit/frames/{game}.log",
     params:
         code=code("audit_frames", "report.audit.frame_sheets"),
         settings=lambda w: leaves(config, "label_set"),
-        out=layout.FRAMES,
+        out=AUDIT_FRAMES.path,
     conda:
         ENVIRONMENT
     shell:
@@ -57,7 +60,7 @@ rule audit_frames:
 
 rule audit_summary:
     input:
-        audits=layout.audits(CONFIG, ".csv"),
+        audits=AUDIT.files(CONFIG, [".csv"]),
     output:
         shown(*catalogue.select("table", "audit")),
     log:

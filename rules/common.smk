@@ -93,7 +93,7 @@ def switches(wildcards, section):
 def frames(wildcards, purpose):
     """The file of frames that a protocol is made of."""
     policy = CONFIG.playing_policy(wildcards.policy, wildcards.protocol)
-    return layout.EPISODE.format(policy=policy, purpose=purpose, game=wildcards.game, seed=wildcards.seed)
+    return layout.EPISODES.path.format(policy=policy, purpose=purpose, game=wildcards.game, seed=wildcards.seed)
 
 
 def frames_to_exclude(wildcards):
@@ -109,7 +109,7 @@ def frames_to_learn_from(wildcards):
         return {}
     return {
         "frames": frames(wildcards, purpose),
-        "split": layout.SPLIT.replace("{purpose}", purpose),
+        "split": layout.SPLITS.path.replace("{purpose}", purpose),
         "labels": labels(purpose),
     }
 
@@ -142,7 +142,7 @@ def weights_to_probe(wildcards):
     if not CONFIG.methods[wildcards.method].has_encoder:
         return {}
     names = dict(wildcards.items()) | {"protocol": CONFIG.derived.encoder_protocol(wildcards.protocol, CONFIG.methods[wildcards.method])}
-    return {"encoder": layout.ENCODER.format(**names)}
+    return {"encoder": layout.ENCODERS.path.format(**names)}
 
 
 def latex(wildcards):
@@ -180,7 +180,7 @@ def options(input, **names):
     return " ".join(f"--{option} {input[name]}" for option, name in names.items() if name in input.keys())
 
 
-def remember():
-    """Note in DVC what this run has made, where it is recorded at all; within `dvc repro` DVC does so itself."""
+def record_in_dvc():
+    """Record in DVC what was made, if the run has a DVC repository; within `dvc repro` DVC does so itself."""
     if "DVC_STAGE" not in os.environ and Path(".dvc").is_dir() and importlib.util.find_spec("dvc"):
         subprocess.run([sys.executable, "-m", "workflow_src", "record"])

@@ -11,8 +11,8 @@ rule encoders:
         unpack(frames_to_learn_from),
         unpack(files_of_its_own),
     output:
-        weights=layout.ENCODER,
-        history=layout.HISTORY,
+        weights=layout.ENCODERS.path,
+        history=layout.HISTORIES.path,
     log:
         "logs/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.log",
     benchmark:
@@ -37,10 +37,10 @@ rule encoders:
 rule examples:
     input:
         frames=lambda w: frames(w, "pretrain"),
-        split=layout.SPLIT.replace("{purpose}", "pretrain"),
-        weights=layout.ENCODER,
+        split=layout.SPLITS.path.replace("{purpose}", "pretrain"),
+        weights=layout.ENCODERS.path,
     output:
-        layout.EXAMPLES,
+        layout.EXAMPLES.path,
     log:
         "logs/examples/{policy}/{protocol}/{method}/{game}-s{seed}.log",
     params:

@@ -8,7 +8,7 @@ def policy_code(wildcards):
 
 rule episodes:
     output:
-        layout.EPISODE,
+        layout.EPISODES.path,
     log:
         "logs/episodes/{policy}/{purpose}/{game}-s{seed}.log",
     params:

@@ -5,12 +5,12 @@ PAGE = ROOT / "workflow_src/report/page/templates"
 rule report:
     input:
         shown=catalogue.on_page(CONFIG),
-        scores=layout.SCORES,
-        splits=layout.splits(CONFIG),
-        histories=layout.encoders(CONFIG, layout.HISTORY),
+        scores=layout.SCORES.path,
+        splits=layout.SPLITS.files(CONFIG),
+        histories=layout.HISTORIES.files(CONFIG),
         templates=[os.path.relpath(f) for f in sorted(PAGE.glob("report.*"))],
     output:
-        layout.REPORT,
+        layout.PAGE.path,
     log:
         "logs/report.log",
     params:

@@ -5,7 +5,7 @@ METHODS = ROOT / "docs" / "methods"
 rule paper:
     input:
         latex=latex,
-        scores=layout.SCORES,
+        scores=layout.SCORES.path,
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_*.csv"))],
         methods=[os.path.relpath(METHODS / page) for page in dict.fromkeys(map(method_pages.page_of, CONFIG.methods.values()))],
         exhibits=catalogue.in_paper(CONFIG),

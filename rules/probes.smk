@@ -30,10 +30,10 @@ rule probes:
         unpack(weights_to_probe),
         unpack(files_of_its_own),
         frames=lambda w: frames(w, "probe"),
-        split=layout.SPLIT.replace("{purpose}", "probe"),
+        split=layout.SPLITS.path.replace("{purpose}", "probe"),
         labels=ANNOTATIONS,
     output:
-        layout.PROBE,
+        layout.PROBES.path,
     log:
         "logs/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.log",
     params:

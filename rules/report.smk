@@ -11,10 +11,10 @@ FIGURES = [one for one in catalogue.select("figure", "scores", by_game=False) if
 
 rule scores:
     input:
-        probes=layout.probes(CONFIG),
+        probes=layout.PROBES.files(CONFIG),
     output:
-        scores=layout.SCORES,
-        metrics=layout.METRICS,
+        scores=layout.SCORES.path,
+        metrics=layout.METRICS.path,
     log:
         "logs/scores.log",
     params:
@@ -27,7 +27,7 @@ rule scores:
 
 rule tables:
     input:
-        scores=layout.SCORES,
+        scores=layout.SCORES.path,
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))]
         + [os.path.relpath(REFERENCE / "reproduction_report_pong.csv")],
         labels=ANNOTATIONS,
@@ -48,7 +48,7 @@ rule tables:
 # Every variable of a game: `snakemake results/tables/table4_f1_by_variable/boxing.tex`.
 rule variables:
     input:
-        scores=layout.SCORES,
+        scores=layout.SCORES.path,
         reference=os.path.relpath(REFERENCE / "paper_table4_boxing_f1_by_variable.csv"),
         labels=ANNOTATIONS,
     output:
@@ -68,7 +68,7 @@ rule variables:
 
 rule figures:
     input:
-        scores=layout.SCORES,
+        scores=layout.SCORES.path,
     output:
         shown(*FIGURES),
     log:
@@ -84,7 +84,7 @@ rule figures:
 
 rule curves:
     input:
-        histories=layout.encoders(CONFIG, layout.HISTORY),
+        histories=layout.HISTORIES.files(CONFIG),
     output:
         shown(*catalogue.select("figure", "histories", by_game=False)),
     log:
@@ -100,7 +100,7 @@ rule curves:
 
 rule curves_of_game:
     input:
-        histories=lambda w: layout.encoders(CONFIG.for_game(w.game), layout.HISTORY),
+        histories=lambda w: layout.HISTORIES.files(CONFIG.for_game(w.game)),
     output:
         shown(*catalogue.select("figure", "histories", by_game=True)),
     log:
@@ -116,14 +116,14 @@ rule curves_of_game:
 
 rule reconstructions:
     input:
-        examples=lambda w: layout.examples(CONFIG, w.game),
+        examples=lambda w: layout.EXAMPLES.files(CONFIG.for_game(w.game)),
     output:
         shown(*catalogue.select("figure", "examples")),
     log:
         "logs/reconstructions/{game}.log",
     params:
         code=code("reconstructions", "report.figures.reconstructions"),
-        out=layout.RECONSTRUCTIONS,
+        out=catalogue.select("figure", "examples")[0].path,
     conda:
         ENVIRONMENT
     shell:
@@ -137,9 +137,9 @@ for study in STUDIES:
         name:
             f"{study}_scores"
         input:
-            probes=layout.study(CONFIG, study),
+            probes=layout.PROBES.files(CONFIG, study),
         output:
-            layout.STUDY.format(study=study),
+            layout.STUDY_SCORES.path.format(study=study),
         log:
             f"logs/{study}_scores.log",
         params:
@@ -154,7 +154,7 @@ for study in STUDIES:
 # Targets of their own, `snakemake ledger` and `snakemake scaling`, unless `studies` names them: both train again.
 rule ledger:
     input:
-        scores=layout.STUDY.format(study="ledger"),
+        scores=layout.STUDY_SCORES.path.format(study="ledger"),
     output:
         shown(*catalogue.select(source="ledger")),
     log:
@@ -170,7 +170,7 @@ rule ledger:
 
 rule scaling:
     input:
-        scores=layout.STUDY.format(study="scaling"),
+        scores=layout.STUDY_SCORES.path.format(study="scaling"),
     output:
         shown(*catalogue.select(source="scaling")),
     log:

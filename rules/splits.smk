@@ -5,7 +5,7 @@ rule splits:
         frames=lambda w: frames(w, w.purpose),
         labels=lambda w: labels(w.purpose),
     output:
-        layout.SPLIT,
+        layout.SPLITS.path,
     log:
         "logs/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.log",
     params:

@@ -112,10 +112,10 @@ class Run:
 
     def write(self, out: Path, **change) -> str:
         arguments = {
-            "scores": self.directory / layout.SCORES,
+            "scores": self.directory / layout.SCORES.path,
             "shown": self.shown,
-            "splits": self.files(layout.splits(self.config)),
-            "histories": self.files(layout.encoders(self.config, layout.HISTORY)),
+            "splits": self.files(layout.SPLITS.files(self.config)),
+            "histories": self.files(layout.HISTORIES.files(self.config)),
         }
         write_report(self.config, **(arguments | change), out=out)
         return out.read_text()
@@ -137,7 +137,9 @@ def make_run(directory: Path) -> Run:
             for purpose in ("pretrain", "probe"):
                 names = {"purpose": purpose, "protocol": protocol, "game": game, "seed": seed}
                 write_split(
-                    directory / layout.SPLIT.format(policy="random_agent", **names), config, **names
+                    directory / layout.SPLITS.path.format(policy="random_agent", **names),
+                    config,
+                    **names,
                 )
         verdicts = itertools.cycle(["alive", "constant", "suspicious"])
         rows = "".join(
@@ -145,15 +147,15 @@ def make_run(directory: Path) -> Run:
             for name, byte in variables("paper-2019", game).items()
         )
         for label_set in ("paper-2019", "revised-2020"):
-            audit = layout.AUDIT.format(label_set=label_set, game=game)
+            audit = f"results/audit/{label_set}/{game}"
             artifacts.write_text(
                 directory / f"{audit}.csv", f"variable,ram_index,verdict,reason\n{rows}"
             )
             write_picture(directory / f"{audit}.png")
-        write_picture(directory / f"{layout.FRAMES.format(game=game)}.png")
-        write_picture(directory / f"{layout.FRAMES.format(game=game)}.gif", frames=3)
+        write_picture(directory / f"results/audit/frames/{game}.png")
+        write_picture(directory / f"results/audit/frames/{game}.gif", frames=3)
         write_picture(results / f"figures/learning_curves/{game}.png")
-    for path in layout.encoders(config, layout.HISTORY):
+    for path in layout.HISTORIES.files(config):
         text = "epoch,train_loss,val_loss\n0,4,5\n1,3,2\n2,1,3\n" if "st-dim" in path else "epoch\n"
         artifacts.write_text(directory / path, text)
     write_picture(results / "figures/f1_by_game.png")

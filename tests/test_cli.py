@@ -300,15 +300,15 @@ def test_scores_are_those_of_the_configuration(run_of, config, tmp_path):
     of_run = run_of()
     asked = ["scores", "--config", "config.yaml", "--out", "scores.csv"]
     for files, more in (
-        (layout.probes(of_run), []),
-        (layout.study(of_run, "ledger"), ["--study", "ledger"]),
+        (layout.PROBES.files(of_run), []),
+        (layout.PROBES.files(of_run, "ledger"), ["--study", "ledger"]),
     ):
         for file in files:
             scored(file)
         assert CliRunner().invoke(cli, [*asked, *more], catch_exceptions=False).exit_code == 0
         rows = [line.split(",") for line in (tmp_path / "scores.csv").read_text().splitlines()[1:]]
         found = {
-            layout.PROBE.format(
+            layout.PROBES.path.format(
                 policy=r[0], protocol=r[1], method=r[2], probe=r[3], game=r[4], seed=r[5]
             )
             for r in rows
@@ -317,7 +317,7 @@ def test_scores_are_those_of_the_configuration(run_of, config, tmp_path):
 
 
 def test_a_ledger_of_its_scores(run_of, tmp_path):
-    for file in layout.study(run_of(), "ledger"):
+    for file in layout.PROBES.files(run_of(), "ledger"):
         scored(file)
     made = CliRunner().invoke(
         cli, ["scores", "--study", "ledger", "--out", "scores.csv"], catch_exceptions=False
@@ -334,7 +334,7 @@ def test_a_ledger_of_its_scores(run_of, tmp_path):
 
 
 def test_curves_are_those_of_the_configuration(run_of, tmp_path):
-    for file in layout.encoders(run_of(), layout.HISTORY):
+    for file in layout.HISTORIES.files(run_of()):
         artifacts.write_text(file, "epoch,train_loss,val_loss\n0,2.0,2.1\n1,1.0,1.1\n")
     assert (
         CliRunner().invoke(cli, ["curves", "--out", "figures"], catch_exceptions=False).exit_code
@@ -702,7 +702,7 @@ def test_report_steps_with_damaged_files(refused, run_of, config, tmp_path, cont
     of_run = run_of()
     damaged = tmp_path / "damaged"
     damaged.write_text(content)
-    for file in (layout.probes(of_run)[0], layout.encoders(of_run, layout.HISTORY)[0]):
+    for file in (layout.PROBES.files(of_run)[0], layout.HISTORIES.files(of_run)[0]):
         Path(file).parent.mkdir(parents=True)
         Path(file).write_text(content)
     out = options(out=tmp_path / "made")
@@ -734,7 +734,7 @@ def test_report_steps_with_wrong_files(refused, run_of, collected, tmp_path):
         "reconstructions", *several, "--out", tmp_path / "made"
     )
     # Scores of the tables alone are none of the ledger's.
-    for file in layout.probes(of_run):
+    for file in layout.PROBES.files(of_run):
         scored(file)
     assert (
         CliRunner().invoke(cli, ["scores", "--out", "scores.csv"], catch_exceptions=False).exit_code

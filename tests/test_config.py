@@ -743,7 +743,7 @@ def test_a_configuration_is_checked_without_torch():
     code = (
         "import json, sys; from workflow_src import layout\n"
         "from workflow_src.config.methods import METHOD_KINDS, declared\nfrom workflow_src.config.run import Config\n"
-        f"config = Config.load({str(ROOT / 'config.yaml')!r}); layout.probes(config); layout.study(config, 'ledger')\n"
+        f"config = Config.load({str(ROOT / 'config.yaml')!r}); layout.PROBES.files(config); layout.PROBES.files(config, 'ledger')\n"
         "print(json.dumps([{kind: declared(kind) for kind in METHOD_KINDS}, sorted(sys.modules)]))"
     )
     done = subprocess.run(
@@ -1102,33 +1102,34 @@ GAMES_SEEDS, PLAYERS, RULES = (
 
 
 def test_files_of_frames_and_splits(small):
-    rows = parsed(layout.EPISODE, layout.episodes(small))
+    rows = parsed(layout.EPISODES.path, layout.EPISODES.files(small))
     played = [*PLAYERS, "random_agent-noop"]  # for corrected
     assert axes(rows, "policy", "purpose", "game", "seed") == product(
         played, PURPOSES, *GAMES_SEEDS
     )
-    assert layout.episodes(small)[0] == "results/episodes/random_agent/pretrain/pong-s0.b2nd"
-    rows = parsed(layout.SPLIT, layout.splits(small))
+    assert layout.EPISODES.files(small)[0] == "results/episodes/random_agent/pretrain/pong-s0.b2nd"
+    rows = parsed(layout.SPLITS.path, layout.SPLITS.files(small))
     assert axes(rows, "policy", "protocol", "purpose", "game", "seed") == product(
         PLAYERS, RULES, PURPOSES, *GAMES_SEEDS
     )
     assert (
-        layout.splits(small)[0] == "results/splits/random_agent/paper/pretrain/pong-s0.safetensors"
+        layout.SPLITS.files(small)[0]
+        == "results/splits/random_agent/paper/pretrain/pong-s0.safetensors"
     )
 
 
-@pytest.mark.parametrize("template", [layout.ENCODER, layout.HISTORY])
+@pytest.mark.parametrize("template", [layout.ENCODERS.path, layout.HISTORIES.path])
 def test_files_of_encoders(small, template):
-    rows = parsed(template, layout.encoders(small, template))
+    rows = parsed(template, layout.ENCODERS.files(small, template))
     learned = [["vae", "pixel-pred", "supervised"]]
     assert axes(rows, "policy", "protocol", "method", "game", "seed") == product(
         PLAYERS, RULES, *learned, *GAMES_SEEDS
     )
-    assert layout.encoders(small) == layout.encoders(small, layout.ENCODER)
+    assert layout.ENCODERS.files(small) == layout.ENCODERS.files(small)
 
 
 def test_files_of_probes(small):
-    rows = parsed(layout.PROBE, layout.probes(small))
+    rows = parsed(layout.PROBES.path, layout.PROBES.files(small))
     assert axes(rows, "policy", "protocol", "game", "seed") == product(PLAYERS, RULES, *GAMES_SEEDS)
     readouts = {("maj-clf", "majority"), ("supervised", "supervised")}
     readouts |= product(["vae", "pixel-pred"], ["mlp", "linear"])
@@ -1137,12 +1138,12 @@ def test_files_of_probes(small):
     # Every encoder is probed, and every probe but the majority's has an encoder.
     names = ("policy", "protocol", "method", "game", "seed")
     assert axes([row for row in rows if row["probe"] != "majority"], *names) == axes(
-        parsed(layout.ENCODER, layout.encoders(small)), *names
+        parsed(layout.ENCODERS.path, layout.ENCODERS.files(small)), *names
     )
 
 
 def test_files_of_the_ledger(small):
-    rows = parsed(layout.PROBE, layout.study(small, "ledger"))
+    rows = parsed(layout.PROBES.path, layout.PROBES.files(small, "ledger"))
     variants = ["paper", *(f"paper-{quirk.lower()}" for quirk in DIFFER)]
     assert axes(rows, "policy", "protocol", "game", "seed") == product(
         PLAYERS, variants, *GAMES_SEEDS
@@ -1155,16 +1156,16 @@ def test_files_of_the_ledger(small):
     }
     assert len(rows) == 3 * 10 * 8
     # The base's are the tables' own.
-    shared = set(layout.study(small, "ledger")) & set(layout.probes(small))
+    shared = set(layout.PROBES.files(small, "ledger")) & set(layout.PROBES.files(small))
     assert (
-        shared == {file for file in layout.study(small, "ledger") if "/paper/" in file}
+        shared == {file for file in layout.PROBES.files(small, "ledger") if "/paper/" in file}
         and len(shared) == 3 * 8
     )
-    assert layout.study(small.model_copy(update={"ledger": None}), "ledger") == []
+    assert layout.PROBES.files(small.model_copy(update={"ledger": None}), "ledger") == []
 
 
 def test_files_of_scaling(small):
-    rows = parsed(layout.PROBE, layout.study(small, "scaling"))
+    rows = parsed(layout.PROBES.path, layout.PROBES.files(small, "scaling"))
     assert axes(rows, "policy", "protocol", "game", "seed") == product(
         PLAYERS, ["paper", "paper-p5", "paper-p40"], *GAMES_SEEDS
     )
@@ -1186,7 +1187,9 @@ def test_folders_have_the_studies_that_belong_to_the_run(small):
     # No file twice, and every score of the studies is of a folder.
     files = [file for folder in layout.folders(both).values() for file in folder]
     assert len(set(files)) == len(files)
-    assert {*layout.study(both, "ledger"), *layout.study(both, "scaling")} <= set(files)
+    assert {*layout.PROBES.files(both, "ledger"), *layout.PROBES.files(both, "scaling")} <= set(
+        files
+    )
     assert {
         f"results/{kind}/scaling.{end}" for kind, end in (("tables", "csv"), ("tables", "tex"))
     } <= set(layout.tables(both))
@@ -1207,25 +1210,25 @@ def test_a_study_compares_with_the_seeds_and_switches_of_its_base(small):
 
 
 def test_files_of_examples(small):
-    assert layout.examples(small, "qbert") == [
+    assert layout.EXAMPLES.files(small.for_game("qbert")) == [
         "results/examples/random_agent/paper/vae/qbert-s0.safetensors",
         "results/examples/random_agent/paper/pixel-pred/qbert-s0.safetensors",
     ]
     few = small.model_copy(update={"methods": {"maj-clf": small.methods["maj-clf"]}})
-    assert layout.examples(few, "pong") == layout.encoders(few) == []
+    assert layout.EXAMPLES.files(few.for_game("pong")) == layout.ENCODERS.files(few) == []
 
 
 def test_no_two_files_have_one_name(small):
     files = [
-        *layout.episodes(small),
-        *layout.splits(small),
-        *layout.encoders(small),
-        *layout.encoders(small, layout.HISTORY),
+        *layout.EPISODES.files(small),
+        *layout.SPLITS.files(small),
+        *layout.ENCODERS.files(small),
+        *layout.HISTORIES.files(small),
     ]
-    files += [file for game in small.games for file in layout.examples(small, game)]
+    files += [file for game in small.games for file in layout.EXAMPLES.files(small.for_game(game))]
     files += [
-        *{*layout.probes(small), *layout.study(small, "ledger")},
-        layout.SCORES,
-        layout.STUDY.format(study="ledger"),
+        *{*layout.PROBES.files(small), *layout.PROBES.files(small, "ledger")},
+        layout.SCORES.path,
+        layout.STUDY_SCORES.path.format(study="ledger"),
     ]
     assert len(set(files)) == len(files)

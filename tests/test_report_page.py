@@ -25,8 +25,8 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(run):
     """The path of the page."""
-    run.write(run.directory / layout.REPORT)
-    return run.directory / layout.REPORT
+    run.write(run.directory / layout.PAGE.path)
+    return run.directory / layout.PAGE.path
 
 
 @pytest.fixture(scope="module")

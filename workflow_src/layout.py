@@ -1,210 +1,281 @@
-"""The paths of a run's artifacts, relative to its directory: the one place that knows them."""
+"""The artifacts of a run: which files there are, where, and what their names mean.
+
+Each kind of artifact is declared once, in `ARTIFACTS`, in data-flow order. The rules, DVC's stages,
+`verify`, the page and the paper read it; nothing else knows a path. Tables and figures come from
+the catalogue of exhibits.
+"""
+
+import functools
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from workflow_src import catalogue
-from workflow_src.ari.labels import GAMES, LABEL_SETS
+from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.config.run import Config
 from workflow_src.config.section import PURPOSES
-from workflow_src.config.studies import Study
+from workflow_src.config.studies import STUDIES, Study
 
-EPISODE = "results/episodes/{policy}/{purpose}/{game}-s{seed}.b2nd"
-SPLIT = "results/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.safetensors"
-ENCODER = "results/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors"
-HISTORY = "results/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.csv"
-EXAMPLES = "results/examples/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors"
-PROBE = "results/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.json"
-SCORES = "results/scores.csv"
-METRICS = "results/metrics.json"
-STUDY = "results/{study}.csv"
-RECONSTRUCTIONS = "results/figures/reconstructions/{game}"
-CURVES = "results/figures/learning_curves/{game}"
-VARIABLES = "results/tables/table4_f1_by_variable/{game}"
-# The label audit: what was measured of a game's RAM; table and pictures of a label set; frames with
-# their labels; tables of all games.
-MEASURED = "results/audit/measured/{game}.safetensors"
-AUDIT = "results/audit/{label_set}/{game}"
-FRAMES = "results/audit/frames/{game}"
-AUDITS = [one.path + end for one in catalogue.select("table", "audit") for end in one.endings]
-REPORT = "results/report.html"
-PAPER = "results/paper.pdf"
+# What replaces the wildcards of a path, such as {"game": "pong", "seed": 0}.
+Names = dict[str, str | int]
+# What a wildcard can be in a path; others are any text without a slash.
+_PATTERNS = {
+    "seed": r"\d+",
+    "game": "[a-z0-9]+",
+    "purpose": "|".join(PURPOSES),
+    "label_set": "|".join(LABEL_SETS),
+    "study": "|".join(STUDIES),
+}
 
 
-def _each(config: Config, protocols: list[str]) -> list[dict[str, str | int]]:
-    """The names of one game of one run, for every policy, protocol, game and seed, in the order of the configuration."""
-    axes = [
-        (p, q, g, s)
-        for p in config.policies
-        for q in protocols
-        for g in config.games
-        for s in config.seeds
-    ]
-    return [dict(zip(("policy", "protocol", "game", "seed"), names, strict=True)) for names in axes]
+@dataclass(frozen=True)
+class Scope:
+    """The protocols of a run, or of one of its studies, with the methods of each."""
+
+    methods: dict[str, tuple[str, ...]]
+    is_study: bool = False
+
+    @classmethod
+    def of(cls, config: Config, study: Study | None) -> "Scope":
+        """The scope of a study, or of the run itself."""
+        if study is None:
+            return cls(dict.fromkeys(config.protocols, tuple(config.methods)))
+        return cls(config.derived.methods(study), is_study=True)
 
 
-def episodes(config: Config) -> list[str]:
-    """Files of frames, of every policy as the protocols have it play."""
+Axes = Callable[[Config, Scope], Iterable[Names]]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A kind of file of a run.
+
+    ``step`` is the step that makes it; ``path`` has wildcards in braces, relative to the run's
+    directory; ``axes`` gives their values for a configuration and a scope, in its order; ``when``
+    says whether a run has it at all; ``in_studies`` whether studies make more of them.
+    """
+
+    step: str
+    path: str
+    axes: Axes = lambda config, scope: [{}]
+    when: Callable[[Config], bool] = lambda config: True
+    in_studies: bool = False
+
+    def files(self, config: Config, study: Study | None = None) -> list[str]:
+        """The files of a run itself, or those that one of its studies uses."""
+        if not self.when(config):
+            return []
+        names = self.axes(config, Scope.of(config, study))
+        return list(dict.fromkeys(self.path.format(**values) for values in names))
+
+    def all_files(self, config: Config) -> list[str]:
+        """The files of a run and of the studies that are part of it."""
+        found = self.files(config)
+        for study in config.studies if self.in_studies else []:
+            found += self.files(config, study)
+        return list(dict.fromkeys(found))
+
+    def parse(self, file: str) -> dict[str, str] | None:
+        """The values of the wildcards in a file's name, or None if it is of another kind."""
+        match = _pattern(self.path).fullmatch(file)
+        return match and match.groupdict()
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether its files are grouped by folder, which is the unit of DVC's stages."""
+        return "{" in self.path and self.path.count("/") > 1
+
+
+@functools.cache
+def _pattern(path: str) -> re.Pattern:
+    parts = re.split(r"\{(\w+)\}", path)
+    text = "".join(
+        f"(?P<{part}>{_PATTERNS.get(part, '[^/]+')})" if number % 2 else re.escape(part)
+        for number, part in enumerate(parts)
+    )
+    return re.compile(text)
+
+
+def _product(**axes: Iterable[str | int]) -> Iterator[Names]:
+    for values in itertools.product(*axes.values()):
+        yield dict(zip(axes, values, strict=True))
+
+
+def _episodes(config: Config, scope: Scope) -> Iterator[Names]:
     policies = dict.fromkeys(
         config.playing_policy(policy, protocol)
-        for policy in config.policies
-        for protocol in config.protocols
+        for policy, protocol in itertools.product(config.policies, scope.methods)
     )
-    rows = [
-        (p, u, g, s) for p in policies for u in PURPOSES for g in config.games for s in config.seeds
-    ]
-    return [EPISODE.format(policy=p, purpose=u, game=g, seed=s) for p, u, g, s in rows]
+    return _product(policy=policies, purpose=PURPOSES, game=config.games, seed=config.seeds)
 
 
-def splits(config: Config) -> list[str]:
-    """Files of splits."""
-    return [
-        SPLIT.format(purpose=purpose, **names)
-        for names in _each(config, list(config.protocols))
-        for purpose in PURPOSES
-    ]
+def _splits(config: Config, scope: Scope) -> Iterator[Names]:
+    return _product(
+        policy=config.policies,
+        protocol=scope.methods,
+        game=config.games,
+        seed=config.seeds,
+        purpose=PURPOSES,
+    )
 
 
-def encoders(config: Config, template: str = ENCODER) -> list[str]:
-    """Files of weights, or of histories, of every method that has an encoder."""
-    methods = [name for name, row in config.methods.items() if row.has_encoder]
-    return [
-        template.format(method=method, **names)
-        for method in methods
-        for names in _each(config, list(config.protocols))
-    ]
+def _by_method(config: Config, scope: Scope, method: str) -> Iterator[Names]:
+    """Every policy, protocol that has the method, game and seed."""
+    protocols = [name for name, methods in scope.methods.items() if method in methods]
+    return _product(
+        method=[method],
+        policy=config.policies,
+        protocol=protocols,
+        game=config.games,
+        seed=config.seeds,
+    )
 
 
-def probes(config: Config) -> list[str]:
-    """Files of scores: every method and every way it is read out."""
-    return [
-        PROBE.format(method=method, probe=probe, **names)
-        for method, row in config.methods.items()
-        for probe in row.probe_names(config.probe.kinds)
-        for names in _each(config, list(config.protocols))
-    ]
+def _encoders(config: Config, scope: Scope) -> Iterator[Names]:
+    for method, row in config.methods.items():
+        for names in _by_method(config, scope, method) if row.has_encoder else ():
+            protocol = str(names["protocol"])
+            # Some runs of a study use the encoders of their base.
+            if config.derived.encoder_protocol(protocol, row) == protocol:
+                yield names
 
 
-def study(config: Config, name: Study) -> list[str]:
-    """Files of scores that a study compares: its base and what it derives from it, read out as the tables are."""
-    return [
-        PROBE.format(
-            method=method, probe=config.methods[method].probe_names(config.probe.kinds)[0], **names
-        )
-        for protocol, methods in config.derived.methods(name).items()
-        for method in methods
-        for names in _each(config, [protocol])
-    ]
+def _examples(config: Config, scope: Scope) -> Iterator[Names]:
+    """The first policy, protocol and seed stand for all."""
+    return _product(
+        policy=list(config.policies)[:1],
+        protocol=list(config.protocols)[:1],
+        method=[name for name, row in config.methods.items() if row.decodes is not None],
+        game=config.games,
+        seed=config.seeds[:1],
+    )
 
 
-def of_studies(config: Config) -> list[str]:
-    """All that the studies of a run are made of and the run has not got without them, scores last, in the order of the data."""
-    frames, tidied, learned, histories, scored = {}, {}, {}, {}, {}
-    for name in config.studies:
-        for protocol, methods in config.derived.methods(name).items():
-            for names in _each(config, [protocol]):
-                for purpose in PURPOSES:
-                    played = {
-                        "policy": config.playing_policy(names["policy"], protocol),
-                        "game": names["game"],
-                        "seed": names["seed"],
-                    }
-                    frames[EPISODE.format(purpose=purpose, **played)] = None
-                    tidied[SPLIT.format(purpose=purpose, **names)] = None
-                for method in methods:
-                    if (
-                        config.methods[method].has_encoder
-                        and config.derived.encoder_protocol(protocol, config.methods[method])
-                        == protocol
-                    ):
-                        learned[ENCODER.format(method=method, **names)] = None
-                        histories[HISTORY.format(method=method, **names)] = None
-        scored |= dict.fromkeys(study(config, name))
-    known = {
-        *episodes(config),
-        *splits(config),
-        *encoders(config),
-        *encoders(config, HISTORY),
-        *probes(config),
-    }
-    return [file for file in [*frames, *tidied, *learned, *histories, *scored] if file not in known]
+def _probes(config: Config, scope: Scope) -> Iterator[Names]:
+    for method, row in config.methods.items():
+        probes = row.probe_names(config.probe.kinds)
+        # Studies compare what the tables show: the first probe.
+        for probe in probes[:1] if scope.is_study else probes:
+            for names in _by_method(config, scope, method):
+                yield names | {"probe": probe}
 
 
-def examples(config: Config, game: str) -> list[str]:
-    """Files of what decoders make of a game's frames: the first policy, protocol and seed stand for all."""
-    names = {
-        "policy": next(iter(config.policies)),
-        "protocol": next(iter(config.protocols)),
-        "seed": config.seeds[0],
-    }
-    methods = [name for name, row in config.methods.items() if row.decodes is not None]
-    return [EXAMPLES.format(method=method, game=game, **names) for method in methods]
+def _games(config: Config, scope: Scope) -> Iterator[Names]:
+    return _product(game=config.games)
 
 
-def reconstructions(config: Config) -> list[str]:
-    """Figures of what decoders make of frames, one a game, where any method has a decoder."""
-    return catalogue.files(config, catalogue.select("figure", "examples"))
+def _studies(config: Config, scope: Scope) -> Iterator[Names]:
+    return _product(study=config.studies)
 
 
-def tables(config: Config) -> list[str]:
-    """Tables over all games, but for the label audit's."""
-    every = catalogue.select("table", by_game=False)
-    return catalogue.files(config, [one for one in every if one.source != "audit"])
+def _of_exhibit(one: catalogue.Exhibit, ending: str) -> Artifact:
+    """An exhibit's files with one extension, as an artifact."""
+
+    def axes(config: Config, scope: Scope) -> Iterator[Names]:
+        pattern = _pattern(one.path + ending)
+        for file in one.files(config, [ending]):
+            match = pattern.fullmatch(file)
+            assert match is not None, file
+            yield dict(match.groupdict())
+
+    return Artifact(catalogue.FOLDERS[one.kind], one.path + ending, axes, one.when)
 
 
-def figures(config: Config) -> list[str]:
-    """Figures over all games."""
-    return catalogue.files(config, catalogue.select("figure", by_game=False))
+EPISODES = Artifact(
+    "episodes",
+    "results/episodes/{policy}/{purpose}/{game}-s{seed}.b2nd",
+    _episodes,
+    in_studies=True,
+)
+SPLITS = Artifact(
+    "splits",
+    "results/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.safetensors",
+    _splits,
+    in_studies=True,
+)
+ENCODERS = Artifact(
+    "encoders",
+    "results/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors",
+    _encoders,
+    in_studies=True,
+)
+HISTORIES = Artifact(
+    "encoders",
+    "results/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.csv",
+    _encoders,
+    in_studies=True,
+)
+EXAMPLES = Artifact(
+    "examples",
+    "results/examples/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors",
+    _examples,
+)
+PROBES = Artifact(
+    "probes",
+    "results/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.json",
+    _probes,
+    in_studies=True,
+)
+SCORES = Artifact("scores", "results/scores.csv")
+METRICS = Artifact("metrics", "results/metrics.json")
+STUDY_SCORES = Artifact("scores", "results/{study}.csv", _studies)
+MEASURED = Artifact("audit", "results/audit/measured/{game}.safetensors", _games)
+PAGE = Artifact("report", "results/report.html")
+
+ARTIFACTS: tuple[Artifact, ...] = (
+    EPISODES,
+    SPLITS,
+    ENCODERS,
+    HISTORIES,
+    EXAMPLES,
+    PROBES,
+    SCORES,
+    METRICS,
+    STUDY_SCORES,
+    MEASURED,
+    *(_of_exhibit(one, ending) for one in catalogue.EXHIBITS for ending in one.endings),
+    PAGE,
+)
 
 
-def curves(config: Config) -> list[str]:
-    """Figures of how encoders learned, one a game."""
-    return catalogue.files(config, catalogue.select("figure", "histories", by_game=True))
-
-
-def variables(config: Config) -> list[str]:
-    """Tables of every variable, one a game."""
-    return catalogue.files(config, catalogue.select("table", "scores", by_game=True))
-
-
-def audited(config: Config, game: str) -> str:
-    """The file of frames that a game's labels are audited on: the first policy, protocol and seed stand for all."""
-    policy = config.playing_policy(next(iter(config.policies)), next(iter(config.protocols)))
-    return EPISODE.format(policy=policy, purpose="probe", game=game, seed=config.seeds[0])
-
-
-def measured(config: Config) -> list[str]:
-    """Files of what was measured of a game's RAM."""
-    return [MEASURED.format(game=game) for game in config.games]
-
-
-def audits(config: Config, *kinds: str) -> list[str]:
-    """Tables and pictures of the label audit, of the ``kinds`` (by default all), for every label set that has the game."""
-    rows = [
-        (label_set, game)
-        for label_set in LABEL_SETS
-        for game in config.games
-        if game in GAMES[label_set]
-    ]
-    return [
-        AUDIT.format(label_set=s, game=game) + kind
-        for s, game in rows
-        for kind in kinds or (".csv", ".pdf", ".png")
-    ]
-
-
-def frames(config: Config) -> list[str]:
-    """Pictures of frames with their labels beside, and animations of them."""
-    return [FRAMES.format(game=game) + kind for game in config.games for kind in (".gif", ".png")]
+def everything(config: Config) -> list[str]:
+    """Every file of a run with its studies, in data-flow order."""
+    found = [file for artifact in ARTIFACTS for file in artifact.all_files(config)]
+    return list(dict.fromkeys(found))
 
 
 def folders(config: Config) -> dict[str, list[str]]:
-    """{folder: its files}, of every step whose artifacts are grouped by folder, in the order of the data."""
-    everything = [*episodes(config), *splits(config), *encoders(config), *encoders(config, HISTORY)]
-    everything += [file for game in config.games for file in examples(config, game)] + probes(
-        config
-    )
-    everything += of_studies(config)
-    everything += reconstructions(config) + curves(config) + variables(config)
-    everything += measured(config) + audits(config) + frames(config)
+    """{folder: its files} for artifacts that are grouped by folder, in data-flow order."""
     found: dict[str, list[str]] = {}
-    for file in everything:
-        found.setdefault(file.rpartition("/")[0], []).append(file)
+    for artifact in ARTIFACTS:
+        for file in artifact.all_files(config) if artifact.has_folder else ():
+            found.setdefault(file.rpartition("/")[0], []).append(file)
     return found
+
+
+def find(file: str) -> tuple[Artifact, dict[str, str]] | None:
+    """The artifact that a file belongs to, with the values of its wildcards; None for no file."""
+    for artifact in ARTIFACTS:
+        names = artifact.parse(file)
+        if names is not None:
+            return artifact, names
+    return None
+
+
+def step_of(path: str) -> str:
+    """The step that makes a file, or the files of a folder: ``episodes``, ``tables``, ``scores``."""
+    found = find(path)
+    return found[0].step if found else path.split("/")[1].partition(".")[0]
+
+
+def game_of(file: str) -> str | None:
+    """The game that a file is about, or None if it is about all games."""
+    found = find(file)
+    return found[1].get("game") if found else None
+
+
+def audited(config: Config, game: str) -> str:
+    """The frames on which a game's labels are audited: the first policy, protocol and seed."""
+    policy = config.playing_policy(next(iter(config.policies)), next(iter(config.protocols)))
+    return EPISODES.path.format(policy=policy, purpose="probe", game=game, seed=config.seeds[0])

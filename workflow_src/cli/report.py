@@ -50,7 +50,7 @@ def curves(config: Config, game: str | None, out: Path) -> None:
     from workflow_src.report.figures.learning_curves import CURVES, write_learning_curves
 
     drawn = config if game is None else config.for_game(game)
-    histories = [Path(file) for file in layout.encoders(drawn, layout.HISTORY)]
+    histories = [Path(file) for file in layout.HISTORIES.files(drawn)]
     write_learning_curves(config, histories, out / (game or CURVES))
 
 
@@ -143,9 +143,9 @@ def report(config: Config, shown: tuple[Path, ...], out: Path) -> None:
     from workflow_src import layout
     from workflow_src.report.page.write import write_report
 
-    splits = [Path(file) for file in layout.splits(config)]
-    histories = [Path(file) for file in layout.encoders(config, layout.HISTORY)]
-    write_report(config, Path(layout.SCORES), list(shown), splits, histories, out)
+    splits = [Path(file) for file in layout.SPLITS.files(config)]
+    histories = [Path(file) for file in layout.HISTORIES.files(config)]
+    write_report(config, Path(layout.SCORES.path), list(shown), splits, histories, out)
 
 
 @command()

@@ -37,4 +37,6 @@ def show(run: Path) -> None:
 
     table = run / "results" / "tables" / "table2_f1_by_game.csv"
     click.echo(plain_text(table))
-    click.echo(f"Written to {table} (also .tex). All of the run, to explore: {run / layout.REPORT}")
+    click.echo(
+        f"Written to {table} (also .tex). All of the run, to explore: {run / layout.PAGE.path}"
+    )

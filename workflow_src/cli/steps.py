@@ -149,5 +149,5 @@ def scores(config: Config, study: Any, out: Path, metrics: Path | None) -> None:
 
     if study is not None:
         config.derived.require(study)
-    files = layout.probes(config) if study is None else layout.study(config, study)
+    files = layout.PROBES.files(config) if study is None else layout.PROBES.files(config, study)
     write_scores([Path(file) for file in files], out, metrics)

@@ -86,11 +86,11 @@ def stages(config: Config, jobs: dict[Job, str]) -> list[Stage]:
 
 
 def _plots(config: Config) -> list[dict]:
-    """The learning curves of each method, a line a game and seed."""
+    """The learning curves of each method, one line per game and seed."""
     by_folder: dict[str, list[str]] = {}
-    for file in layout.encoders(config, layout.HISTORY):
-        method = file.split("/")[-2]
-        if config.methods[method].learns_from is not None:
+    for file in layout.HISTORIES.files(config):
+        names = layout.HISTORIES.parse(file)
+        if names and config.methods[names["method"]].learns_from is not None:
             by_folder.setdefault(file.rpartition("/")[0], []).append(file)
     return [
         {
@@ -115,7 +115,7 @@ def text(run: Path, config: Config, found: list[Stage]) -> str:
         # DVC's own file, params.yaml, is not used.
         content[stage.name]["params"] = [{file: keys} for file, keys in params.items() if keys]
         content[stage.name]["outs"] = stage.outs
-    document: dict[str, Any] = {"stages": content, "metrics": [layout.METRICS]}
+    document: dict[str, Any] = {"stages": content, "metrics": [layout.METRICS.path]}
     if plots := _plots(config):
         document["plots"] = plots
     head = "# Written by `python -m workflow_src stages` from config.yaml and the rules: do not edit.\n"

@@ -1,4 +1,4 @@
-"""The certificate: make chosen artifacts again from nothing, and compare them with the hashes in ``dvc.lock``."""
+"""The certificate: remake chosen artifacts and compare them with the hashes in ``dvc.lock``."""
 
 import contextlib
 import itertools
@@ -15,31 +15,32 @@ from workflow_src import artifacts
 from workflow_src.config.reading import read_yaml
 from workflow_src.config.run import Config
 from workflow_src.errors import UserError, one_of
+from workflow_src.layout import game_of, step_of
 from workflow_src.versioning import graph, lock
 from workflow_src.versioning.stages import SHAPE
 
 
 def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[list[str], bool]:
-    """Make the artifacts of games and steps again in a directory of their own, with all that they are made of, and compare.
+    """Remake the artifacts of games and steps, with their inputs, in a new directory, and compare.
 
     No games or no steps mean all that are recorded. Returns lines that say what is the same and
-    what differs, first along the way of the data, and whether all is the same; the directory stays
-    if not. `UserError` when anything that was asked for is unknown or not recorded.
+    what differs, in data-flow order, and whether everything is the same; the directory is kept if
+    not. `UserError` when anything that was asked for is unknown or not recorded.
     """
     config = Config.load(run / "config.yaml")
     for game in games:
         one_of("game", game, config.games)
     recorded = _recorded(run)
-    known = list(dict.fromkeys(_step(file) for file in recorded))
+    known = list(dict.fromkeys(step_of(file) for file in recorded))
     if not known:
         raise UserError(
             f"{run / 'dvc.lock'} records nothing yet: `python -m workflow_src record --run {run}`"
         )
     planned = graph.jobs(run)
     for step in steps:
-        if step not in known and step in {_step(file) for job in planned for file in job.outputs}:
+        if step not in known and step in {step_of(file) for job in planned for file in job.outputs}:
             raise UserError(
-                f"{step} are not recorded in {run / 'dvc.lock'}: recorded are {', '.join(known)}"
+                f"step {step} is not recorded in {run / 'dvc.lock'}: recorded are {', '.join(known)}"
             )
         one_of("step", step, known)
     wanted = [
@@ -47,19 +48,20 @@ def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[l
         for job in planned
         for file in job.outputs
         if file in recorded
-        and _step(file) in (steps or known)
-        and (not games or _game(file) in games)
+        and step_of(file) in (steps or known)
+        and (not games or game_of(file) in games)
     ]
-    unnamed = {_step(file) for file in recorded if _game(file) is None}
+    unnamed = {step_of(file) for file in recorded if game_of(file) is None}
     of_all = sorted(unnamed & set(steps))
     if games and of_all:
-        raise UserError(f"{of_all[0]} are made of all games: leave out the games, or the step")
+        raise UserError(f"step {of_all[0]} covers all games at once: drop --games, or this step")
     for game, step in itertools.product(games, steps or known):
         if step not in unnamed and not any(
-            (_game(file), _step(file)) == (game, step) for file in wanted
+            (game_of(file), step_of(file)) == (game, step) for file in wanted
         ):
             raise UserError(
-                f"{step} of {game} are not recorded in {run / 'dvc.lock'}: leave it out, or make and record it"
+                f"step {step} of {game} is not recorded in {run / 'dvc.lock'}: "
+                "leave it out, or make and record it"
             )
     _check_settings(run, {"episodes", "splits", *(steps or known)})
     # In the run's own directory, on a disk that has room for such files.
@@ -82,17 +84,17 @@ def _recorded(run: Path) -> dict[str, str]:
     for stage, files in spelled.items():
         if files is None:
             raise UserError(
-                f"{run / lock.LISTING} does not spell out what dvc.lock says of {stage}: `python -m workflow_src record` where "
-                "it was made"
+                f"{run / lock.LISTING} does not list the files of {stage} in dvc.lock: "
+                "run `python -m workflow_src record` where it was made"
             )
     return {file: md5 for files in spelled.values() for file, md5 in (files or {}).items()}
 
 
 def _check_settings(run: Path, steps: set[str]) -> None:
-    """Refuse to make again with other settings what would come out otherwise for sure."""
+    """Refuse to remake with other settings: the result would certainly differ."""
     content = read_yaml(run / "config.yaml")
     for entry in lock.read(run).values():
-        of_step = any(_step(out["path"]) in steps for out in entry.get("outs", []))
+        of_step = any(step_of(out["path"]) in steps for out in entry.get("outs", []))
         for name, recorded in (
             entry.get("params", {}).get("config.yaml", {}).items() if of_step else ()
         ):
@@ -101,23 +103,13 @@ def _check_settings(run: Path, steps: set[str]) -> None:
                 value = value.get(part) if isinstance(value, dict) else None
             if name not in SHAPE and value != recorded:
                 raise UserError(
-                    f"{run / 'dvc.lock'} was recorded with {name}: {recorded}, config.yaml has {value}: set it back"
+                    f"{run / 'dvc.lock'} was recorded with {name}: {recorded}, "
+                    f"config.yaml has {value}: set it back"
                 )
 
 
-def _step(file: str) -> str:
-    """``episodes`` of ``results/episodes/...``, ``scores`` of ``results/scores.csv``."""
-    return file.split("/")[1].partition(".")[0]
-
-
-def _game(file: str) -> str | None:
-    """The game that a file is of, or None where it is of all."""
-    match = re.search(r"/([a-z]+)-s\d+\.\w+$|/reconstructions/([a-z]+)\.\w+$", file)
-    return match and (match[1] or match[2])
-
-
 def _configure(run: Path, directory: Path, games: list[str], wanted: list[str]) -> None:
-    """The run's own configuration, of some games; a file of one's own is looked for at the path that it was recorded by."""
+    """Write the run's configuration for some games; custom encoders' files keep their paths."""
     content = read_yaml(run / "config.yaml") | {"games": games}
     content.pop("ledger", None)
     for name, row in list(content["methods"].items()):
@@ -127,9 +119,10 @@ def _configure(run: Path, directory: Path, games: list[str], wanted: list[str]) 
             if ".." not in Path(file).parts:
                 (directory / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(run / file, directory / file)
-            elif any(f"/{name}/" in made or _game(made) is None for made in wanted):
+            elif any(f"/{name}/" in made or game_of(made) is None for made in wanted):
                 raise UserError(
-                    f"methods.{name} is made of {file}, which is another file seen from elsewhere: write it from ~ or /"
+                    f"methods.{name} uses {file}, which is another file when seen from elsewhere: "
+                    "write its path from ~ or /"
                 )
             else:
                 content["methods"].pop(name, None)
@@ -148,24 +141,27 @@ def _compare(run: Path, directory: Path, recorded: dict[str, str]) -> tuple[list
     for job, file in made:
         if file in recorded and (found := lock.md5(directory / file)) != recorded[file]:
             why = (
-                "it is made of one that differs"
+                "one of its inputs differs"
                 if {*job.inputs} & {*differ}
-                else "first of its way"
+                else "first difference of its chain"
             )
             lines.append(f"  differs: {file} ({why}; recorded {recorded[file]}, made {found})")
             differ.append(file)
     compared = sum(file in recorded for _, file in made)
-    head = f"made {compared} files again: {compared - len(differ)} the same as in {run / 'dvc.lock'}, {len(differ)} not"
+    head = (
+        f"made {compared} files again: {compared - len(differ)} the same as in "
+        f"{run / 'dvc.lock'}, {len(differ)} not"
+    )
     if not differ:
         shutil.rmtree(directory)
-        with contextlib.suppress(OSError):  # another's is left in it
+        with contextlib.suppress(OSError):  # another verification's directory is in it
             directory.parent.rmdir()
         return [head], True
     return [head, *lines, *_other_versions(), f"  what was made is left in {directory}"], False
 
 
 def _other_versions() -> list[str]:
-    """The packages here that are not as requirements.lock pins them: the usual reason."""
+    """The packages that differ from requirements.lock, which is the usual reason."""
     pins = re.findall(
         r"(?m)^([\w.-]+)==(\S+)$", (graph.SNAKEFILE.parent / "requirements.lock").read_text()
     )

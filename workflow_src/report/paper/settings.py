@@ -85,8 +85,8 @@ def method_settings(row: Method) -> str:
 def files_by_step(config: Config) -> dict[str, list[str]]:
     """The files that each step makes."""
     return {
-        "episodes": layout.episodes(config),
-        "splits": layout.splits(config),
-        "encoders": layout.encoders(config),
-        "probes": layout.probes(config),
+        "episodes": layout.EPISODES.files(config),
+        "splits": layout.SPLITS.files(config),
+        "encoders": layout.ENCODERS.files(config),
+        "probes": layout.PROBES.files(config),
     }
