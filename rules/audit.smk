@@ -6,13 +6,12 @@ AUDIT_FRAMES, AUDIT = sorted(catalogue.select("audit"), key=lambda one: "{label_
 rule audit_measured:
     input:
         frames=lambda w: layout.audited(CONFIG, w.game),
-        labels=ANNOTATIONS,
     output:
         layout.MEASURED.path,
     log:
         "logs/audit/measured/{game}.log",
     params:
-        code=code("audit_measured", "audit.measure"),
+        code=lambda w: code("audit_measured", "audit.measure") | labels(w.game),
         settings=lambda w: leaves(config, "episodes.frame_skip", "episodes.noop_max"),
         seed=CONFIG.seeds[0],
     conda:
@@ -25,13 +24,12 @@ rule audit_measured:
 rule audit:
     input:
         measured=layout.MEASURED.path,
-        labels=ANNOTATIONS,
     output:
         shown(AUDIT),
     log:
         "logs/audit/{label_set}/{game}.log",
     params:
-        code=code("audit", "report.audit.variables"),
+        code=lambda w: code("audit", "report.audit.variables") | labels(w.game),
         out=AUDIT.path,
     conda:
         ENVIRONMENT
@@ -43,13 +41,12 @@ rule audit:
 rule audit_frames:
     input:
         measured=layout.MEASURED.path,
-        labels=ANNOTATIONS,
     output:
         shown(AUDIT_FRAMES),
     log:
         "logs/audit/frames/{game}.log",
     params:
-        code=code("audit_frames", "report.audit.frame_sheets"),
+        code=lambda w: code("audit_frames", "report.audit.frame_sheets") | labels(w.game),
         settings=lambda w: leaves(config, "label_set"),
         out=AUDIT_FRAMES.path,
     conda:

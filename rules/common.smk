@@ -110,13 +110,12 @@ def frames_to_learn_from(wildcards):
     return {
         "frames": frames(wildcards, purpose),
         "split": layout.SPLITS.path.replace("{purpose}", purpose),
-        "labels": labels(purpose),
     }
 
 
-def labels(purpose):
-    """What the RAM means, where labels are looked up: the encoder's frames have none."""
-    return [ANNOTATIONS] if purpose == "probe" else []
+def labels(game):
+    """{name in code.yaml: digest of what a game's RAM means}: another game's annotations do not matter."""
+    return {f"labels.{game}": provenance.of_labels(game)}
 
 
 # What else than the training's own settings decides what is learned from each purpose's frames.

@@ -3,7 +3,8 @@ def method_code(step, wildcards):
     """The code of a step that depends on a method's kind and on its architecture."""
     main = {"encoders": "training.job", "examples": "training.reconstruct"}[step]
     row = CONFIG.methods[wildcards.method]
-    return code(f"{step}.{wildcards.method}", main, *provenance.of_method(row))
+    supervised = labels(wildcards.game) if row.learns_from == "probe" else {}
+    return code(f"{step}.{wildcards.method}", main, *provenance.of_method(row)) | supervised
 
 
 rule encoders:

@@ -22,7 +22,7 @@ def probe_code(wildcards):
     probe, method = wildcards.probe, wildcards.method
     kind = [provenance.of_kind(PROBE_KINDS, probe)] if probe in CONFIG.probe.kinds else []
     architecture = provenance.of_architecture(CONFIG.methods[method])
-    return code(f"probes.{method}.{probe}", "probes.probe", *kind, *architecture)
+    return code(f"probes.{method}.{probe}", "probes.probe", *kind, *architecture) | labels(wildcards.game)
 
 
 rule probes:
@@ -31,7 +31,6 @@ rule probes:
         unpack(files_of_its_own),
         frames=lambda w: frames(w, "probe"),
         split=layout.SPLITS.path.replace("{purpose}", "probe"),
-        labels=ANNOTATIONS,
     output:
         layout.PROBES.path,
     log:

@@ -50,13 +50,12 @@ rule variables:
     input:
         scores=layout.SCORES.path,
         reference=os.path.relpath(REFERENCE / "paper_table4_boxing_f1_by_variable.csv"),
-        labels=ANNOTATIONS,
     output:
         shown(*catalogue.select("table", "scores", by_game=True)),
     log:
         "logs/variables/{game}.log",
     params:
-        code=code("variables", "report.tables.write", "report.tables.by_variable"),
+        code=lambda w: code("variables", "report.tables.write", "report.tables.by_variable") | labels(w.game),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, "splits.min_entropy"),
         reference=lambda w, input: os.path.dirname(input.reference),
     conda:

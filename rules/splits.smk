@@ -3,13 +3,12 @@ rule splits:
     input:
         unpack(frames_to_exclude),
         frames=lambda w: frames(w, w.purpose),
-        labels=lambda w: labels(w.purpose),
     output:
         layout.SPLITS.path,
     log:
         "logs/splits/{policy}/{protocol}/{purpose}/{game}-s{seed}.log",
     params:
-        code=code("splits", "splits.split"),
+        code=lambda w: code("splits", "splits.split") | (labels(w.game) if w.purpose == "probe" else {}),
         settings=lambda w: leaves(
             config, f"splits.{w.purpose}", *(["splits.min_entropy", "label_set"] if w.purpose == "probe" else [])
         )

@@ -34,12 +34,15 @@ def declared(folder: str, kind: str) -> dict[str, Any]:
         return {}
     found = {}
     for node in ast.parse(file.read_text()).body:
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        if isinstance(node, ast.AnnAssign) and node.value is not None:
-            targets = [node.target]
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets, value = [node.target], node.value
+        else:
+            continue
         for target in targets:
-            if isinstance(target, ast.Name) and target.id.isupper() and _is_literal(node.value):
-                found[target.id] = ast.literal_eval(node.value)
+            if isinstance(target, ast.Name) and target.id.isupper() and _is_literal(value):
+                found[target.id] = ast.literal_eval(value)
     return found
 
 

@@ -12,6 +12,7 @@ in no import statement: a step names the module of the kind that it uses.
 import ast
 import functools
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,15 @@ def digest(*modules: str) -> str:
     return whole.hexdigest()[:16]
 
 
+@functools.cache
+def of_labels(game: str) -> str:
+    """The digest of what the RAM of a game means, in all label sets that have the game."""
+    from workflow_src.ari.labels import GAMES, LABEL_SETS, variables
+
+    found = {s: list(variables(s, game).items()) for s in LABEL_SETS if game in GAMES[s]}
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
+
+
 def of_text(text: str) -> str:
     """The digest of one module's text: of its syntax tree, without docstrings."""
     return hashlib.sha256("".join(_canonical(ast.parse(text))).encode()).hexdigest()
@@ -108,13 +118,13 @@ def _is_docstring(node: Any) -> bool:
     return isinstance(node, ast.Expr) and _is_text(node.value)
 
 
-def _is_text(node: ast.AST) -> bool:
+def _is_text(node: Any) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def _joined(parts: list[ast.expr]) -> list[ast.expr]:
+def _joined(parts: list[Any]) -> list[Any]:
     """The parts of an f-string, its texts in as few as possible: versions of Python divide them differently."""
-    found: list[ast.expr] = []
+    found: list[Any] = []
     for part in parts:
         if _is_text(part) and found and _is_text(found[-1]):
             found[-1] = ast.Constant(found[-1].value + part.value)

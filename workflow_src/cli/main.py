@@ -63,7 +63,8 @@ class SectionedGroup(click.Group):
 def cli() -> None:
     """Run the AtariARI benchmark of state representations.
 
-    Does an encoder capture where things are, who is winning, how many lives are left? Snakemake calls the steps in data-flow order; DVC remembers what they made.
+    Does an encoder capture where things are, who is winning, how many lives are left? Snakemake
+    calls the steps in data-flow order; DVC remembers what they made.
     """
 
 

@@ -117,7 +117,7 @@ def _locked(run: Path) -> UserError:
 
 def snakemake(run: Path, *arguments: str, **options) -> None:
     """Run Snakemake in a run's directory; `UserError` when it fails."""
-    command = [
+    command: list[str | Path] = [
         sys.executable,
         "-m",
         "snakemake",

@@ -272,7 +272,7 @@ def _spelled(
     folder, digest = out["path"], out["md5"]
     if not digest.endswith(".dir"):
         return {folder: digest}
-    rows = {
+    rows: dict[str, str] | None = {
         file.removeprefix(f"{folder}/"): md5
         for file, md5 in listed.items()
         if file.startswith(f"{folder}/")

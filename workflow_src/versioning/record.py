@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Container
 from pathlib import Path
+from typing import Any
 
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
@@ -153,7 +154,7 @@ def _check_unchanged(started: int, found: list[Stage], sources: list[str]) -> No
 def _write_lock(repo: Repo, committed: list[PipelineStage]) -> None:
     """Put stages into ``dvc.lock``, whole or not at all, and keep those that there are, in their order."""
     file = Path("dvc.lock")
-    content = load_yaml(file) if file.exists() else {"schema": "2.0", "stages": {}}
+    content: dict[str, Any] = load_yaml(file) if file.exists() else {"schema": "2.0", "stages": {}}
     entries = content["stages"] | {
         name: entry for stage in committed for name, entry in to_lockfile(stage).items()
     }

@@ -83,7 +83,9 @@ def tile(
             mark.rectangle(
                 (right - round(3 * _LETTER) - 3, top, right + 2, top + _LINE - 2), fill=255
             )
-    paper = np.where(np.asarray(marks)[:, :, None] > 0, np.uint8(MARK), np.uint8(PAPER))
+    paper = np.where(
+        np.asarray(marks)[:, :, None] > 0, np.array(MARK, np.uint8), np.array(PAPER, np.uint8)
+    )
     shade = (np.asarray(text)[:, :, None].astype(np.float64) * (_SHADES - 1) / 255).round() / (
         _SHADES - 1
     )

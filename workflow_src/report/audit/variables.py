@@ -4,6 +4,7 @@ Measured by `audit.measure`, judged by `audit.verdict`.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,8 @@ def audit_table(arrays: dict[str, np.ndarray], label_set: str, game: str) -> pd.
     for name, index in variables(label_set, game).items():
         one = of_byte(arrays, index)
         values = np.flatnonzero(one["counts"])
-        judged, reason = verdict(name, Byte(**{field: one[field] for field in Byte._fields}))
+        measured: dict[str, Any] = {field: one[field] for field in Byte._fields}
+        judged, reason = verdict(name, Byte(**measured))
         rows.append(
             {
                 "variable": name,

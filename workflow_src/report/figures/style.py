@@ -23,7 +23,7 @@ SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 PROGRAM = "workflow_src"
 
-_STYLE = {
+_STYLE: Any = {
     "font.family": "DejaVu Sans",  # part of matplotlib: the same on every machine
     "font.size": 7,
     "axes.titlesize": 8,

@@ -86,9 +86,14 @@ def _title(name: str) -> str:
 def read(config: Config, about: Subject, path: Path) -> Shown:
     """Read a file to be shown; `UserError` for one that is neither a table nor a picture."""
     if path.suffix == ".csv":
-        texts = {"title": about.title, "caption": about.caption}
         return lay_out(
-            config, read_table(path), about.ident, **texts, download=download(path), name=path.name
+            config,
+            read_table(path),
+            about.ident,
+            title=about.title,
+            caption=about.caption,
+            download=download(path),
+            name=path.name,
         )
     if path.suffix[1:].upper() in PICTURES:
         return picture(about, path)

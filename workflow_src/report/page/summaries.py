@@ -149,7 +149,7 @@ def by_name(config: Config, scores: pd.DataFrame, level: str) -> pd.DataFrame:
     Rows (policy, protocol, game, name), two columns for each method; the protocols of a name are
     next to one another.
     """
-    columns = {}
+    columns: dict[str, pd.Series] = {}
     for metric in ("f1", "accuracy"):
         means, _ = aggregate.over_seeds(aggregate.values(config, scores, level, metric))
         columns |= {f"{method}_{metric}": means[method] for method in config.methods}
