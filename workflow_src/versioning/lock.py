@@ -272,23 +272,17 @@ def _spelled(
     folder, digest = out["path"], out["md5"]
     if not digest.endswith(".dir"):
         return {folder: digest}
-    rows: dict[str, str] | None = {
+    named = {
         file.removeprefix(f"{folder}/"): md5
         for file, md5 in listed.items()
         if file.startswith(f"{folder}/")
     }
-    if _tree(rows).hash_info.value != digest:
-        if repo is None:
-            return None
-        rows = _cached(repo, digest)
-    return (
-        None
-        if rows is None
-        else {
-            f"{folder}/{file}": rows[file]
-            for file in sorted(rows, key=lambda file: file.split("/"))
-        }
-    )
+    rows: dict[str, str] | None = named
+    if _tree(named).hash_info.value != digest:
+        rows = None if repo is None else _cached(repo, digest)
+    if rows is None:
+        return None
+    return {f"{folder}/{file}": rows[file] for file in sorted(rows, key=lambda f: f.split("/"))}
 
 
 def _tree(rows: dict[str, str]) -> Tree:
