@@ -93,7 +93,7 @@ def clone(made, request):
 
     def clone(run: Path) -> Path:
         (directory / ".dvc").mkdir(parents=True)
-        for file in ("config.yaml", "dvc.yaml", "dvc.lock", "recorded.csv", ".dvc/config"):
+        for file in ("config.yaml", "dvc.yaml", "code.yaml", "dvc.lock", "recorded.csv", ".dvc/config"):
             shutil.copy(run / file, directory / file)
         return directory
 

@@ -46,7 +46,7 @@ def also(base: dict, change: dict) -> dict:
 def run(source: Path, *command: str | Path) -> subprocess.CompletedProcess:
     """Run a command on the sources of ``source``, which finds the programs of this environment as after activating it."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PYTHONPATH": str(source), "PATH": path}
+    environment = os.environ | {"PYTHONPATH": f"{source}{os.pathsep}{ROOT}", "PATH": path}
     return subprocess.run(
         list(map(str, command)), capture_output=True, text=True, cwd=source, env=environment
     )
