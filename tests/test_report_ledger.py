@@ -87,7 +87,13 @@ def test_missing_variants_are_named(tmp_path):
     assert not (tmp_path / "ledger.csv").exists()
 
 
-@pytest.mark.parametrize("change", [{"ledger": None}, {"ledger": {"target": "paper"}}])
-def test_a_configuration_without_a_ledger_is_refused(tmp_path, change):
-    with pytest.raises(UserError, match="name a base and a target that differ"):
+@pytest.mark.parametrize(
+    ("change", "fix"),
+    [
+        ({"ledger": None}, "has no section ledger: copy that section"),
+        ({"ledger": {"target": "paper"}}, "name a base and a target that differ"),
+    ],
+)
+def test_a_configuration_without_a_ledger_is_refused(tmp_path, change, fix):
+    with pytest.raises(UserError, match=fix):
         write_study(settings(**change), "ledger", scored(tmp_path), tmp_path, tmp_path)

@@ -70,6 +70,6 @@ def test_missing_parts_of_scaling_are_named(tmp_path):
     ):
         write_study(config, "scaling", scored(tmp_path, *few), tmp_path / "out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(UserError, match="has no scaling: name a base, percents and methods"):
+    with pytest.raises(UserError, match="has no section scaling: copy that section"):
         out = tmp_path / "out"
         write_study(settings(scaling=None), "scaling", scored(tmp_path), out, out)

@@ -76,7 +76,7 @@ def test_a_damaged_probe_is_refused(tmp_path, text):
 
 def test_the_same_probe_twice_is_refused(tmp_path):
     one, two = save(tmp_path, probe()), save(tmp_path / "old", probe(f1=0.9))
-    with pytest.raises(UserError, match="both of random_agent/paper/st-dim/majority/pong/0"):
+    with pytest.raises(UserError, match="both have random_agent/paper/st-dim/majority/pong/0"):
         write_scores(one + two, tmp_path / "scores.csv")
 
 
