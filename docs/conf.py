@@ -17,7 +17,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 import workflow_src
-from workflow_src.cli import cli
+from workflow_src.cli.main import cli
 from workflow_src.config.run import Config
 
 PACKAGE = Path(workflow_src.__file__).parent

@@ -1,6 +1,8 @@
 """The command line: help is quick, and what a person gets wrong is one line, exit code 2 and no file."""
 
+import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ from workflow_src.training import objective, reconstruct
 ROOT = Path(__file__).parents[1]
 JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
 REPORTS = ["scores", "tables", "variables", "figures", "curves", "ledger", "scaling", "report"]
-BRIDGE = ["stages", "record", "adopt", "verify"]
+BRIDGE = ["stages", "code", "record", "adopt", "verify"]
 AUDIT = ["audit-measure", "audit", "audit-frames", "audit-summary"]
 STEPS = ["configure", *JOBS, *REPORTS, *AUDIT, "reconstructions", "paper", "show", *BRIDGE]
 JOB = {"game": "breakout", "policy": "random_agent", "seed": "0"}
@@ -111,11 +113,7 @@ def step(config, tmp_path, collected):
 def test_help_lists_the_steps_in_the_way_of_the_data():
     result = CliRunner().invoke(cli, ["--help"], terminal_width=200)
     assert result.exit_code == 0
-    listed = [
-        line.split()[0]
-        for line in result.output.partition("Commands:")[2].splitlines()
-        if line.strip()
-    ]
+    listed = re.findall(r"^  ([a-z-]+)  +\S", result.output.partition("Commands:")[2], re.MULTILINE)
     assert sorted(listed) == sorted(STEPS) == sorted(cli.commands)
 
 
@@ -125,7 +123,8 @@ def test_help_of_a_step(name):
         result = CliRunner().invoke(cli, [name, option])
         assert result.exit_code == 0
         assert result.output.startswith(f"Usage: cli {name} ")
-        assert cli.commands[name].help in result.output.replace("\n  ", " ")
+        first = cli.commands[name].help.partition("\n")[0]
+        assert first in " ".join(result.output.split())
 
 
 def test_every_option_has_a_help():
@@ -214,8 +213,7 @@ def test_a_probe_of_an_encoder_and_of_a_classifier(step, untrained, config, tmp_
     content = yaml.safe_load(config.read_text())
     content["probe"] |= {
         "kinds": ["mlp", "logistic"],
-        "logistic": {"C": 1.0, "max_iter": 2},
-        "hidden": 8,
+        "options": {"logistic": {"C": 1.0, "max_iter": 2}, "mlp": {"hidden": 8}},
     }
     config.write_text(yaml.safe_dump(content))
     kept = [
@@ -240,7 +238,7 @@ def test_a_probe_of_an_encoder_and_of_a_classifier(step, untrained, config, tmp_
 def test_a_classifier_of_other_variables(refused, step, untrained):
     untrained("supervised-shared", variables=["player_x"], classes=256)
     said = refused(*step("probes", method="supervised-shared", probe="supervised"))
-    assert "weights is of the variables ['player_x'], not ['" in said
+    assert "weights has variables ['player_x'], but the configuration says ['" in said
 
 
 def test_examples_and_reconstructions(step, untrained, tmp_path):
@@ -377,7 +375,8 @@ def test_an_encoder_of_one_s_own(step, mine, tmp_path):
     made = step("encoders", method="mine", frames=None, split=None, out=tmp_path / "weights")
     for arguments in (made, step("probes", method="mine")):
         assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
-    encoder, header = encoders.load(tmp_path / "weights")
+    row = Config.load(tmp_path / "config.yaml").methods["mine"]
+    encoder, header = encoders.load(tmp_path / "weights", row)
     assert (header["module"], header["feature_size"], encoder.scale) == ("mine.py", 5, 2.0)
     assert artifacts.read_json(tmp_path / "made" / "out")["method"] == "mine"
 
@@ -394,7 +393,8 @@ def test_a_seed_and_a_config_are_what_the_options_say(step, tmp_path):
             out=tmp_path / f"w{seed}",
         )
         CliRunner().invoke(cli, arguments, catch_exceptions=False)
-        encoder, header = encoders.load(tmp_path / f"w{seed}")
+        row = Config.load(tmp_path / "config.yaml").methods["random-cnn"]
+        encoder, header = encoders.load(tmp_path / f"w{seed}", row)
         assert (header["seed"], header["method"], header["game"]) == (
             seed,
             "random-cnn",
@@ -546,30 +546,46 @@ def test_files_of_something_else(refused, step, collected):
         *step("encoders", game="pong")
     )
     assert "holds breakout, not pong: name the right file" in refused(*step("splits", game="pong"))
-    assert "the split was made of other frames" in refused(
+    assert "the split was made from other frames" in refused(
         *step("encoders", split=collected.split("probe"))
     )
     assert "not breakout" in refused(*step("probes", weights=_weights(collected, "pong")))
-    assert "is of the method st-dim, not random-cnn" in refused(
+    assert "has method st-dim, not random-cnn" in refused(
         *step("probes", weights=_weights(collected, "breakout"))
     )
-    assert "weights is of st-dim on breakout, not vae on breakout" in refused(
+    assert "weights belongs to st-dim on breakout, not vae on breakout" in refused(
         *step("examples", weights=_weights(collected, "breakout"))
     )
-    assert "weights is of st-dim on pong, not vae on breakout" in refused(
+    assert "weights belongs to st-dim on pong, not vae on breakout" in refused(
         *step("examples", weights=_weights(collected, "pong"))
     )
-    assert "the split was made of other frames" in refused(
+    assert "the split was made from other frames" in refused(
         *step("examples", split=collected.split("probe"))
     )
     # A supervised method learns from the probe's frames, and the others do not.
     probe = {"frames": collected.frames("probe"), "split": collected.split("probe")}
-    assert "is of the pretrain's frames: supervised learns from probe's" in refused(
+    assert "was made from pretrain frames; supervised learns from probe frames" in refused(
         *step("encoders", method="supervised")
     )
-    assert "is of the probe's frames: st-dim learns from pretrain's" in refused(
+    assert "was made from probe frames; st-dim learns from pretrain frames" in refused(
         *step("encoders", **probe)
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "method"), [("probes", "random-cnn"), ("probes", "st-dim"), ("examples", "vae")]
+)
+def test_weights_do_not_say_what_is_run(refused, step, tmp_path, name, method):
+    """A stranger's file, whose header names a file of code: neither it nor its names are run."""
+    code = tmp_path / "theirs.py"
+    code.write_text(f"open({str(tmp_path / 'run')!r}, 'w')\nfrom os import system\n")
+    header = {"encoder": "custom", "module": str(code), "class": "system", "feature_size": 256}
+    header |= {"kwargs": {"command": f"touch {tmp_path}/called"}, "module_seed": 0}
+    header["module_sha256"] = hashlib.sha256(code.read_bytes()).hexdigest()
+    header |= {"game": "breakout", "method": method}
+    encoders.save(tmp_path / "weights", torch.nn.Linear(2, 3), header)
+    said = refused(*step(name, method=method))
+    assert "weights has encoder 'custom', but the configuration says 'nature': " in said
 
 
 def _weights(collected, game):
@@ -589,7 +605,7 @@ def test_a_method_that_learns_wants_frames(refused, step, option):
 
 def test_a_probe_of_an_encoder_wants_weights(refused, step):
     assert (
-        "random-cnn reads features out of frames: name the file of its encoder's weights"
+        "random-cnn computes features from frames: name the file of its encoder's weights"
         in refused(*step("probes", weights=None))
     )
 
@@ -622,7 +638,9 @@ def test_a_run_s_directory_that_cannot_be_made(refused, config, tmp_path):
 
 def test_configure(refused, config, tmp_path):
     asked = ["configure", "--base", config, "--into", tmp_path / "run"]
-    assert "unknown preset 'quick'; known: none" in refused(*asked, "--preset", "quick")
+    assert "unknown preset 'quik' (did you mean quick?); known: all-methods, quick" in refused(
+        *asked, "--preset", "quik"
+    )
     assert "games: unknown game 'pongg' (did you mean pong?)" in refused(
         *asked, "--games", "qbert pongg"
     )
@@ -667,7 +685,7 @@ def test_an_encoder_of_one_s_own_that_is_wrong(refused, step, mine, tmp_path, ca
         assert "mine.py has changed since " in refused(*step("probes", method="mine"))
     mine.unlink()
     assert (
-        "methods.mine.module: there is no file mine.py, seen from the run's directory"
+        "methods.mine.module: there is no file mine.py; write its path relative to the run's directory"
         in refused(*step("splits"))
     )
 
@@ -730,7 +748,7 @@ def test_report_steps_with_wrong_files(refused, run_of, collected, tmp_path):
             collected.directory / f"{game}.examples", "examples", {}, {"game": game}
         )
     several = [collected.directory / f"{game}.examples" for game in ("qbert", "pong")]
-    assert "the examples are of several games (pong, qbert): name those of one" in refused(
+    assert "the examples belong to several games (pong, qbert): name those of one" in refused(
         "reconstructions", *several, "--out", tmp_path / "made"
     )
     # Scores of the tables alone are none of the ledger's.
@@ -741,17 +759,17 @@ def test_report_steps_with_wrong_files(refused, run_of, collected, tmp_path):
         == 0
     )
     asked = options(scores=tmp_path / "scores.csv", tables=tmp_path / "a", figures=tmp_path / "b")
-    assert "; missing are paper-q1/maj-clf/breakout/seed 0 (random_agent), paper-q2/" in refused(
-        "ledger", *asked
+    assert (
+        "run the missing probes, paper-q1/maj-clf/breakout/seed 0 (random_agent), paper-q2/"
+        in refused("ledger", *asked)
     )
 
 
 def test_a_run_without_a_ledger(refused, run_of, tmp_path):
     run_of(ledger=None)
     asked = options(scores=tmp_path / "nothing", tables=tmp_path / "a", figures=tmp_path / "b")
-    assert (
-        "the configuration has no ledger: name a base and a target that differ in a quirk"
-        in refused("ledger", *asked)
+    assert "the configuration has no section ledger: copy that section from" in refused(
+        "ledger", *asked
     )
 
 
@@ -764,17 +782,16 @@ def test_report_steps_without_a_configuration(refused, tmp_path, name):
         "figures": tmp_path / "f",
     }
     named |= {"game": "pong", "out": tmp_path / "out", "config": tmp_path / "nothing.yaml"}
-    taken = {
-        option.name if option.name != "config_file" else "config"
-        for option in cli.commands[name].params
-    }
+    taken = {option.name for option in cli.commands[name].params}
     asked = options(**{key: value for key, value in named.items() if key in taken})
     assert "nothing.yaml: there is no such file; make it first" in refused(name, *asked)
 
 
 def test_scores_of_no_ledger(refused, run_of, tmp_path):
     run_of(ledger=None)
-    assert "has no ledger" in refused("scores", "--study", "ledger", "--out", tmp_path / "made")
+    assert "has no section ledger" in refused(
+        "scores", "--study", "ledger", "--out", tmp_path / "made"
+    )
 
 
 def test_a_method_without_an_encoder(refused, step):

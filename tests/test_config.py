@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_src import layout
+from workflow_src import kinds, layout
 from workflow_src.ari.labels import GAMES
 from workflow_src.config.configure import configure
 from workflow_src.config.episodes import Policy
-from workflow_src.config.methods import METHOD_KINDS, Method, declared
+from workflow_src.config.methods import Method
 from workflow_src.config.protocols import QUIRKS
 from workflow_src.config.reading import leaves, merge
 from workflow_src.config.run import Config, defaults
@@ -79,7 +79,7 @@ def test_the_repository_s_configuration_is_the_paper_s_run():
         changed = {"eps": 1e-8} if name == "cpc" else {}
         assert row.training(loaded.training).model_dump() == loaded.training.model_dump() | changed
     # Every method that the repository has is a column, but for one's own.
-    assert {row.kind for row in loaded.methods.values()} == set(METHOD_KINDS) - {"custom"}
+    assert {row.kind for row in loaded.methods.values()} == set(kinds.names("methods")) - {"custom"}
     assert len(loaded.methods) == 12
     assert loaded.methods["vae"].resolved_options == {"beta": 1.0}
     assert {"sequence_length": 100, "horizon_step": 4}.items() <= loaded.methods[
@@ -155,7 +155,7 @@ def test_kinds_are_files():
     kinds = {"majority"} | {
         path.stem.replace("_", "-") for path in (ROOT / "workflow_src" / "methods").glob("*.py")
     }
-    assert set(METHOD_KINDS) == kinds - {
+    assert set(kinds.names("methods")) == kinds - {
         "--init--",
         "examples",
         "objective",
@@ -163,7 +163,7 @@ def test_kinds_are_files():
         "train",
         "training",
     }
-    assert len(set(METHOD_KINDS)) == len(METHOD_KINDS) == 13
+    assert len(set(kinds.names("methods"))) == len(kinds.names("methods")) == 13
 
 
 def test_configuration_cannot_be_changed():
@@ -718,8 +718,8 @@ def test_leaves():
 
 def test_options_are_those_declared_with_the_row_s_before_them():
     row = Method(kind="cpc", options={"gru_size": 8})
-    assert row.resolved_options == declared("cpc")["OPTIONS"] | {"gru_size": 8}
-    assert declared("cpc")["OPTIONS"]["gru_size"] == 256  # untouched
+    assert row.resolved_options == kinds.declared("methods", "cpc")["OPTIONS"] | {"gru_size": 8}
+    assert kinds.declared("methods", "cpc")["OPTIONS"]["gru_size"] == 256  # untouched
     assert Method(kind="vae").resolved_options == {"beta": 1.0}
     assert Method(kind="st-dim").resolved_options == Method(kind="majority").resolved_options == {}
 
@@ -729,22 +729,24 @@ def test_a_whole_number_is_a_number():
 
 
 def test_kinds_declare_what_their_files_say():
-    for kind in METHOD_KINDS:
-        assert declared(kind).keys() <= {"OPTIONS", "LEARNS_FROM", "DECODES"}
-        assert declared(kind).get("LEARNS_FROM", "pretrain") in (None, *PURPOSES)
+    for kind in kinds.names("methods"):
+        assert kinds.declared("methods", kind).keys() <= {"OPTIONS", "LEARNS_FROM", "DECODES"}
+        assert kinds.declared("methods", kind).get("LEARNS_FROM", "pretrain") in (None, *PURPOSES)
         assert all(
             type(value) in (int, float) and value > 0
-            for value in declared(kind).get("OPTIONS", {}).values()
+            for value in kinds.declared("methods", kind).get("OPTIONS", {}).values()
         )
-    assert declared("majority") == {} == declared("st-dim")
+    assert kinds.declared("methods", "majority") == {} == kinds.declared("methods", "st-dim")
 
 
 def test_a_configuration_is_checked_without_torch():
     code = (
         "import json, sys; from workflow_src import layout\n"
-        "from workflow_src.config.methods import METHOD_KINDS, declared\nfrom workflow_src.config.run import Config\n"
-        f"config = Config.load({str(ROOT / 'config.yaml')!r}); layout.PROBES.files(config); layout.PROBES.files(config, 'ledger')\n"
-        "print(json.dumps([{kind: declared(kind) for kind in METHOD_KINDS}, sorted(sys.modules)]))"
+        "from workflow_src import kinds\nfrom workflow_src.config.run import Config\n"
+        f"config = Config.load({str(ROOT / 'config.yaml')!r}); "
+        "layout.PROBES.files(config); layout.PROBES.files(config, 'ledger')\n"
+        "found = {kind: kinds.declared('methods', kind) for kind in kinds.names('methods')}\n"
+        "print(json.dumps([found, sorted(sys.modules)]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
@@ -758,7 +760,7 @@ def test_a_configuration_is_checked_without_torch():
         "workflow_src.methods",
         "workflow_src.encoders",
     } & set(modules)
-    assert found == {kind: declared(kind) for kind in METHOD_KINDS}
+    assert found == {kind: kinds.declared("methods", kind) for kind in kinds.names("methods")}
 
 
 @pytest.fixture

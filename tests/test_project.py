@@ -280,7 +280,8 @@ def test_the_changelog_keeps_its_format():
 def test_what_documents_point_to_is_there(document):
     text = (ROOT / document).read_text()
     found = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text) + re.findall(r'(?:src|href)="([^"#]+)', text)
-    local = [target for target in found if "://" not in target]
+    # Pages in docs/generated/ are written when the site is built.
+    local = [one for one in found if "://" not in one and not one.startswith("generated/")]
     assert document != "README.md" or len(local) > 10
     assert [
         target for target in local if not (ROOT / document).parent.joinpath(target).exists()

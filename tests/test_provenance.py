@@ -130,7 +130,7 @@ STEPS = {
     "splits": ("splits.split",),
     "st-dim": ("training.job", "methods.st_dim", "encoders.architectures.nature"),
     "vae": ("training.job", "methods.vae", "encoders.architectures.impala"),
-    "report": ("report.page", "layout"),
+    "report": ("report.page.write", "layout"),
 }
 SCRIPT = f"""
 import json
@@ -170,7 +170,7 @@ def digests(sources):
         ("encoders/architectures/nature.py", "CHANGED = 1", {"st-dim"}),
         ("training/loop.py", "CHANGED = 1", {"st-dim", "vae"}),
         ("splits/duplicates.py", "CHANGED = 1", {"splits"}),
-        ("report/cells.py", "CHANGED = 1", {"report"}),
+        ("report/page/cells.py", "CHANGED = 1", {"report"}),
         ("episodes/store.py", "CHANGED = 1", {*STEPS}),
     ],
 )

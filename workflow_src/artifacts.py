@@ -180,11 +180,12 @@ def _envelope(path: str | os.PathLike, kind: str) -> dict[str, Any]:
 
 
 def check_kind(
-    path: str | os.PathLike, kind: str, found_kind: str, found_format: int, known: int = FORMAT
+    path: str | os.PathLike, kind: str, found_kind: str, found_format: int, known: int | None = None
 ) -> None:
     """Refuse a file of another kind or of another version of the format."""
     if found_kind != kind:
         raise UserError(f"{path} holds {found_kind}, not {kind}: name the right file")
+    known = FORMAT if known is None else known
     if found_format != known:
         raise UserError(
             f"{path} has format version {found_format}, this program reads version {known}: "

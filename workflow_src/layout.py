@@ -266,7 +266,7 @@ def find(file: str) -> tuple[Artifact, dict[str, str]] | None:
 def step_of(path: str) -> str:
     """The step that makes a file, or the files of a folder: ``episodes``, ``tables``, ``scores``."""
     found = find(path)
-    return found[0].step if found else path.split("/")[1].partition(".")[0]
+    return found[0].step if found else path.removeprefix("results/").split("/")[0]
 
 
 def game_of(file: str) -> str | None:

@@ -13,6 +13,7 @@ import logging
 import os
 import posixpath
 import re
+import sqlite3
 import sys
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
@@ -131,6 +132,10 @@ def explained_dvc(run: Path) -> Iterator[None]:
         ) from error
     except DvcException as error:
         raise UserError(f"DVC: {' '.join(str(error).split())}") from error
+    except sqlite3.Error as error:
+        raise UserError(
+            f"DVC cannot write its notes in {run / '.dvc'} ({error}): is the disk full?"
+        ) from error
     except OSError as error:
         file = error.filename or run / ".dvc"
         with explained("write", file):

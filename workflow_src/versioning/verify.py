@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from workflow_src import artifacts
+from workflow_src import artifacts, layout
 from workflow_src.config.reading import read_yaml
 from workflow_src.config.run import Config
 from workflow_src.errors import UserError, one_of
@@ -87,7 +87,8 @@ def _recorded(run: Path) -> dict[str, str]:
                 f"{run / lock.LISTING} does not list the files of {stage} in dvc.lock: "
                 "run `python -m workflow_src record` where it was made"
             )
-    return {file: md5 for files in spelled.values() for file, md5 in (files or {}).items()}
+    named = {file: md5 for files in spelled.values() for file, md5 in (files or {}).items()}
+    return {file: md5 for file, md5 in named.items() if layout.find(file)}
 
 
 def _check_settings(run: Path, steps: set[str]) -> None:

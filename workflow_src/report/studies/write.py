@@ -18,6 +18,7 @@ def write_study(
     ``scores`` has the scores of the study's runs. `UserError` or `DamagedFile` when the
     configuration does not have the study, or when scores are missing; then nothing is written.
     """
+    config.derived.require(study)
     data = read_data(scores)
     tables = {one.key: make(config, one, data) for one in catalogue.select("table", study)}
     figures = {

@@ -14,11 +14,13 @@ PUBLISHED_LABELS = "paper-2019"
 # A value this close to the best of its row is bold too, as in the paper.
 TIE = 0.01
 
+THE_PAPER = f"the paper ({PAPER}: label set paper-2019, random agents)"
+
 
 def score_note(
     config: Config,
     table: pd.DataFrame,
-    source: str = f"the paper ({PAPER}: label set paper-2019, random agents)",
+    source: str = THE_PAPER,
 ) -> str:
     """What the values of a table are, the source of the published ones, and how ours were made."""
     spread = "Ours are means and standard deviations over seeds. " if len(config.seeds) > 1 else ""
