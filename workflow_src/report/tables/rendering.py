@@ -9,6 +9,8 @@ from workflow_src.report.names import DASH
 from workflow_src.report.tables.captions import PAPER, TIE, learns_labels
 from workflow_src.report.tables.columns import DIFFERENCE, PUBLISHED, STD, method_columns
 
+PUBLISHED_IN = f"Published ({PAPER})"
+
 
 def score_text(value: float, spread: float = float("nan")) -> str:
     """A value as text, with its spread unless that is NaN; a dash for NaN."""
@@ -40,7 +42,7 @@ def score_blocks(
     row: str,
     names: dict[str, str] | None = None,
     summary: int = 0,
-    source: str = f"Published ({PAPER})",
+    source: str = PUBLISHED_IN,
 ) -> list[latex.Part]:
     """A table of scores as blocks: ours, the published ones, and the differences.
 
