@@ -22,8 +22,8 @@ from workflow_src.report.paper import typeset
 def played(source, tmp_path_factory):
     """A run as its end leaves it: true scores, tables and figures, of files that nobody reads again and that are empty."""
     directory = source / "runs" / "paper"
-    methods = {name: change for name, change in TINY["methods"].items() if name != "vae"}
-    configure(source, directory, TINY | {"games": ["pong"], "methods": methods})
+    rows = {"methods": [*TINY["only"]["methods"], "vae"], "protocols": ["paper"]}
+    configure(source, directory, TINY | {"games": ["pong"], "only": rows})
     config = Config.load(directory / "config.yaml")
     made = tmp_path_factory.mktemp("made")
     finished(made, config)

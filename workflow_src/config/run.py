@@ -4,7 +4,6 @@ Only what composes steps imports this module: the command line, the layout, vers
 and `benchmark`. A step receives its own sections.
 """
 
-import functools
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,10 +136,18 @@ class Config(Section):
                         f"protocols: {protocol} is reserved by the study {name}; rename it"
                     )
 
-    @functools.cached_property
+    _derived: tuple[tuple[Any, ...], Studies] | None = pydantic.PrivateAttr(None)
+
+    @property
     def derived(self) -> Studies:
         """The protocols that the sections ``ledger`` and ``scaling`` derive."""
-        return Studies.derive(self.protocols, self.ledger, self.scaling)
+        parts = (self.protocols, self.ledger, self.scaling)
+        # Kept, but not for a copy with other sections, which `model_copy` would give it to.
+        if self._derived is None or any(
+            a is not b for a, b in zip(self._derived[0], parts, strict=True)
+        ):
+            self._derived = parts, Studies.derive(*parts)
+        return self._derived[1]
 
     def protocol(self, name: str) -> Protocol:
         """The row of a protocol, derived ones included; `UserError` naming the known ones."""
