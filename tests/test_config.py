@@ -183,7 +183,7 @@ MISTAKES = [
     (
         "probe.options.logistic.c",
         1.0,
-        r"probe: logistic: options: unknown option 'c'.*; known: C, max_iter$",
+        r"probe: options\.logistic: unknown option 'c'; known: C, max_iter$",
     ),
     ("probe.hidden", 3, r"probe\.hidden is now called probe\.options\.mlp\.hidden; rename it"),
     ("probe.logistic", {}, r"probe\.logistic is now called probe\.options\.logistic; rename it"),
@@ -338,14 +338,14 @@ MISTAKES = [
     (
         "probe.kinds",
         ["liner"],
-        r"probe\.kinds: unknown probe 'liner' \(did you mean linear\?\); known: linear, .*",
+        r"probe\.kinds: unknown kind 'liner' \(did you mean linear\?\); known: linear, .*",
     ),
     (
         "probe.options.mlp.hidden",
         0,
-        r"probe: mlp: options\.hidden: 0 is not a whole number above 0",
+        r"probe: options\.mlp\.hidden: 0 is not a whole number above 0",
     ),
-    ("probe.options.logistic.C", 0.0, r"probe: logistic: options\.C: 0\.0 is not a number with"),
+    ("probe.options.logistic.C", 0.0, r"probe: options\.logistic\.C: 0\.0 is not a number with"),
     ("methods.st-dim.frame_stack", 0, r"methods\.st-dim\.frame_stack: .* \(it is 0\)$"),
     ("methods.st-dim.batch_size", 1, r"methods\.st-dim\.batch_size: .* \(it is 1\)$"),
     # options of kinds
@@ -633,6 +633,22 @@ def base(tmp_path):
     return path
 
 
+def test_presets_by_name_and_their_rows(base, tmp_path):
+    said = refusal(configure, base, "quik", [], tmp_path / "run")
+    assert said.startswith("unknown preset 'quik' (did you mean quick?); known: all-methods, quick")
+    for only, text in (
+        ({"method": ["vae"]}, "only: section 'method' (did you mean methods?); known: "),
+        ({"methods": ["vea"]}, "only.methods: row 'vea' (did you mean vae?); known: "),
+    ):
+        mine = tmp_path / "mine.yaml"
+        mine.write_text(yaml.safe_dump({"only": only}))
+        said = refusal(configure, base, str(mine), [], tmp_path / "run")
+        assert text.split("'")[0].split(":")[0] in said and text.partition("(")[2] in said, said
+    mine.write_text(yaml.safe_dump({"only": {"methods": ["vae"]}, "ledger": None, "scaling": None}))
+    target = configure(base, str(mine), [], tmp_path / "run")
+    assert list(Config.load(target).methods) == ["vae"]
+
+
 def preset(base, name):
     return base.parent / "presets" / f"{name}.yaml"
 
@@ -649,7 +665,7 @@ def test_configure_writes_what_was_asked_for(base, tmp_path):
         "methods": {name: row for name, row in PAPER["methods"].items() if name != "maj-clf"},
     }
     assert target.read_text().startswith(
-        f"# Made by configure, from {base} with {preset(base, 'small')}. "
+        f"# Written by configure, from {base} with preset {preset(base, 'small')}. "
     )
     assert [path.name for path in target.parent.iterdir()] == ["config.yaml"]
     configure(base, preset(base, "small"), ["qbert", "hero"], target.parent)
@@ -678,7 +694,7 @@ def test_configure_again_changes_nothing(base, tmp_path):
 @pytest.mark.parametrize(
     ("name", "games", "text"),
     [
-        ("smal", [], r"unknown preset 'smal' \(did you mean small\?\); known: small, wrong$"),
+        ("smal", [], r"cannot read .*smal\.yaml: there is no such file; make it first$"),
         ("small", ["pongg"], r".*games: unknown game 'pongg' \(did you mean pong\?\); known"),
         ("small", ["pong", "pong"], r".*games: duplicate entry 'pong'"),
         (
@@ -749,7 +765,7 @@ def test_kinds_declare_what_their_files_say():
             type(value) in (int, float) and value > 0
             for value in kinds.declared("methods", kind).get("OPTIONS", {}).values()
         )
-    assert kinds.declared("methods", "majority") == {} == kinds.declared("methods", "st-dim")
+    assert kinds.declared("methods", "st-dim") == {}
 
 
 def test_a_configuration_is_checked_without_torch():
@@ -929,7 +945,8 @@ def test_the_ledger_goes_the_other_way_too():
 
 def test_a_run_without_a_ledger_has_no_variants():
     loaded = defaults({"ledger": None})
-    assert loaded.ledger is None and loaded.derived.ledger.variants == []
+    assert loaded.ledger is None and "ledger" not in loaded.derived.found
+    assert "has no section ledger: copy that section" in refusal(loaded.derived.require, "ledger")
     assert (
         loaded.derived.seed_protocol("paper")
         == loaded.derived.encoder_protocol("paper", loaded.methods["st-dim"])
@@ -940,7 +957,7 @@ def test_a_run_without_a_ledger_has_no_variants():
 
 
 def test_protocols_that_do_not_differ_have_no_variants():
-    assert defaults({"ledger": {"target": "paper"}}).variants == []
+    assert defaults({"ledger": {"target": "paper"}}).derived.ledger.variants == ()
 
 
 def test_the_names_of_variants_are_the_ledger_s():
@@ -1139,14 +1156,13 @@ def test_files_of_frames_and_splits(small):
     )
 
 
-@pytest.mark.parametrize("template", [layout.ENCODERS.path, layout.HISTORIES.path])
-def test_files_of_encoders(small, template):
-    rows = parsed(template, layout.ENCODERS.files(small, template))
+@pytest.mark.parametrize("artifact", [layout.ENCODERS, layout.HISTORIES], ids=lambda a: a.path)
+def test_files_of_encoders(small, artifact):
+    rows = parsed(artifact.path, artifact.files(small))
     learned = [["vae", "pixel-pred", "supervised"]]
     assert axes(rows, "policy", "protocol", "method", "game", "seed") == product(
         PLAYERS, RULES, *learned, *GAMES_SEEDS
     )
-    assert layout.ENCODERS.files(small) == layout.ENCODERS.files(small)
 
 
 def test_files_of_probes(small):
@@ -1255,3 +1271,36 @@ def test_no_two_files_have_one_name(small):
         layout.STUDY_SCORES.path.format(study="ledger"),
     ]
     assert len(set(files)) == len(files)
+
+
+def test_names_come_back_from_every_path(small):
+    for artifact in layout.ARTIFACTS:
+        for file in artifact.all_files(small):
+            found, names = layout.find(file)
+            assert found.path.format(**names) == file and found.step == artifact.step
+    assert layout.find("results/nothing.txt") is None
+
+
+def test_audits_have_games_of_their_own():
+    for file in (
+        "results/audit/measured/boxing.safetensors",
+        "results/audit/paper-2019/boxing.csv",
+    ):
+        assert (layout.step_of(file), layout.game_of(file)) == ("audit", "boxing")
+    assert layout.game_of("results/tables/iqm.csv") is None
+    assert layout.step_of("results/episodes/random_agent/probe") == "episodes"
+
+
+def test_an_artifact_can_have_any_axes(small):
+    """Such as those of agents: agent, game, seed, checkpoint."""
+
+    def axes(config, scope):
+        for game in config.games:
+            yield {"agent": "dqn", "game": game, "seed": 0, "checkpoint": 700}
+
+    path = "results/agents/{agent}/{game}-s{seed}-{checkpoint}.safetensors"
+    agents = layout.Artifact("agents", path, axes, when=lambda config: "pong" in config.games)
+    assert agents.files(small)[0] == "results/agents/dqn/pong-s0-700.safetensors"
+    names = {"agent": "dqn", "game": "pong", "seed": "0", "checkpoint": "700"}
+    assert agents.parse(agents.files(small)[0]) == names and agents.has_folder
+    assert agents.files(small.for_game("qbert")) == []

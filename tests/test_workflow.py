@@ -90,7 +90,7 @@ AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1,
             {"encoders": 2, "probes": 2, **REPORT, **CURVES},
         ),
         ({"probe": {"epochs": 4}}, {"probes": 4, **REPORT}),  # the majority learns nothing
-        ({"probe": {"hidden": 9}}, {}),  # there is no mlp
+        ({"probe": {"options": {"mlp": {"hidden": 9}}}}, {}),  # there is no mlp
         ({"probe": {"kinds": ["linear", "observed"]}}, {"probes": 4, **REPORT}),
         (
             {"episodes": {"frames": {"probe": 3100}}},
