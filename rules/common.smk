@@ -80,6 +80,47 @@ def code(name, *modules):
     return {name: provenance.digest(*modules)}
 
 
+def policy_code(wildcards):
+    """The code of collecting and of the policy's kind."""
+    policy = POLICIES[wildcards.policy]
+    kind = provenance.of_kind("episodes/policies", CONFIG.policies[policy].kind)
+    return code(f"episodes.{policy}", "episodes.collect", kind)
+
+
+def method_code(step, wildcards):
+    """The code of a step that depends on a method's kind and on its architecture."""
+    main = {"encoders": "training.job", "examples": "training.reconstruct"}[step]
+    row = CONFIG.methods[wildcards.method]
+    supervised = labels(wildcards.game) if row.learns_from == "probe" else {}
+    return code(f"{step}.{wildcards.method}", main, *provenance.of_method(row)) | supervised
+
+
+# The settings that gradient descent needs.
+OPTIMIZER = ["epochs", "patience", "batch_size", "eps", "plateau_patience", "plateau_factor", "min_lr"]
+
+
+def by_gradient_descent(probe):
+    """Whether a kind of probe depends on the optimizer's settings and may run on the GPU."""
+    return kinds.declared(PROBE_KINDS, probe).get("GRADIENT_DESCENT", True)
+
+
+def probe_settings(probe):
+    """The settings of ``probe`` that a kind of probe depends on; a method's own has none."""
+    if probe not in CONFIG.probe.kinds:
+        return []
+    optimizer = OPTIMIZER if by_gradient_descent(probe) else []
+    options = [f"options.{probe}"] if probe in CONFIG.probe.options else []
+    return [f"probe.{name}" for name in ("threads", *optimizer, *options)]
+
+
+def probe_code(wildcards):
+    """The code of probing, of the kind of probe and of the encoder's architecture."""
+    probe, method = wildcards.probe, wildcards.method
+    kind = [provenance.of_kind(PROBE_KINDS, probe)] if probe in CONFIG.probe.kinds else []
+    architecture = provenance.of_architecture(CONFIG.methods[method])
+    return code(f"probes.{method}.{probe}", "probes.probe", *kind, *architecture) | labels(wildcards.game)
+
+
 # Whether jobs will run on CUDA. Looked up without torch, which takes seconds to load.
 ON_CUDA = CONFIG.device == "cuda" or (CONFIG.device == "auto" and shutil.which("nvidia-smi") is not None)
 

@@ -1,12 +1,4 @@
 # Learning: the GPU's work. A checkpoint outside of results lets a killed training go on.
-def method_code(step, wildcards):
-    """The code of a step that depends on a method's kind and on its architecture."""
-    main = {"encoders": "training.job", "examples": "training.reconstruct"}[step]
-    row = CONFIG.methods[wildcards.method]
-    supervised = labels(wildcards.game) if row.learns_from == "probe" else {}
-    return code(f"{step}.{wildcards.method}", main, *provenance.of_method(row)) | supervised
-
-
 rule encoders:
     input:
         unpack(frames_to_learn_from),

@@ -1,11 +1,4 @@
 # Playing: one job a file of frames and RAM.
-def policy_code(wildcards):
-    """The code of collecting and of the policy's kind."""
-    policy = POLICIES[wildcards.policy]
-    kind = provenance.of_kind("episodes/policies", CONFIG.policies[policy].kind)
-    return code(f"episodes.{policy}", "episodes.collect", kind)
-
-
 rule episodes:
     output:
         layout.EPISODES.path,

@@ -21,8 +21,9 @@ from workflow_src import devices, encoders, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.config.run import Config, defaults
 from workflow_src.episodes.store import FrameStore
-from workflow_src.probes import fitting, linear, metrics
+from workflow_src.probes import fitting, metrics
 from workflow_src.probes.fitting import Features
+from workflow_src.probes.kinds import linear
 
 _CHUNK = 4096  # frames in memory at once, as the step has it
 

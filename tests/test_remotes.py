@@ -431,7 +431,7 @@ def test_a_cache_with_too_little_room(source, unrecorded):
     """A limit of 2 MB a file, which the weights exceed: DVC itself goes on, and says so only in its log."""
     before = (unrecorded / "dvc.lock").read_bytes()
     record = f"ulimit -f 2000; exec {sys.executable} -m workflow_src record --run {unrecorded}"
-    is_one_line(run(source, "bash", "-c", record), "cannot write", ENCODERS)
+    is_one_line(run(source, "bash", "-c", record), "cannot write", "disk full")
     assert (unrecorded / "dvc.lock").read_bytes() == before
     assert bridge(source, "record", unrecorded).returncode == 0  # with room again
     assert clean(source, unrecorded)
@@ -535,6 +535,7 @@ def test_a_stage_that_died_half_way_under_dvc(source, copy):
     said = settled(source, copy, "repro", stage(SPLITS))
     assert f"'{stage(FRAMES)}' didn't change" in said
     now = yaml.safe_load((copy / "dvc.lock").read_text())["stages"]
+    now.pop("code")
     assert now == {name: recorded[name] for name in (stage(FRAMES), stage(SPLITS))}
 
 

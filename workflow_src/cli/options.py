@@ -37,6 +37,13 @@ class ConfiguredCommand(click.Command):
         """All parameters, the configuration behind the others."""
         return sorted(super().get_params(ctx), key=lambda param: isinstance(param.type, ConfigFile))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse arguments that no parameter takes, before any parameter is read."""
+        _, extra, _ = self.make_parser(ctx).parse_args(args=list(args))
+        if extra:
+            ctx.fail(f"Got unexpected extra arguments ({' '.join(map(str, extra))})")
+        return super().parse_args(ctx, args)
+
 
 command = functools.partial(click.command, cls=ConfiguredCommand)
 
