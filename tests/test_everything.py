@@ -11,6 +11,8 @@ from workflow import KEPT, OTHERS, ROOT, SMALL, configure, jobs, run, snakemake
 MODULE = """
 from torch import nn
 
+pytestmark = pytest.mark.slow
+
 
 class Mine(nn.Module):
     def __init__(self, size):
@@ -92,7 +94,7 @@ def test_the_file_of_an_own_encoder_is_watched(source, everything):
 
 @pytest.fixture(scope="module")
 def compared(source) -> Path:
-    """Two protocols that differ in four quirks, two seeds, two kinds of probes, and both studies as parts of the run."""
+    """Two protocols that differ in two quirks, two seeds, and both studies as parts of the run."""
     directory = source / "runs" / "compared"
     paper = yaml.safe_load((ROOT / "config.yaml").read_text())["protocols"]["paper"]
     change = SMALL | {
@@ -101,12 +103,12 @@ def compared(source) -> Path:
         "protocols": {
             "corrected": {
                 "splits": paper["splits"] | {"remove_pretrain_duplicates": True},  # Q11
-                "methods": paper["methods"] | {"wrap_pairs": False},  # Q5
-                "probes": paper["probes"] | {"sampling": "permutation"},  # Q7
+                "methods": paper["methods"],
+                "probes": paper["probes"],
             }
         },
         "methods": dict.fromkeys([*(name for name in OTHERS if name != "dim"), "st-dim"]),
-        "probe": {"epochs": 2, "kinds": ["linear", "observed"], "threads": 1},
+        "probe": {"epochs": 2, "threads": 1},
         "ledger": {"methods": ["random-cnn"]},
         "scaling": {"percent": [50], "methods": ["dim"]},
         "studies": ["ledger", "scaling"],
@@ -127,19 +129,13 @@ def test_intervals_of_two_seeds(compared):
     )
     table = pd.read_csv(compared / "results/tables/table2_f1_by_game.csv")
     assert (table["random-cnn_std"] > 0).all()
-    probes = (
-        pd.read_csv(compared / "results/tables/f1_by_probe.csv").groupby("method")["probe"].agg(set)
-    )
-    assert probes["random-cnn"] == {"linear", "observed"}
 
 
 def test_ledger_differs_by_one_quirk_at_a_time(compared):
     ledger = pd.read_csv(compared / "results/tables/ledger.csv")
-    assert list(ledger["quirk"].unique()) == ["Q2", "Q5", "Q7", "Q11"]
+    assert list(ledger["quirk"].unique()) == ["Q2", "Q11"]
     assert (ledger["variant"] - ledger["base"] - ledger["difference"]).abs().max() < 2e-6
-    # An untrained encoder does not see pairs: nothing but the quirk differs, so nothing does.
-    assert (ledger.loc[ledger["quirk"] == "Q5", "difference"] == 0).all()
-    assert (ledger.loc[ledger["quirk"] == "Q7", "difference"] != 0).any()
+    assert (ledger.loc[ledger["quirk"] == "Q2", "difference"] != 0).any()
     # Q11 is no matter of training: the base's encoder is probed. Q2 plays otherwise.
     assert not (compared / "results/encoders/random_agent/paper-q11").exists()
     assert (compared / "results/episodes/random_agent-noop/probe/spaceinvaders-s0.b2nd").exists()
@@ -167,7 +163,7 @@ def test_dvc_knows_the_studies_of_the_run(source, compared):
     stages = yaml.safe_load((compared / "dvc.yaml").read_text())["stages"]
     assert {
         "encoders--random_agent--paper-p50--dim",
-        "splits--random_agent--paper-q5--probe",
+        "splits--random_agent--paper-q2--probe",
         "ledger",
         "scaling",
     } <= set(stages)

@@ -29,6 +29,8 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import make_server
 from workflow import TINY, also, configure, jobs, run, snakemake
 
+pytestmark = pytest.mark.slow
+
 ONE = also(TINY, {"games": ["spaceinvaders"], "methods": {"st-dim": None}})
 FRAMES = "results/episodes/random_agent/probe"
 SPLITS = "results/splits/random_agent/paper/probe"

@@ -17,6 +17,8 @@ from workflow_src import layout
 from workflow_src.config.run import Config
 from workflow_src.report.paper import typeset
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def played(source, tmp_path_factory):

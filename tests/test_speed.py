@@ -35,6 +35,8 @@ from workflow_src.episodes.store import CHUNK, FrameStore
 from workflow_src.splits.duplicates import frame_hashes, occurs_in
 from workflow_src.training import objective
 
+pytestmark = pytest.mark.slow
+
 KEYS = ["step", "unit", "ours", "baseline", "limit", "baseline_ratio", "limit_ratio", "peak_mb"]
 
 

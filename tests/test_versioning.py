@@ -26,6 +26,8 @@ from workflow_src.config.reading import merge
 from workflow_src.config.run import Config
 from workflow_src.versioning import graph, stages
 
+pytestmark = pytest.mark.slow
+
 SMALLEST = {
     "games": ["spaceinvaders"],
     "episodes": {"frames": {"pretrain": 400, "probe": 1200}, "num_envs": 2},

@@ -10,6 +10,8 @@ from workflow import ROOT, TINY, also, configure, jobs, run, snakemake
 
 from workflow_src.config.reading import merge
 
+pytestmark = pytest.mark.slow
+
 
 def test_makes_everything(finished):
     files = {
