@@ -30,7 +30,8 @@ def hardware() -> str:
     flags = set((entries.get("flags") or entries.get("Features") or "").split())
     parts = [
         entries.get("model name") or platform.processor() or platform.machine(),
-        f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores",
+        f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} "
+        "cores",
         " ".join(name for name in _INSTRUCTIONS if name in flags),
         torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU",
         f"torch {torch.__version__}",

@@ -191,7 +191,8 @@ def main(device: str) -> None:
     """Measure every method on a GPU; prints one table."""
     if device == "cuda" and not torch.cuda.is_available():
         click.echo(
-            "error: no CUDA device here; run it on a machine that has one, or try the code with --device cpu",
+            "error: no CUDA device here; run it on a machine that has one, or try the code with "
+            "--device cpu",
             err=True,
         )
         sys.exit(2)
@@ -246,7 +247,8 @@ def main(device: str) -> None:
         )
     )
     click.echo(
-        f"matrix product, {config.training.precision}: {limit:,.0f} GFLOP/s; all probes of one game: {probing:.1f} s"
+        f"matrix product, {config.training.precision}: {limit:,.0f} GFLOP/s; all probes of one "
+        f"game: {probing:.1f} s"
     )
     click.echo(f"Table 2, 22 games, one seed: {hours(found, config, probing):.2f} GPU-hours")
 

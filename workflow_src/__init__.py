@@ -1,3 +1,6 @@
-"""AtariARI: the benchmark of state representations in Atari (arXiv 1906.08226) as a reproducible workflow."""
+"""AtariARI, the benchmark of state representations in Atari, as a reproducible workflow.
+
+Source: arXiv 1906.08226.
+"""
 
 __version__ = "0.1.0"

@@ -31,7 +31,7 @@ FORMAT = 1
 
 @contextlib.contextmanager
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a hidden path beside ``path`` to write to; rename it to ``path`` when the block ends without an error.
+    """Yield a hidden path to write to, which is renamed to ``path`` when the block succeeds.
 
     After an error nothing is left. After SIGKILL the hidden file is left, and the next writer of
     ``path`` removes it.
@@ -51,7 +51,7 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def check_writable(*paths: str | os.PathLike) -> None:
-    """Refuse outputs that could not be written before hours of work, not after; `UserError` as from writing."""
+    """Refuse outputs that cannot be written, before the work; `UserError` as when writing."""
     for path in map(Path, paths):
         with explained("write", path):
             nearest = next(parent for parent in path.absolute().parents if parent.exists())
@@ -63,7 +63,7 @@ def check_writable(*paths: str | os.PathLike) -> None:
 
 @contextlib.contextmanager
 def scratch(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a hidden directory beside ``path`` for what is needed while it is made; it is removed at the end."""
+    """Yield a hidden temporary directory next to ``path``, which is removed at the end."""
     path = Path(path)
     with explained("write", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def _digest(arrays: Mapping[str, np.ndarray], header: str) -> str:
 def write_arrays(
     path: str | os.PathLike, kind: str, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]
 ) -> None:
-    """Write named arrays and a JSON-able header as one safetensors file that says of what ``kind`` it is.
+    """Write named arrays, a header and the ``kind`` of file as one safetensors file.
 
     safetensors orders several metadata keys at random, so everything stands as one JSON string
     under one key.
@@ -147,7 +147,10 @@ def write_arrays(
 
 
 def read_arrays(path: str | os.PathLike, kind: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read what `write_arrays` wrote; `DamagedFile` when the checksum fails, `UserError` for another kind or version."""
+    """Read a file of arrays.
+
+    `DamagedFile` when the checksum fails, `UserError` for another kind or version.
+    """
     envelope = _envelope(path, kind)
     try:
         arrays = safetensors.numpy.load_file(path)

@@ -41,7 +41,10 @@ Labels = Sequence[Mapping[str, int]]
 
 
 class EpisodeLabels(Sequence):
-    """The labels of one episode: ``labels[t]["player_x"]`` is a number, ``labels["player_x"]`` an array over time."""
+    """The labels of one episode.
+
+    ``labels[t]["player_x"]`` is a number, ``labels["player_x"]`` an array over time.
+    """
 
     def __init__(self, names: Sequence[str], values: np.ndarray):
         self.names, self.values = tuple(names), values  # values: (T, V) uint8
@@ -166,7 +169,8 @@ class ProbeTrainer:
     ):
         if not isinstance(encoder, nn.Module):
             raise UserError(
-                f"encoder is a {type(encoder).__name__}, not a torch module: wrap it in torch.nn.Module"
+                f"encoder is a {type(encoder).__name__}, not a torch module: wrap it in "
+                "torch.nn.Module"
             )
         probe = {
             "epochs": epochs,
@@ -189,7 +193,7 @@ class ProbeTrainer:
         tr_labels: Sequence,
         val_labels: Sequence,
     ) -> None:
-        """Encode the frames once and fit all probes; episodes and labels as `get_episodes` gives them.
+        """Encode the frames once and fit all probes; arguments as from `get_episodes`.
 
         Labels may also be a list of a dictionary a frame, as in the 2019 code.
         """
@@ -249,17 +253,20 @@ class ProbeTrainer:
         """Features (n, d) and labels of episodes, in order."""
         if not len(episodes) or len(episodes) != len(labels):
             raise UserError(
-                f"{len(episodes)} episodes and {len(labels)} lists of labels: give one list for each, at least one"
+                f"{len(episodes)} episodes and {len(labels)} lists of labels: give one list for "
+                "each, at least one"
             )
         lengths = np.array([len(episode) for episode in episodes])
         if not np.array_equal(lengths, [len(rows) for rows in labels]):
             raise UserError(
-                "an episode has another number of frames than of labels: give one label for each frame"
+                "an episode has another number of frames than of labels: give one label for each "
+                "frame"
             )
         values = np.concatenate([self._values(rows) for rows in labels])
         if values.max(initial=0) >= self.settings.classes:
             raise UserError(
-                f"a label is {values.max()}, but the probes have {self.settings.classes} classes: raise num_classes"
+                f"a label is {values.max()}, but the probes have {self.settings.classes} classes: "
+                "raise num_classes"
             )
         # A copy: encoding moves the module and ends its training mode.
         encoder = copy.deepcopy(self.encoder)
@@ -268,7 +275,8 @@ class ProbeTrainer:
         )
         if features.shape[1:] != (self.representation_len,):
             raise UserError(
-                f"the encoder gives features of shape {features.shape[1:]}, not ({self.representation_len},): "
+                f"the encoder gives features of shape {features.shape[1:]}, not "
+                f"({self.representation_len},): "
                 "set representation_len, or flatten the encoder's output"
             )
         return linear.Features(features, values, lengths)
@@ -283,7 +291,8 @@ class ProbeTrainer:
             return np.array([[row[name] for name in self.names] for row in labels])
         except KeyError:
             raise UserError(
-                "the labels name other variables than those of training: use one split for all parts"
+                "the labels name other variables than those of training: use one split for all "
+                "parts"
             ) from None
 
 
@@ -292,6 +301,7 @@ def _stack(episode: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
     frames = episode if isinstance(episode, torch.Tensor) else torch.stack(list(episode))
     if frames.dtype != torch.uint8:
         raise UserError(
-            f"frames are {frames.dtype}, not uint8: give them as collected, they are scaled to [0, 1] here"
+            f"frames are {frames.dtype}, not uint8: give them as collected, they are scaled to [0, "
+            "1] here"
         )
     return frames

@@ -1,4 +1,4 @@
-"""Where tensors live: choosing a device, sharing a GPU between no more trainings than asked for, deterministic kernels.
+"""Devices: choosing one, sharing a GPU between jobs, deterministic kernels.
 
 Snakemake counts GPUs but does not say which one a job got. A job therefore takes a lock file of its
 GPU, machine-wide, for as long as it runs; the operating system frees it when the process ends,
@@ -31,7 +31,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 @contextlib.contextmanager
 def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator[torch.device]:
-    """Yield the device called ``name`` (auto, cpu, cuda), with deterministic kernels and ``threads`` CPU threads.
+    """Yield the device ``name`` (auto, cpu, cuda) with deterministic kernels and CPU ``threads``.
 
     On CUDA the first GPU that fewer than ``per_gpu`` other jobs of this machine hold, if all ask
     for the same number; waits while there is none. ``auto`` is CUDA where there is one, else the
@@ -57,7 +57,8 @@ def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if name == "cuda" and not gpus:
             raise UserError(
-                "device: cuda, but this machine has no usable CUDA device; set device: auto or device: cpu"
+                "device: cuda, but this machine has no usable CUDA device; set device: auto or "
+                "device: cpu"
             )
         if name == "cpu" or not gpus:
             yield torch.device("cpu")
@@ -107,7 +108,7 @@ def product(
 
 
 def physical_gpus(count: int) -> list[str]:
-    """Names, alike for all processes of the machine, of this process's ``count`` GPUs in its own order."""
+    """Machine-wide names of this process's ``count`` GPUs, in its own order."""
     visible = [
         part.strip()
         for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
@@ -118,7 +119,7 @@ def physical_gpus(count: int) -> list[str]:
 
 @contextlib.contextmanager
 def free_gpu(names: list[str], directory: Path | None = None) -> Iterator[int]:
-    """Hold the first GPU of ``names`` that nobody holds; yields its place in ``names``. Waits while all are held."""
+    """Hold the first free GPU of ``names``, waiting for one; yields its index in ``names``."""
     directory = directory or Path(tempfile.gettempdir())
     locks = [
         filelock.FileLock(directory / f"workflow_src-gpu-{name}.lock", mode=0o666) for name in names

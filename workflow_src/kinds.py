@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @functools.cache
 def names(folder: str) -> tuple[str, ...]:
-    """The kinds in ``folder``, such as ``"methods"`` or ``"probes/kinds"``, in alphabetical order."""
+    """The kinds in a folder such as ``"methods"`` or ``"probes/kinds"``, in alphabetical order."""
     files = (_PACKAGE / folder).glob("*.py")
     return tuple(sorted(f.stem.replace("_", "-") for f in files if f.stem != "__init__"))
 
@@ -72,13 +72,14 @@ class Registry(Generic[T]):
         self._known: dict[str, T] = {}
 
     def register(self, kind: str) -> Callable[[T], T]:
-        """A decorator that registers a class under ``kind``; two of one kind are a programming error."""
+        """A decorator that registers a class under ``kind``, which must be new."""
 
         def decorate(thing: T) -> T:
             if kind in self._known:
                 first = self._known[kind].__module__
                 raise ValueError(
-                    f"two entries of {self._folder} are called {kind}: {first} and {thing.__module__}"
+                    f"two entries of {self._folder} are called {kind}: {first} and "
+                    f"{thing.__module__}"
                 )
             self._known[kind] = thing
             return thing

@@ -264,7 +264,7 @@ def find(file: str) -> tuple[Artifact, dict[str, str]] | None:
 
 
 def step_of(path: str) -> str:
-    """The step that makes a file, or the files of a folder: ``episodes``, ``tables``, ``scores``."""
+    """The step that makes a file or the files of a folder, such as ``episodes`` or ``tables``."""
     found = find(path)
     return found[0].step if found else path.removeprefix("results/").split("/")[0]
 

@@ -1,9 +1,8 @@
 """By which code a file is made: one digest of a step's modules and of all that these import.
 
-Snakemake (``params: code=`` of the rules), DVC (``code.yaml``) and the checkpoint of a training all
-use this digest. It is of what the code means, not of how it is written: comments, docstrings and
-formatting leave it as it is, and Python 3.11 to 3.13 agree on it. Any other edit of a module changes
-the digest of every step that imports it, and of no other step.
+Snakemake (``params: code=`` of the rules), DVC (``code.yaml``) and the checkpoint of a training use
+this digest. Comments, docstrings and formatting do not change it, and Python 3.11 to 3.13 agree on
+it. Any other edit of a module changes the digest of every step that imports it, and of no other.
 
 What is found by its name when the program runs (a method, an architecture, a policy, a probe) is
 in no import statement: a step names the module of the kind that it uses.
@@ -46,7 +45,7 @@ def of_method(row: "Method") -> list[str]:
 
 
 def closure(*modules: str) -> list[str]:
-    """The full names of ``modules`` (such as ``splits.split``) and of all modules that they import, directly or not.
+    """The full names of ``modules``, such as ``splits.split``, and of all that they import.
 
     Imports for type checkers alone do not count: they are never executed.
     """
@@ -56,7 +55,7 @@ def closure(*modules: str) -> list[str]:
 
 @functools.cache
 def digest(*modules: str) -> str:
-    """16 hexadecimal digits that change when the code of ``modules``, or of what they import, does something else."""
+    """16 hexadecimal digits for the code of ``modules`` and of all that they import."""
     whole = hashlib.sha256()
     for name in closure(*modules):
         whole.update(f"{name} {_of_module(name)}\n".encode())
@@ -123,7 +122,7 @@ def _is_text(node: Any) -> bool:
 
 
 def _joined(parts: list[Any]) -> list[Any]:
-    """The parts of an f-string, its texts in as few as possible: versions of Python divide them differently."""
+    """The parts of an f-string with adjacent texts joined: versions of Python divide them."""
     found: list[Any] = []
     for part in parts:
         if _is_text(part) and found and _is_text(found[-1]):

@@ -11,7 +11,7 @@ import numpy as np
 
 
 def derive(root: int, *names: str | int) -> int:
-    """A 63-bit seed for the thing called ``names``, independent of that of any other name or root."""
+    """A 63-bit seed for the thing called ``names``, independent of any other name or root."""
     # The separator cannot occur in a name, so ("a/b", "c") and ("a", "b/c") differ.
     digest = hashlib.sha256("\0".join(map(str, (root, *names))).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

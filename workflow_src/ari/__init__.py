@@ -1,4 +1,4 @@
-"""What the RAM means: label sets, categories, the games' names, and `AtariARIWrapper` for one's own environments.
+"""What the RAM means: label sets, categories, names of games, and `AtariARIWrapper`.
 
 Source: AtariARI (Anand et al. 2019, arXiv 1906.08226). The function that turns RAM into labels is
 ``labels.labels``: the name ``labels`` of this package is the module.

@@ -1,4 +1,6 @@
-"""One game, three names: ours (``mspacman``), the ROM's (``ms_pacman``) and gymnasium's (``MsPacmanNoFrameskip-v4``).
+"""One game, three names: in the label sets, of the ROM and in gymnasium.
+
+For example ``mspacman``, ``ms_pacman`` and ``MsPacmanNoFrameskip-v4``.
 
 Ours are those of the label sets (arXiv 1906.08226); the others follow from the ROMs in the ale-py
 wheel.
@@ -24,7 +26,9 @@ def _rom_names() -> dict[str, str]:
 
 
 def game_of(name: str) -> str:
-    """Find our game in a gymnasium id (``ALE/MsPacman-v5``, ``MsPacmanNoFrameskip-v4``), a ROM's name or our own name.
+    """The game that a gymnasium id, the name of a ROM or the name of a game stands for.
+
+    For example ``ALE/MsPacman-v5`` and ``MsPacmanNoFrameskip-v4`` are ``mspacman``.
 
     Raises `UserError` for a game that is in no label set, naming those that are.
     """
@@ -33,7 +37,7 @@ def game_of(name: str) -> str:
 
 
 def rom_name(game: str) -> str:
-    """Name the ROM of our ``game``, as ``ale_py.roms.get_rom_path`` wants it; `UserError` if no label set has the game."""
+    """The name of a game's ROM for ``ale_py.roms.get_rom_path``; `UserError` if it is unknown."""
     return _rom_names()[one_of("game", game, _KNOWN)]
 
 

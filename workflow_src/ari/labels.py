@@ -1,4 +1,4 @@
-"""What the RAM means: which byte holds which state variable, for two label sets, and the variables' categories.
+"""The RAM byte of each state variable, for two label sets, and the variables' categories.
 
 ``paper-2019``: the annotations behind the published tables (22 games, 308 variables);
 ``revised-2020``: later corrections and additions (24 games, 362). Source: AtariARI (Anand et al.
@@ -56,13 +56,15 @@ def variables(label_set: str, game: str) -> dict[str, int]:
 
 
 def labels(ram: np.ndarray, label_set: str, game: str) -> np.ndarray:
-    """Read the variables' values, in the order of `variables`: RAM (..., 128) uint8 -> (..., V) uint8."""
+    """The variables' values in the order of `variables`: RAM (..., 128) -> (..., V), both uint8."""
     assert ram.shape[-1] == RAM_BYTES and ram.dtype == np.uint8, f"no RAM: {ram.shape} {ram.dtype}"
     return ram[..., list(variables(label_set, game).values())]
 
 
 def categories(variable: str) -> tuple[str, ...]:
-    """Sort a variable into categories, by its name: one, two (Asteroids' ``num_lives_direction``) or none.
+    """The categories of a variable, by its name: one, two or none.
+
+    Asteroids' ``num_lives_direction`` has two.
 
     Checked: under ``paper-2019`` these rules give Table 1 of the paper exactly.
     """

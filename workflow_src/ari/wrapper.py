@@ -1,4 +1,4 @@
-"""State variables for anyone's Atari environment: a gymnasium wrapper that puts them into ``info["labels"]``.
+"""A gymnasium wrapper that adds an Atari game's state variables to ``info["labels"]``.
 
 Source: AtariARI (Anand et al. 2019, arXiv 1906.08226), section 3. As in the 2019 code:
 ``info["labels"]`` is a dictionary of name -> integer, read from the emulator's RAM at the moment of
@@ -35,7 +35,7 @@ class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
         self._bytes = np.array(list(known.values()))
 
     def labels(self) -> dict[str, int]:
-        """Read the state variables at this moment: name -> value in 0..255, in the annotations' order."""
+        """The state variables now: name -> value in 0..255, in the order of the annotations."""
         ram = self.env.unwrapped.ale.getRAM()  # type: ignore[attr-defined]
         return dict(zip(self._names, ram[self._bytes].tolist(), strict=True))
 

@@ -1,4 +1,4 @@
-"""Measuring what the annotated RAM bytes of a game are: from recorded frames, and by writing them in the emulator.
+"""Measuring a game's annotated RAM bytes, in recorded frames and by writing them.
 
 Of each byte that any label set annotates: its values, how it changes, and whether it does what a
 name such as ``num_lives`` or ``ball_x`` promises. What follows from it for a variable says

@@ -13,11 +13,14 @@ SCREENS = ("palette", "sheet", "sheet_ram", "film", "film_ram")
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays by name, and the header: game, frames, sha256 of the episodes; `UserError` or `DamagedFile` if it is none."""
+    """Read the arrays by name and the header: game, frames, sha256 of the episodes.
+
+    `UserError` or `DamagedFile` for a file of another kind or a damaged one.
+    """
     return artifacts.read_arrays(path, KIND)
 
 
 def of_byte(arrays: dict[str, np.ndarray], index: int) -> dict[str, np.ndarray]:
-    """What was measured of RAM byte ``index``: its row of every array that has one for each byte."""
+    """The measurements of RAM byte ``index``: its row in every array that has one per byte."""
     row = int(np.flatnonzero(arrays["indices"] == index)[0])
     return {name: array[row] for name, array in arrays.items() if name not in SCREENS}

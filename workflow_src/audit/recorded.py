@@ -1,4 +1,4 @@
-"""What recorded frames say of a byte: how often it changes, whether it knows the lives, follows rewards, can be seen.
+"""What recorded frames say about a RAM byte: changes, lives, rewards, visibility.
 
 Pure functions on the columns of a frame store. A change is one between two records that follow each
 other in a game: the jump to the next game says nothing of what changes a byte.
@@ -38,7 +38,10 @@ def entropies(counts: np.ndarray) -> np.ndarray:
 
 
 def changes(values: np.ndarray, game: np.ndarray) -> np.ndarray:
-    """Where a byte differs from the record before, in the same game: (n, B) uint8, (n,) -> (n, B) bool, False at row 0."""
+    """Where a byte differs from the record before it in the same game.
+
+    Values (n, B) uint8 and games (n,) -> (n, B) bool; row 0 is False.
+    """
     found = np.zeros(values.shape, bool)
     found[1:] = (values[1:] != values[:-1]) & (game[1:] == game[:-1])[:, None]
     return found
@@ -50,7 +53,10 @@ def near(events: np.ndarray, steps: int = NEAR) -> np.ndarray:
 
 
 def share(among: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Of the records with ``among`` (n, B) bool the share that are ``where``, (n,) or (n, B): (B,), NaN without any."""
+    """The share of records in ``among`` that are also in ``where``.
+
+    Both bool, (n, B), ``where`` also (n,) -> (B,) float64; NaN without any record.
+    """
     where = where if where.ndim == 2 else where[:, None]
     total = among.sum(axis=0)
     return np.divide(
@@ -59,7 +65,7 @@ def share(among: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def known(values: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How much of ``target`` (n,) uint8 each byte of ``values`` (n, B) knows, and how much of the byte the target knows.
+    """How much each byte of ``values`` (n, B) tells about ``target`` (n,), and the reverse.
 
     Each (B,) in 0..1, the mutual information over the entropy of what is known: 1 where it is a
     function of the other, 0 where they are independent, NaN where it is constant.
@@ -79,7 +85,10 @@ def known(values: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def coarse(frames: np.ndarray) -> np.ndarray:
-    """Means of squares of 10 pixels, of rows and of columns: (n, 210, 160) uint8 -> (n, 336 + 210 + 160) float32."""
+    """Means of 10 x 10 squares, of rows and of columns.
+
+    Frames (n, 210, 160) uint8 -> (n, 336 + 210 + 160) float32.
+    """
     n, height, width = frames.shape
     # Bands of rows first, as whole vectors of 160 pixels: three times as fast as both axes at once.
     bands = frames.reshape(n, height // COARSE, COARSE, width).sum(
@@ -92,7 +101,9 @@ def coarse(frames: np.ndarray) -> np.ndarray:
 
 
 def readable(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """How well each byte is read from coarse frames: R² on the last quarter; (n, F) float32, (n, B) uint8 -> (B,).
+    """How well each byte can be predicted from coarse frames: R² on the last quarter.
+
+    Features (n, F) float32, values (n, B) uint8 -> (B,) float64.
 
     A ridge regression on kernel features (Nyström), of all bytes at once. NaN where a byte is
     constant in either part: there is nothing to read. Never below -1.

@@ -39,7 +39,7 @@ ALONG, NOT_ALONG = 0.9, 0.5
 
 
 class Byte(NamedTuple):
-    """What was measured of one RAM byte, as `audit.measure` says; NaN where there was nothing to measure."""
+    """The measurements of one RAM byte by `audit.measure`; NaN where nothing was measurable."""
 
     counts: np.ndarray  # (256,), how often it had each value
     knows_lives: float

@@ -1,4 +1,4 @@
-"""What the screen does when a byte is changed: write it in the emulator, let some frames pass, compare.
+"""What the screen does when a RAM byte is written: write it, play some frames, compare.
 
 From one restored state the game goes on without an action, once as it was and once for each value
 written; since the emulator is deterministic, every pixel that differs is the byte's doing. Four
@@ -39,7 +39,8 @@ class Effects(NamedTuple):
     pixels_most: np.ndarray  # the same, most over moments and values
     grey: np.ndarray  # mean difference of the pixels that differ, in grey levels; 0 where none does
     overwritten: np.ndarray  # share of writes that the game undid within the frames
-    moves_x: np.ndarray  # Spearman's correlation of value and place, median over the moments at which it moves something, else 0
+    # Spearman's correlation of value and position, median over the moments with a movement, or 0.
+    moves_x: np.ndarray
     moves_y: np.ndarray
     pictures: (
         np.ndarray
@@ -49,7 +50,10 @@ class Effects(NamedTuple):
 def moments(
     environment: Environment, rng: np.random.Generator, count: int = MOMENTS
 ) -> Iterator[Any]:
-    """Play with random actions and yield the emulator's state at ``count`` moments; what is done to it meanwhile is undone."""
+    """Play random actions and yield the emulator's state at ``count`` moments.
+
+    Whatever is done to the emulator between two moments is undone.
+    """
     frame = np.empty((HEIGHT, WIDTH), np.uint8)
     ended = True
     for _ in range(count):
@@ -68,7 +72,9 @@ def moments(
 
 
 def to_write(counts: np.ndarray) -> np.ndarray:
-    """The values to write to a byte that had each value so often, (256,): at most 16 of those it had, ascending, (w,) uint8.
+    """The values to write to a byte with these ``counts`` (256,): at most 16, ascending.
+
+    Returns (w,) uint8.
 
     Evenly over the distinct values, least and most among them. A byte that never changed gets each
     of its bits flipped.
@@ -84,7 +90,7 @@ def to_write(counts: np.ndarray) -> np.ndarray:
 def render(
     environment: Environment, state, out: np.ndarray, byte: int = 0, value: int | None = None
 ) -> int:
-    """Go on from ``state``, with ``value`` written to RAM ``byte`` if given; the byte's value after the last frame.
+    """Continue from ``state`` with ``value`` written to RAM ``byte``; returns its last value.
 
     ``out`` (FRAMES, H, W) uint8 gets the frames in grey.
     """
@@ -99,7 +105,7 @@ def render(
 
 
 def place(renders: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[float, float] | None:
-    """Whether what moves goes with the value: Spearman's correlations of the order of renders with the places in them.
+    """Spearman's correlations of the written value with the position of what moves, x and y.
 
     ``renders`` (w, P) uint8, one for each value ascending, of the pixels at ``x`` and ``y`` (P,).
     What moves in a render is what differs from the background, the median over renders; its place
@@ -128,7 +134,10 @@ def place(renders: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[float, flo
 def effects(
     environment: Environment, rng: np.random.Generator, indices: np.ndarray, counts: np.ndarray
 ) -> Effects:
-    """Write values to the RAM bytes ``indices`` (B,) that had each value ``counts`` (B, 256) times, at several moments."""
+    """Write values to the RAM bytes ``indices`` (B,) at several moments.
+
+    ``counts`` (B, 256): how often each byte had each value.
+    """
     values = [to_write(row) for row in counts]
     screen = environment.ale.getScreenDims()
     y, x = (np.broadcast_to(axis, screen).ravel() for axis in np.ogrid[: screen[0], : screen[1]])
@@ -178,7 +187,7 @@ def effects(
 
 
 def pictures(differences: np.ndarray) -> np.ndarray:
-    """Shrink differences (B, H, W) to half, keeping the largest of each square, brightest 255: (B, H / 2, W / 2) uint8."""
+    """Shrink differences (B, H, W) to (B, H / 2, W / 2) uint8 by the maximum, brightest 255."""
     n, height, width = differences.shape
     squares = differences.reshape(n, height // SHRINK, SHRINK, width // SHRINK, SHRINK).max(
         axis=(2, 4)
@@ -226,7 +235,7 @@ def film(
 def picture(
     environment: Environment, action: int, frame_skip: int, palette: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Play one step; its screen, (H, W) uint8 numbers of colours, and the RAM after it, (128,) uint8.
+    """Play one step; returns its screen (H, W), colour numbers, and the RAM (128,), uint8.
 
     As in the benchmark, of a step's last two emulator frames every pixel is the brighter one.
     ``palette`` (256, 3) uint8 gets the colours that are seen.

@@ -1,4 +1,4 @@
-"""The typed model of ``config.yaml``, a module for each section: the only place that knows its keys.
+"""The typed model of ``config.yaml``, a module for each section: nothing else knows keys.
 
 The model is closed and strict: an unknown key, a number out of range or a number read as text is
 refused with the key's full path and what would be allowed. ``run.Config.load`` is called before any

@@ -60,7 +60,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class LedgerStudy:
-    """The runs of the ledger: its base, and a variant for each quirk in which its target differs."""
+    """The runs of the ledger: its base, and a variant for each quirk that the target changes."""
 
     base: str
     target: str

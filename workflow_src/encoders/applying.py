@@ -22,7 +22,7 @@ def _with_channels(frames: torch.Tensor) -> torch.Tensor:
 
 
 def channels_last(module: nn.Module) -> nn.Module:
-    """``module`` with its convolutions' weights in the order that is fast for channels-last maps, stacks of them too."""
+    """``module`` with the weights of its convolutions (and stacks of them) in channels-last order."""
     for parameter in module.parameters():
         if parameter.ndim in (4, 5):
             parameter.data = as_channels_last(parameter.data)
@@ -53,7 +53,7 @@ def encode(
 def classify(
     classifier: nn.Module, frames: np.ndarray | torch.Tensor, device: torch.device
 ) -> np.ndarray:
-    """The likeliest value of each variable, (n, V) int64, of uint8 frames as for `encode`, by a `Classifier`."""
+    """The most likely value of each variable by a classifier: frames as for `encode` -> (n, V)."""
     classifier = classifier.to(device).eval()
     batches = torch.as_tensor(frames).split(_BATCH[device.type])
     return (

@@ -12,7 +12,9 @@ from torch import nn
 
 
 class Encoder(nn.Module):
-    """Frames (N, channels, 210, 160), uint8 or float in [0, 1] -> representation (N, feature_size) float.
+    """Frames (N, channels, 210, 160) -> representation (N, feature_size), float.
+
+    Frames are uint8, or float in [0, 1].
 
     ``local``, whose first layer is a `FrameConv2d`, gives the maps (N, local_channels, H, W) that
     spatial losses use; ``head`` goes on from them, and ends with the linear map that gives the
@@ -28,12 +30,12 @@ class Encoder(nn.Module):
         return self.head(self.local(frames))
 
     def maps(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Local features (N, local_channels, H, W) and the representation (N, feature_size), in one pass."""
+        """Local features (N, local_channels, H, W) and representation (N, feature_size)."""
         local = self.local(frames)
         return local, self.head(local)
 
     def hidden(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The last convolution's values, flattened (N, hidden_size), and the representation, in one pass."""
+        """The last convolution's values (N, hidden_size) and the representation, in one pass."""
         hidden = self.head[:-1](self.local(frames))
         return hidden, self.head[-1](hidden)
 
@@ -76,7 +78,7 @@ def uniform(
 
 
 class FrameConv2d(nn.Conv2d):
-    """A convolution of frames as they are stored: uint8 (N, channels, H, W), which count as value / 255.
+    """A convolution of frames as stored: uint8 (N, channels, H, W), read as value / 255.
 
     A convolution of one channel is slow on every kind of device. Where stride and kernel allow it,
     the pixels of a stride are made the channels of a map of patches, on which the same weights are
@@ -133,7 +135,7 @@ class PaddedConvTranspose2d(nn.ConvTranspose2d):
 
 
 class FrameConvTranspose2d(PaddedConvTranspose2d):
-    """The mirror of a strided `FrameConv2d`: by way of the frames' patches as channels, 3 ms instead of 49 for 64 frames."""
+    """The mirror of a strided `FrameConv2d`, through patches: 3 ms instead of 49 for 64 frames."""
 
     def _transposed(self, maps: torch.Tensor) -> torch.Tensor:
         size, (rows, columns) = self.stride[0], self.output_padding
@@ -150,7 +152,9 @@ def as_channels_last(kernels: torch.Tensor) -> torch.Tensor:
 
 
 def _patches(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """uint8 (N, C, H, W) -> its patches of 4 x 4 pixels as channels: (N, 16 C, height, width), channels last.
+    """uint8 (N, C, H, W) -> patches of 4 x 4 pixels as channels: (N, 16 C, height, width).
+
+    The result is in channels-last order.
 
     In the order of `torch.pixel_unshuffle`. Four neighbours move as one word, 8 times as fast as
     byte by byte.

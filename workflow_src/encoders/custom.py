@@ -1,4 +1,4 @@
-"""Encoders of one's own: a torch module from any Python file, with weights that are read without running code.
+"""Custom encoders: a torch module from any Python file, with weights read as data.
 
 The file is imported, so it is trusted as any program one runs; the weights are not: safetensors, or
 a file of torch that holds tensors and nothing else.
@@ -66,7 +66,8 @@ def load_weights(encoder: nn.Module, file: str | Path) -> None:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path} is damaged, or holds more than tensors, which could run code when it is loaded: save the state_dict alone"
+            f"{path} is damaged, or holds more than tensors, which could run code when it is "
+            "loaded: save the state_dict alone"
         ) from error
     # torch raises errors of many types on a damaged file, OSError and KeyError among them.
     except Exception as error:
@@ -90,7 +91,8 @@ def feature_size(encoder: nn.Module, channels: int, what: str) -> int:
         found = encoder.eval()(torch.zeros(2, channels, 210, 160))
     except Exception as error:
         raise UserError(
-            f"{what} fails on float frames (2, {channels}, 210, 160): {_said(error)}; mend its forward"
+            f"{what} fails on float frames (2, {channels}, 210, 160): {_said(error)}; mend its "
+            "forward"
         ) from error
     shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
     if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != 2:

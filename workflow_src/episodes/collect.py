@@ -209,7 +209,7 @@ def _play(job: EnvJob, prefix: Path) -> list[str]:
 def _record(
     environment: Environment, policy, columns: dict[str, np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Play until the columns are full, yielding each full chunk of frames (the last one padded with zeros).
+    """Play until the columns are full; yield each chunk of frames, the last padded with zeros.
 
     A record's parts are made at one moment, after the step that led to its frame; the first record
     of an episode is what the reset shows.

@@ -72,7 +72,9 @@ def check_pair(store: FrameStore, split: Split) -> None:
 def draw(
     lengths: np.ndarray, how: Literal["replacement", "permutation"], rng: np.random.Generator
 ) -> np.ndarray:
-    """Positions of one epoch's frames in a part whose episodes have ``lengths`` frames, int64 (n,), n = sum of lengths.
+    """Positions of one epoch's frames in a part with episodes of ``lengths`` frames.
+
+    Returns int64 (n,), n the sum of the lengths.
 
     ``permutation``: every frame once, in random order. ``replacement`` (the 2019 code, quirk Q7): n
     draws of an episode, all alike however long, and of a frame in it.
@@ -86,7 +88,7 @@ def draw(
 
 
 def stack_rows(rows: np.ndarray, first: np.ndarray, stack: int) -> np.ndarray:
-    """Rows of the ``stack`` frames up to and including each of ``rows`` (n,): (n, stack), the newest last.
+    """The ``stack`` rows up to each of ``rows`` (n,), newest last: (n, stack).
 
     ``first`` (n,) is the first row of each one's episode, which stands in for what would be before
     it.
@@ -95,7 +97,9 @@ def stack_rows(rows: np.ndarray, first: np.ndarray, stack: int) -> np.ndarray:
 
 
 def load_stacks(store: FrameStore, rows: np.ndarray, stack: int) -> np.ndarray:
-    """The frames of ``rows`` (n,), ascending, and before each those of its episode: (n, stack, 210, 160) uint8.
+    """The frames of ``rows`` (n,), ascending, stacked with those before them in their episodes.
+
+    Returns (n, stack, 210, 160) uint8.
 
     An episode is one life, as stored, and whole: frames that a split dropped can stand in a stack.
     """

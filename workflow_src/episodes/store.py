@@ -83,7 +83,7 @@ def write(
     columns: dict[str, np.ndarray],
     header: dict[str, Any],
 ) -> None:
-    """Write a store from compressed chunks in order (the last one padded to CHUNK frames) and the records' columns."""
+    """Write a store from compressed chunks, the last padded to CHUNK frames, and columns."""
     frames = len(columns["ram"])
     with artifacts.atomic(path) as temporary, _reason(temporary, columns):
         array = blosc2.empty(
@@ -114,7 +114,7 @@ def write(
 
 @contextmanager
 def _reason(path: Path, columns: dict[str, np.ndarray]) -> Iterator[None]:
-    """Blosc2 says that it could not write, but not why: let the operating system say it of as much again."""
+    """Find out why Blosc2 could not write, by writing as much again through the system."""
     try:
         yield
     except RuntimeError:
@@ -154,7 +154,7 @@ class FrameStore:
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> "FrameStore":
-        """Open a store and check all but its chunks; `DamagedFile` when anything does not match its checksum."""
+        """Open a store and check all but its chunks; `DamagedFile` when a checksum fails."""
         path = Path(path)
         with explained("read", path):
             open(path, "rb").close()
@@ -195,7 +195,10 @@ class FrameStore:
             raise AttributeError(name) from None
 
     def chunk(self, i: int, out: np.ndarray | None = None) -> np.ndarray:
-        """The ``i``-th chunk of frames, (up to 256, 210, 160) uint8, checked; into ``out`` (256, 210, 160) if given."""
+        """The ``i``-th chunk of frames, checked, (up to 256, 210, 160) uint8.
+
+        Written into ``out`` (256, 210, 160) if given.
+        """
         out = np.empty((CHUNK, HEIGHT, WIDTH), np.uint8) if out is None else out
         try:
             compressed = self._array.schunk.get_chunk(i)
@@ -207,13 +210,16 @@ class FrameStore:
         return out[: len(self) - i * CHUNK]
 
     def chunks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(first row, frames) of each chunk in order. The array is reused: copy what is to be kept."""
+        """(first row, frames) of each chunk in order. The array is reused: copy what you keep."""
         buffer = np.empty((CHUNK, HEIGHT, WIDTH), np.uint8)
         for i in range(-(-len(self) // CHUNK)):
             yield i * CHUNK, self.chunk(i, buffer)
 
     def read(self, rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """The frames of ``rows`` (n,), ascending: (n, 210, 160) uint8, into ``out`` if given. Reads only their chunks."""
+        """The frames of ``rows`` (n,), ascending: (n, 210, 160) uint8, into ``out`` if given.
+
+        Only their chunks are read.
+        """
         out = np.empty((len(rows), HEIGHT, WIDTH), np.uint8) if out is None else out
         buffer = np.empty((CHUNK, HEIGHT, WIDTH), np.uint8)
         touched = rows // CHUNK

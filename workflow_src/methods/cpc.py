@@ -1,4 +1,6 @@
-"""CPC: contrastive predictive coding (van den Oord et al. 2018, arXiv 1807.03748; arXiv 1906.08226, section 5.1).
+"""CPC: contrastive predictive coding (van den Oord et al. 2018, arXiv 1807.03748).
+
+As in arXiv 1906.08226, section 5.1.
 
 A GRU reads sequences of representations; from its state at t a linear map for each horizon k
 predicts z_{t+k}. InfoNCE for each horizon, the negatives being the targets of that horizon at all
@@ -40,7 +42,8 @@ class CPC(Objective):
         self.length = options["sequence_length"]
         if self.length < 2:
             raise UserError(
-                "cpc: options.sequence_length is 1, and there would be nothing to predict: set it to 2 or more"
+                "cpc: options.sequence_length is 1, and there would be nothing to predict: set it "
+                "to 2 or more"
             )
         self.horizons = tuple(range(1, self.length, options["horizon_step"]))
         # The GRU has no way to be made without initial values of its own.
@@ -101,7 +104,9 @@ class CPC(Objective):
 
 
 def info_nce(predictions: torch.Tensor, z: torch.Tensor, horizons: tuple[int, ...]) -> torch.Tensor:
-    """Sum over the K ``horizons`` of the InfoNCE of predictions (L, B, K, d) of z (L, B, d), mean over times and batch.
+    """InfoNCE of predictions (L, B, K, d) of z (L, B, d), summed over the K ``horizons``.
+
+    Each is the mean over times and batch.
 
     Row (t, b) of horizon k is positive with z_{t+k, b} and negative with all other z of times k to
     L - 1.
@@ -142,7 +147,7 @@ def _plan(
 
 
 class _InfoNCE(torch.autograd.Function):
-    """Weighted cross entropy of rows (R, B, d) with targets z (L, B, d), and its gradients in the same pass.
+    """Weighted cross entropy of rows (R, B, d) with targets z (L, B, d), and its gradients.
 
     The gradient of the scores is softmax - one-hot, so that a chunk's scores are made once, turned
     into it where they are, and forgotten: three products instead of the four of a checkpoint, and

@@ -1,4 +1,4 @@
-"""Custom: an encoder of one's own, from a Python file, as it is or with weights of one's own; nothing is learned here.
+"""Custom: the user's own encoder from a Python file, with or without weights; not trained.
 
 The row names the class (``module: path/to/file.py:Class``), its ``kwargs`` and its ``weights``. The
 step tries the encoder on two frames, which tells the feature size, and stores its state beside the
@@ -38,7 +38,8 @@ class Custom(Objective):
             ):
                 kind = getattr(value, "dtype", type(value).__name__)
                 raise UserError(
-                    f"{module} has {entry} of {kind} in its state, which is not stored: make it float32"
+                    f"{module} has {entry} of {kind} in its state, which is not stored: make it "
+                    "float32"
                 )
         self._header = {
             "encoder": CUSTOM,

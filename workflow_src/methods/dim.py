@@ -1,4 +1,7 @@
-"""DIM: the global-local term of ST-DIM within one frame, without time (arXiv 1808.06670; 1906.08226, section 5.3)."""
+"""DIM: the global-local term of ST-DIM within one frame, without time.
+
+Source: arXiv 1808.06670; arXiv 1906.08226, section 5.3.
+"""
 
 import numpy as np
 import torch

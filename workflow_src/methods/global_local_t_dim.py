@@ -1,4 +1,4 @@
-"""Global-local T-DIM: ST-DIM without its local-local term (arXiv 1906.08226, section 5.3, ablations)."""
+"""Global-local T-DIM: ST-DIM without its local-local term (arXiv 1906.08226, section 5.3)."""
 
 import numpy as np
 import torch

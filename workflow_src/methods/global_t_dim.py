@@ -1,4 +1,4 @@
-"""Global T-DIM: ST-DIM without places, the representations alone (arXiv 1906.08226, section 5.3, ablations)."""
+"""Global T-DIM: ST-DIM on representations alone (arXiv 1906.08226, section 5.3)."""
 
 import numpy as np
 import torch

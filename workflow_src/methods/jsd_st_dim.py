@@ -1,4 +1,6 @@
-"""JSD-ST-DIM: ST-DIM with a binary discriminator instead of InfoNCE (arXiv 1906.08226, section 5.3, ablations).
+"""JSD-ST-DIM: ST-DIM with a binary discriminator instead of InfoNCE.
+
+Source: arXiv 1906.08226, section 5.3, ablations.
 
 The same two terms over the same places, but each pair is judged alone: a bilinear score says
 whether a local feature is of x_tm1 or of x_hat, any frame of the same episode; binary cross
@@ -50,7 +52,10 @@ class JSDSTDIM(Objective):
 
 
 class Score(nn.Module):
-    """A bilinear score x^T W y + b, and how well it tells true from false; initial values as torch.nn.Bilinear's."""
+    """A bilinear score x^T W y + b with the loss of a binary discriminator.
+
+    Initial values as in torch.nn.Bilinear.
+    """
 
     def __init__(self, left: int, right: int, generator: torch.Generator):
         super().__init__()

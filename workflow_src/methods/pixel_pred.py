@@ -1,4 +1,6 @@
-"""Pixel-pred: predicts the next frame from the representation, without the action (arXiv 1906.08226, section 5.1).
+"""Pixel-pred: predicts the next frame from the representation, without the action.
+
+Source: arXiv 1906.08226, section 5.1.
 
 A linear map of the representation, then the VAE's decoder; mean squared error. As in the 2019 code:
 x_t is never an episode's last frame, so that no pair wraps, whatever the protocol's ``wrap_pairs``

@@ -1,4 +1,4 @@
-"""ST-DIM: Unsupervised State Representation Learning in Atari (Anand et al. 2019, arXiv 1906.08226, section 3).
+"""ST-DIM: spatio-temporal deep infomax (Anand et al. 2019, arXiv 1906.08226, section 3).
 
 Maximises the mutual information of consecutive frames x_tm1, x_t with two InfoNCE losses, over all
 11 x 8 places of the encoder's third convolution, the other pairs of the batch being the negatives:
@@ -51,7 +51,9 @@ class STDIM(Objective):
 
 
 def features(encoder: Encoder, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Local features (k, places, B, channels) and representations (k, B, d), float32, of the k frames of B examples.
+    """Local features (k, positions, B, channels) and representations (k, B, d), float32.
+
+    Of the k frames of B examples.
 
     ``frames``: uint8 (B, k, C, 210, 160). One pass for all of them, time first, so that each
     frame's are one block.
@@ -63,7 +65,10 @@ def features(encoder: Encoder, frames: torch.Tensor) -> tuple[torch.Tensor, torc
 
 
 def info_nce(predictions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """InfoNCE with bilinear scores, mean over places and batch; both (places, B, C), the n-th pair is the positive one."""
+    """InfoNCE with bilinear scores, mean over positions and batch.
+
+    Both (positions, B, C); the n-th pair is the positive one.
+    """
     scores = torch.bmm(predictions, targets.transpose(1, 2))
     positive = torch.arange(scores.shape[1], device=scores.device).repeat(len(scores))
     return F.cross_entropy(scores.flatten(0, 1), positive)

@@ -1,4 +1,6 @@
-"""Supervised: encoder and linear probe trained end to end, one whole encoder per variable (arXiv 1906.08226, section 5.1).
+"""Supervised: encoder and linear probe trained end to end, one encoder per variable.
+
+Source: arXiv 1906.08226, section 5.1.
 
 Learns from the probe's frames and labels. All variables are trained at once, as one stack
 (`encoders.classifier`): none has a weight in common with another, so the sum of their losses trains
@@ -57,7 +59,7 @@ class Supervised(Objective):
     def forward(
         self, frames: torch.Tensor, labels: torch.Tensor | None = None
     ) -> dict[str, torch.Tensor]:
-        """Cross entropy of each variable; frames uint8 (B, 1, C, 210, 160), labels int64 (B, 1, V)."""
+        """Cross entropy per variable: frames uint8 (B, 1, C, 210, 160), labels int64 (B, 1, V)."""
         assert labels is not None
         scores = self.encoder(frames.squeeze(1)).float()
         losses = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="none")

@@ -1,4 +1,4 @@
-"""Supervised-shared: `supervised` with one encoder for all variables, each with its own linear classifier. Not in the paper."""
+"""Supervised-shared: `supervised` with one encoder for all variables. Not in the paper."""
 
 from workflow_src.encoders.classifier import SharedClassifier
 from workflow_src.methods.supervised import Supervised

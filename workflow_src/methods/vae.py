@@ -1,4 +1,6 @@
-"""VAE: a variational autoencoder of single frames (Kingma & Welling 2014, arXiv 1312.6114; arXiv 1906.08226, section 5.1).
+"""VAE: a variational autoencoder of single frames (Kingma & Welling 2014, arXiv 1312.6114).
+
+As in arXiv 1906.08226, section 5.1.
 
 The representation is the mean of the posterior; its log-variance is a linear map of the last
 convolution. The decoder mirrors the encoder. Minimised: squared error, summed over pixels, + beta x
@@ -36,7 +38,7 @@ class VAE(Objective):
     def draw(
         self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
     ) -> np.ndarray:
-        """Single frames; the noise of the epoch is seeded here too, so that a killed training goes on with the same."""
+        """Single frames. The epoch's noise is seeded here, so a resumed training has the same."""
         self.noise_seed = int(rng.integers(2**63))
         if self.noise is not None:  # always the same one, since steps may be recorded
             self.noise.manual_seed(self.noise_seed)

@@ -114,7 +114,8 @@ def fit(
         if not np.isfinite(loss).all():
             first = int(np.argmin(np.isfinite(loss)))
             raise UserError(
-                f"the probe of {names[active[first]]} diverged in epoch {epoch}: loss {loss[first]}; lower the probes' lr"
+                f"the probe of {names[active[first]]} diverged in epoch {epoch}: loss "
+                f"{loss[first]}; lower the probes' lr"
             )
         accuracy[epoch, active], rate[epoch, active] = score, schedule.rate
         better, stopped = schedule.step(score)

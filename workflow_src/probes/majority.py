@@ -1,4 +1,4 @@
-"""Maj-clf: always the most frequent train value of each variable (arXiv 1906.08226, section 5.1)."""
+"""Maj-clf: the most frequent train value of each variable (arXiv 1906.08226, section 5.1)."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from workflow_src.probes.metrics import count
 
 
 def majority(labels: np.ndarray, classes: int = 256) -> np.ndarray:
-    """Find the most frequent value of each variable, the smallest of several: integers (n, V) -> int64 (V,)."""
+    """The most frequent value of each variable, the smallest of several: (n, V) -> int64 (V,)."""
     return count(labels, classes).argmax(
         axis=1
     )  # argmax gives the first, which is the smallest value

@@ -1,4 +1,6 @@
-"""Scores of predicted state variables, and their means as the paper reports them (arXiv 1906.08226, section 4).
+"""Scores of predicted state variables, and the means that the paper reports.
+
+Source: arXiv 1906.08226, section 4.
 
 Weighted multiclass F1 and accuracy per variable; mean within each category; mean over the
 categories present, the headline of every table; and two other means of all, see `summarise`.
@@ -16,7 +18,10 @@ METRICS = ("f1", "accuracy")
 
 
 def count(labels: np.ndarray, classes: int, where: np.ndarray | None = None) -> np.ndarray:
-    """How often each value occurs: integers (n, V) -> int64 (V, classes); only entries in the mask ``where`` (n, V)."""
+    """How often each value occurs: integers (n, V) -> int64 (V, classes).
+
+    Only entries in the mask ``where`` (n, V) count, if it is given.
+    """
     variables = labels.shape[1]
     flat = labels.astype(np.int64) + classes * np.arange(variables)
     flat = flat.ravel() if where is None else flat[where]
@@ -53,7 +58,8 @@ def summarise(variables: Mapping[str, Mapping[str, float]]) -> dict[str, dict]:
     }
     if not means:
         raise UserError(
-            f"none of the variables {', '.join(variables)} is in a category: lower splits.min_entropy to keep others"
+            f"none of the variables {', '.join(variables)} is in a category: lower "
+            "splits.min_entropy to keep others"
         )
     return {
         "categories": means,

@@ -7,7 +7,7 @@ VALUES = 256
 
 
 def value_counts(labels: np.ndarray) -> np.ndarray:
-    """How often each value occurs: labels (n, V) uint8 -> (V, 256) int64, all variables in one count."""
+    """How often each value occurs: labels (n, V) uint8 -> (V, 256) int64."""
     variables = labels.shape[1]
     flat = (labels + VALUES * np.arange(variables)).ravel()
     return np.bincount(flat, minlength=VALUES * variables).reshape(variables, VALUES)

@@ -183,7 +183,7 @@ def assign(
 
 
 def frames_needed(store: FrameStore, unit: np.ndarray, found: int, parts: int) -> int:
-    """A generous estimate of the frames needed for ``parts`` units, given ``found`` in ``store``."""
+    """A generous estimate of the frames needed for ``parts`` units; ``store`` has ``found``."""
     by_rate = parts * len(store) / max(found, 1)
     # However many the frames, an environment finishes nothing that is longer than its share.
     longest = np.bincount(unit).max()

@@ -1,4 +1,4 @@
-"""What a method is: an encoder with heads, a way to draw frames, and a loss. The registry of methods by kind."""
+"""What a method is: an encoder with heads, a way to draw frames, and a loss."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ linear = partial(uniform, Float32Linear)
 
 @dataclass(frozen=True)
 class EpisodeIndex:
-    """Where a part's frames stand in the tensor of frames: episode after episode, each without gaps."""
+    """Positions of a part's frames in the tensor of frames: episodes without gaps."""
 
     first: np.ndarray  # int64 (E,): position of each episode's first frame
     lengths: np.ndarray  # int64 (E,): frames an episode
@@ -47,7 +47,7 @@ class Objective(nn.Module):
 
     @property
     def header(self) -> dict[str, Any]:
-        """What the file of weights must say beside the row's settings, so that the encoder can be built again."""
+        """What the header of the weights says in addition to the row's settings."""
         return {}
 
     def draw(
@@ -71,7 +71,7 @@ class Objective(nn.Module):
         raise TypeError(f"{type(self).__name__} learns nothing")
 
     def reconstruct(self, frames: torch.Tensor) -> torch.Tensor:
-        """What the decoder makes of frames (N, frame_stack, 210, 160) uint8: the same shape, float32 in [0, 1]."""
+        """Decoded frames (N, frame_stack, 210, 160) uint8 -> the same shape, float32 in [0, 1]."""
         raise TypeError(f"{type(self).__name__} has no decoder")
 
 
@@ -82,7 +82,7 @@ method, find = _METHODS.register, _METHODS.find
 def draw_frames(
     episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
 ) -> np.ndarray:
-    """Positions of single frames, int64 (frames, 1), for one epoch: every frame once, or as Q7 has it."""
+    """Positions of single frames for one epoch, int64 (frames, 1): every frame once, or Q7."""
     flat = draw(episodes.lengths, switches.sampling, rng)
     return (
         np.repeat(

@@ -59,7 +59,8 @@ def reconstruct(
     followed = followed[store.episode[followed] == store.episode[followed + row.decodes]]
     if not len(followed):
         raise UserError(
-            f"{split} has no validation frame that another follows: collect more frames (episodes.frames.pretrain)"
+            f"{split} has no validation frame that another follows: collect more frames "
+            "(episodes.frames.pretrain)"
         )
     rows = followed[np.linspace(0, len(followed) - 1, NUMBER).astype(int)]
     stacks = torch.from_numpy(load_stacks(store, rows, row.frame_stack))

@@ -18,7 +18,7 @@ _WARM_UP = 3
 
 
 class Step:
-    """Applied to batch after batch of rows, it adds up the losses on the device; nothing waits for the device but `means`.
+    """Called with batches of rows, it sums up losses on the device; only `means` waits for it.
 
     ``frames``: uint8 (n, 210, 160), ``labels``: int64 (n, V) or None. Without ``optimizer`` nothing
     is learned.

@@ -1,1 +1,1 @@
-"""The bridge between Snakemake, which makes, and DVC, which remembers (docs/versioning.md). Only this room imports either."""
+"""The bridge between Snakemake and DVC (docs/versioning.md); only this room imports them."""

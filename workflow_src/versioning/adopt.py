@@ -1,4 +1,4 @@
-"""In somebody else's clone, or after ``git checkout``: bring what ``dvc.lock`` says, check it, and make Snakemake agree."""
+"""Fetch what ``dvc.lock`` records into a fresh clone, check it, and make Snakemake agree."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from workflow_src.versioning.stages import Stage, check, check_code, some, stage
 
 
 def adopt(run: Path) -> tuple[list[str], bool]:
-    """Pull the recorded files that are not here, hash each anew, and have Snakemake take those that are right as made.
+    """Fetch missing recorded files, check every hash, and mark the right ones as made.
 
     Returns lines that say what was adopted, what was not and why, and whether everything that is recorded was. A file that
     was edited is neither adopted nor overwritten. `UserError` when ``dvc.yaml`` is of another configuration, ``dvc.lock`` is
@@ -58,7 +58,8 @@ def adopt(run: Path) -> tuple[list[str], bool]:
     if any(stage.stale for stage in good):
         _touch(run, [stage.target for stage in good])
     lines = [
-        f"adopted {len(good)} of {len(recorded)} recorded stages: Snakemake has nothing to do for them"
+        f"adopted {len(good)} of {len(recorded)} recorded stages: Snakemake has nothing to do for "
+        "them"
     ]
     lines += [f"  {target}: {why}" for target, why in wrong.items() if why != _MISSING]
     if absent := [target for target, why in wrong.items() if why == _MISSING]:
@@ -111,13 +112,13 @@ def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
 
 
 def _listed(stage: PipelineStage, whole: set[str]) -> bool:
-    """Whether a stage is recorded, and the lists of its folders are ``whole``: DVC itself would take any from the remote."""
+    """Whether a stage is recorded and the lists of its folders are ``whole``."""
     hashes = [out.hash_info for out in stage.outs]
     return bool(hashes) and all(info and (not info.isdir or info.value in whole) for info in hashes)
 
 
 def _unsaved(repo: Repo, out: str, spelled: dict[str, str]) -> bool:
-    """Whether a file lies in the place of an output that is neither the recorded one nor in the cache."""
+    """Whether an output has a file that is neither the recorded one nor in the cache."""
     here = (
         [Path(out)]
         if Path(out).is_file()
@@ -131,7 +132,7 @@ def _unsaved(repo: Repo, out: str, spelled: dict[str, str]) -> bool:
 
 
 def _drop_damaged(repo: Repo, names: set[str]) -> set[str]:
-    """Remove from the cache what is not of the hash that it is called by, and would be put in its place; the hashes."""
+    """Remove damaged files from the cache that would be restored; returns their hashes."""
     damaged = set()
     for entry in lock.read(Path()).values():
         for out in entry.get("outs", []):

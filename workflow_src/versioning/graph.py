@@ -1,4 +1,4 @@
-"""The job graph of a run, through Snakemake's own API: which files there are, what each is made of, which are current.
+"""A run's job graph through Snakemake's API: files, their inputs, whether they are current.
 
 Uses what Snakemake 9.27 does not promise (``_workflow``, ``dag.reason``, ``persistence``): its
 version is pinned in requirements.lock, and tests/test_versioning.py runs all of it.
@@ -65,7 +65,9 @@ def _workflow(run: Path) -> Iterator[Any]:
 
 
 def jobs(run: Path) -> dict[Job, str]:
-    """Every job of a run that makes files, in the order of the data, and why its files are not current, or ``""``.
+    """Every job of a run that makes files, with the reason if its files are not current.
+
+    In data-flow order; the reason is ``""`` if they are current.
 
     A file is current when Snakemake would not make it again, and its own job was the last to write
     it: when another wrote it, as DVC does when it restores, Snakemake's notes are of another file
@@ -137,5 +139,6 @@ def snakemake(run: Path, *arguments: str, **options) -> None:
         raise _locked(run)
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     raise UserError(
-        f"Snakemake in {run}: {next((line for line in lines if 'rror' in line), 'ended with an error')}"
+        f"Snakemake in {run}: "
+        f"{next((line for line in lines if 'rror' in line), 'ended with an error')}"
     )

@@ -1,7 +1,8 @@
-"""What ``dvc.lock`` says was made, and of which hashes; and DVC itself, with its errors in one line.
+"""Reading ``dvc.lock``, and DVC itself with its errors in one line.
 
-DVC keeps one hash for a folder, and the hashes of its files in its cache, which a fresh clone has not. ``recorded.csv``
-beside ``dvc.lock`` spells the folders out; a folder's rows count only as long as they give the hash in ``dvc.lock``.
+DVC has one hash for a folder, and the hashes of its files in its cache, which a fresh clone lacks.
+``recorded.csv`` next to ``dvc.lock`` lists the files of folders; a folder's rows count only if they
+give the hash in ``dvc.lock``.
 """
 
 import contextlib
@@ -46,7 +47,7 @@ for _name in (
 
 
 def read(run: Path) -> dict[str, dict[str, Any]]:
-    """{stage: what ``dvc.lock`` of a run says of it}, empty where there is none; `UserError` when it cannot be read."""
+    """{stage: its entry in ``dvc.lock``}, empty without a lock; `UserError` if it is damaged."""
     file = run / "dvc.lock"
     if not file.exists():
         return {}
@@ -80,7 +81,7 @@ def _entries(
 
 
 def _check_entry(part: str, entry: dict[str, Any]) -> None:
-    """`ValueError` for what DVC would not write of a file, or of one that is made outside of the run."""
+    """`ValueError` for an invalid entry, or one with an output outside the run."""
     path = entry["path"]
     if not isinstance(path, str) or (
         part == "outs" and not _inside(path)
@@ -107,7 +108,8 @@ def dvc(run: Path) -> Iterator[Repo]:
     read(run)  # DVC's own words for a damaged lock are a page
     if not (run / ".dvc").is_dir():
         raise UserError(
-            f"{run} is not recorded by DVC yet: `python -m workflow_src record --run {run}` begins it"
+            f"{run} is not recorded by DVC yet: `python -m workflow_src record --run {run}` begins "
+            "it"
         )
     with explained_dvc(run), contextlib.chdir(run), Repo() as repo:
         _listing(Path())
@@ -123,7 +125,8 @@ def explained_dvc(run: Path) -> Iterator[None]:
         yield
     except LockError as error:
         raise UserError(
-            f"DVC is at work in {run}: wait for it; if nothing of it is left, `rm {run}/.dvc/tmp/rwlock*`"
+            f"DVC is at work in {run}: wait for it; if nothing of it is left, `rm "
+            f"{run}/.dvc/tmp/rwlock*`"
         ) from error
     except SCMError as error:
         mend = "clone it with git, or `dvc config core.no_scm true`"
@@ -146,7 +149,7 @@ def explained_dvc(run: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone(repo: Repo) -> Iterator[None]:
-    """Keep other commands of DVC away, also those that let go of its lock while the command of a stage runs."""
+    """Hold DVC's locks, including those that it releases while the command of a stage runs."""
     with lock_repo(repo):
         outs = [out.fs_path for out in repo.index.outs]
         with rwlock(
@@ -161,7 +164,7 @@ def alone(repo: Repo) -> Iterator[None]:
 
 
 def unreachable(repo: Repo) -> str:
-    """Why the remote cannot be asked, or ``""``: asked once, for DVC asks anew for every folder, each time for long."""
+    """Why the remote cannot be reached, or ``""``: asked once, since DVC asks for each folder."""
     try:
         remote = repo.cloud.get_remote_odb()
         remote.fs.exists(remote.path)
@@ -180,7 +183,7 @@ def _folders(*parts: str) -> set[str]:
 
 
 def fetch_listings(repo: Repo) -> tuple[set[str], str]:
-    """Bring the lists of folders that are not in the cache; the hashes of those that it then has, and why if of none.
+    """Fetch missing lists of folders into the cache; returns their hashes, or why there are none.
 
     A list is checked before DVC sees it, which takes its paths and hashes for names of files. `UserError` when it is not
     to be trusted; one that is damaged is left where it is.
@@ -211,7 +214,7 @@ def _cached(repo: Repo, digest: str) -> dict[str, str] | None:
 
 
 def _spelled_out(content: bytes, name: str) -> dict[str, str] | None:
-    """{file in a folder: MD5} of DVC's list of the folder, None if that is damaged; `UserError` if it leads out of it."""
+    """{file: MD5} of DVC's list of a folder, None if damaged; `UserError` if it leads outside."""
     try:
         rows = json.loads(content)
     except (ValueError, RecursionError):
@@ -226,7 +229,8 @@ def _spelled_out(content: bytes, name: str) -> dict[str, str] | None:
         ):
             mend = "remove it, have whoever pushed it push it again, and adopt again"
             raise UserError(
-                f"the list of a folder {name} has {str(row)[:80]!r}, no file inside of it and its hash: {mend}"
+                f"the list of a folder {name} has {str(row)[:80]!r}, no file inside of it and its "
+                f"hash: {mend}"
             )
     return {row["relpath"]: row["md5"] for row in rows}
 
@@ -237,23 +241,24 @@ def _safe(path: Any, md5: Any) -> bool:
 
 
 def check_places(files: Iterable[str]) -> None:
-    """`UserError` when a link leads one of the run's own files out of the run, in whose directory this is called."""
+    """`UserError` when a link leads one of the run's files out of the current directory."""
     here = Path(os.path.realpath("."))
     for folder in {Path(file).parent for file in files}:
         if not (there := Path(os.path.realpath(folder))).is_relative_to(here):
             raise UserError(
-                f"{folder} is {there}, outside of the run: put a folder in place of the link, then adopt again"
+                f"{folder} is {there}, outside of the run: put a folder in place of the link, then "
+                "adopt again"
             )
 
 
 def md5(file: Path) -> str:
-    """The hash that DVC has for a file's content, computed anew: DVC itself believes the notes of its last look."""
+    """A file's MD5, always computed: DVC itself would trust its notes."""
     with explained("read", file), open(file, "rb") as opened:
         return hashlib.file_digest(opened, "md5").hexdigest()
 
 
 def files(run: Path, repo: Repo | None = None) -> dict[str, dict[str, str] | None]:
-    """{stage: {file: MD5}} of all that is recorded; None where ``dvc.lock`` says a folder's hash and nothing spells it out."""
+    """{stage: {file: MD5}} of all that is recorded; None for a folder whose files are unknown."""
     listed = _listing(run)
     return {
         stage: _merged(_spelled(out, listed, repo) for out in entry.get("outs", []))
@@ -316,7 +321,8 @@ def _listing(run: Path) -> dict[str, str]:
         if not _safe(path, digest):
             mend = f"`git checkout HEAD -- {file}`, or remove it; then `python -m workflow_src record` where it was made"
             raise UserError(
-                f"{file} has {f'{path},{digest}'[:80]!r}, no file inside of the run and its hash: {mend}"
+                f"{file} has {f'{path},{digest}'[:80]!r}, no file inside of the run and its hash: "
+                f"{mend}"
             )
     return dict(rows)
 
@@ -334,7 +340,7 @@ def write_listing(run: Path, repo: Repo) -> None:
 
 
 def otherwise(changed: list, named: Container[str] = ()) -> list[str]:
-    """What a stage was recorded with otherwise, as DVC's status says: settings, code, folders, its command.
+    """What differs since a stage was recorded, by DVC's status: settings, code, folders, command.
 
     Folders that are not here, or ``named`` elsewhere, are not counted.
     """

@@ -1,4 +1,4 @@
-"""After Snakemake has made files: note in DVC those that are complete and current, and say what is not."""
+"""Record in DVC what Snakemake has made, where it is complete and current."""
 
 import collections
 import contextlib
@@ -21,7 +21,7 @@ from workflow_src.versioning.stages import Stage, stages, write
 
 
 def record(run: Path) -> list[str]:
-    """Record in ``dvc.lock`` every stage of a run whose files are all complete and current; nothing is run.
+    """Record in ``dvc.lock`` every stage whose files are complete and current; run nothing.
 
     ``dvc.yaml`` and ``code.yaml`` are written before, and DVC is begun where there is none. Returns lines that say
     what is recorded and what is not. `UserError` when ``dvc.lock`` is damaged, DVC is at work, or
@@ -71,7 +71,7 @@ def record(run: Path) -> list[str]:
 
 
 def _check_cached(repo: Repo, stage: PipelineStage) -> None:
-    """`UserError` when a file of a stage is not in the cache after all, which DVC says in its log alone."""
+    """`UserError` when a file of a stage is not in the cache, which DVC only logs."""
     for out in (out for out in stage.outs if out.use_cache):
         inside = out.get_obj().as_dict().items() if out.hash_info.isdir else ()
         files = {"/".join(key): info.value for key, (_, info) in inside}
@@ -83,7 +83,7 @@ def _check_cached(repo: Repo, stage: PipelineStage) -> None:
 
 
 def begin(run: Path) -> None:
-    """Make a run a DVC repository of its own, with its own cache and remote, so that others' are left alone."""
+    """Make a run a separate DVC repository with its own cache and remote."""
     with (
         lock.explained_dvc(run),
         contextlib.chdir(run),
@@ -99,7 +99,7 @@ _NOT_HERE = "recorded, but not here (`make adopt` brings what a remote has)"
 
 
 def _why_not(stage: Stage, before: Container[str], changed: list) -> str:
-    """Why a stage's files, which differ from what is recorded, cannot be recorded; ``""`` if they can."""
+    """Why a stage's changed files cannot be recorded; ``""`` if they can."""
     if not any(Path(file).exists() for file in stage.files):
         if stage.name not in before:
             return _NOT_MADE
@@ -139,7 +139,7 @@ def _lines(said: dict[str, str]) -> list[str]:
 
 
 def _check_unchanged(started: int, found: list[Stage], sources: list[str]) -> None:
-    """`UserError` when anything was edited since Snakemake was asked: the files here would be recorded as made of it."""
+    """`UserError` when an input was edited since Snakemake was asked."""
     for file in {
         *sources,
         *(dep for stage in found for dep in stage.deps),
@@ -152,7 +152,7 @@ def _check_unchanged(started: int, found: list[Stage], sources: list[str]) -> No
 
 
 def _write_lock(repo: Repo, committed: list[PipelineStage]) -> None:
-    """Put stages into ``dvc.lock``, whole or not at all, and keep those that there are, in their order."""
+    """Add stages to ``dvc.lock``, atomically, and keep the others, in their order."""
     file = Path("dvc.lock")
     content: dict[str, Any] = load_yaml(file) if file.exists() else {"schema": "2.0", "stages": {}}
     entries = content["stages"] | {

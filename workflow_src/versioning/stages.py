@@ -1,4 +1,4 @@
-"""DVC's stages, made from the job graph: one for each folder of artifacts, and one for each file of the report's.
+"""DVC's stages, from the job graph: one per folder of artifacts or rule of the report.
 
 ``dvc.yaml`` is written from what the rules say and never by hand, so that the two tools cannot
 disagree. A stage's command is the Snakemake target of its files, with all that it is made of taken

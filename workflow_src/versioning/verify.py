@@ -40,7 +40,8 @@ def verify(run: Path, games: list[str], steps: list[str], cores: str) -> tuple[l
     for step in steps:
         if step not in known and step in {step_of(file) for job in planned for file in job.outputs}:
             raise UserError(
-                f"step {step} is not recorded in {run / 'dvc.lock'}: recorded are {', '.join(known)}"
+                f"step {step} is not recorded in {run / 'dvc.lock'}: recorded are "
+                f"{', '.join(known)}"
             )
         one_of("step", step, known)
     wanted = [

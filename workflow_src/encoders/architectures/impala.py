@@ -1,4 +1,6 @@
-"""The residual encoder of IMPALA (Espeholt et al. 2018, arXiv 1802.01561), as the 2019 code offers it beside `nature`.
+"""The residual encoder of IMPALA (Espeholt et al. 2018, arXiv 1802.01561).
+
+The 2019 code offers it as an alternative to `nature`.
 
 Four sections of 16, 32, 32 and 32 channels: a 3x3 convolution, max pooling (3, stride 2), ReLU and
 two residual blocks each; then a linear map of 32 x 12 x 9 values to the representation. The spatial
@@ -44,7 +46,7 @@ class Residual(nn.Module):
 
 @encoder("impala")
 class ImpalaCNN(Encoder):
-    """Frames (N, channels, 210, 160), uint8 or float in [0, 1] -> representation (N, feature_size)."""
+    """Frames (N, channels, 210, 160) -> representation (N, feature_size), see `Encoder`."""
 
     def __init__(self, feature_size: int, generator: torch.Generator, channels: int = 1):
         def section(before: int, after: int, kind: type[nn.Conv2d] = nn.Conv2d) -> nn.Sequential:

@@ -1,4 +1,6 @@
-"""The encoder of the paper (arXiv 1906.08226, appendix A): the DQN trunk of Mnih et al. (2015), adapted to 210x160.
+"""The encoder of the paper: the DQN trunk of Mnih et al. (2015), adapted to 210x160.
+
+Source: arXiv 1906.08226, appendix A.
 
 Convolutions 1-32 (8, stride 4), 32-64 (4, stride 2), 64-128 (4, stride 2), 128-64 (3, stride 1),
 ReLU after each, then a linear map of 64 x 9 x 6 values to the representation, without ReLU.
@@ -30,7 +32,7 @@ from workflow_src.encoders.registry import decoder, encoder
 
 @encoder("nature")
 class NatureCNN(Encoder):
-    """Frames (N, channels, 210, 160), uint8 or float in [0, 1] -> representation (N, feature_size)."""
+    """Frames (N, channels, 210, 160) -> representation (N, feature_size), see `Encoder`."""
 
     def __init__(self, feature_size: int, generator: torch.Generator, channels: int = 1):
         conv = partial(orthogonal, nn.Conv2d, generator=generator)

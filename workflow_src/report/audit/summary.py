@@ -85,7 +85,8 @@ def latex_summary(table: pd.DataFrame) -> str:
     """The summary as LaTeX."""
     caption = (
         "Label audit: variables by verdict. Constant: one value in all frames. Suspicious: what "
-        "was measured speaks against what the name says. Alive: nothing does. The frames are those of "
+        "was measured speaks against what the name says. Alive: nothing does. The frames are those "
+        "of "
         "the probes, of the first policy, protocol and seed."
     )
     parts = []

@@ -13,7 +13,7 @@ PUBLISHED_CATEGORIES = "paper_table3_f1_by_category.csv"
 
 
 def side_by_side(config: Config, wide: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """For each method: our mean, its spread (of several seeds), the published value, the difference."""
+    """For each method: our mean, its spread over seeds, the published value, the difference."""
     mean, spread = aggregate.over_seeds(wide)
     columns = {}
     for method in config.methods:
