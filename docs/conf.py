@@ -1,4 +1,4 @@
-"""The documentation site: `make docs` builds it into site/, without a network, and it reads from there without one.
+"""The documentation site: `make docs` builds it into site/, without a network.
 
 The pages are Markdown, most of them in this folder. The rest is written into generated/ before
 each build: the README, CONTRIBUTING and CHANGELOG of the root, every setting, every command, and
@@ -63,7 +63,7 @@ def setup(app: Sphinx) -> None:
 
 
 def _generate(docs: Path) -> None:
-    """Write generated/ again; a page whose text is the same keeps its time, so that it is not built again."""
+    """Write generated/ again; a page with the same text keeps its time, and is not rebuilt."""
     pages = {
         **{
             f"{name.lower()}.md": _of_the_root(docs.parent, name)
@@ -121,7 +121,7 @@ def _settings() -> str:
 def _fields(
     model: type[pydantic.BaseModel], prefix: str
 ) -> Iterator[tuple[str, pydantic.fields.FieldInfo]]:
-    """The fields of a model that hold values, with their full keys, those of nested models in their place."""
+    """Yield the fields of a model that hold values by full key, nested ones in their place."""
     for name, field in model.model_fields.items():
         inner = [
             part
@@ -163,7 +163,8 @@ def _type(annotation: object) -> str:
     if arguments:
         return " or ".join(_type(one) for one in arguments if one is not type(None))
     words = {int: "whole number", float: "number", str: "text", bool: "true or false"}
-    return words.get(annotation, getattr(annotation, "__name__", str(annotation)))  # type: ignore[call-overload]
+    fallback = getattr(annotation, "__name__", str(annotation))
+    return words.get(annotation, fallback)  # type: ignore[call-overload]
 
 
 def _commands() -> str:
@@ -207,7 +208,7 @@ def _name_bases(bases: list) -> None:
 
 
 def _by_last_name(app: Sphinx, env, node, contnode):
-    """Link a name of a docstring that is given without its module, if only one thing is called so."""
+    """Link a name of a docstring that is given without its module, if it is unique."""
     if node.get("refdomain") != "py":
         return None
     target = node.get("reftarget", "")

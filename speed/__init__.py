@@ -1,4 +1,4 @@
-"""How fast each step is, beside what a user would otherwise do and beside what the machine allows: `make bench`.
+"""How fast each step is, against a plain baseline and the hardware limit: `make bench`.
 
 One script a step, each of which runs alone (`python -m speed.collect`). Sides are measured in turn,
 each in a process of its own, for several rounds; what counts are the medians of the ratios within a

@@ -1,4 +1,4 @@
-"""Collecting, starting processes and storing included, beside an `AsyncVectorEnv` and the bare emulator."""
+"""Collecting, with start-up and storage, against `AsyncVectorEnv` and the bare emulator."""
 
 import tempfile
 from collections.abc import Iterator

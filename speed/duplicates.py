@@ -1,4 +1,4 @@
-"""Duplicates and entropies of a probe's collection, beside a Python set of frame bytes and a copy of memory."""
+"""Duplicates and entropies of a probe's collection, against a Python set and a memory copy."""
 
 from collections.abc import Iterator
 from functools import partial

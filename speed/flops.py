@@ -1,4 +1,4 @@
-"""Float operations of a training step: products in convolutions, linear maps and scores, forward and backward.
+"""Float operations of a training step: convolutions, linear maps and scores, both passes.
 
 Counted by PyTorch as it would run the plain modules, on tensors without data; a multiplication with
 its addition is two. Backward is twice forward, but no gradient of the frames is needed. What is
@@ -45,7 +45,7 @@ def trunk(row: Method) -> float:
 
 
 def cpc(row: Method, batch_size: int) -> float:
-    """GFLOP a sequence: its frames' encoding, the GRU, the predictions, and the scores with the whole batch."""
+    """GFLOP a sequence: encoding its frames, the GRU, predictions, scores with the whole batch."""
     options = row.resolved_options
     length, size, d = options["sequence_length"], options["gru_size"], row.feature_size
     horizons = range(1, length, options["horizon_step"])

@@ -1,4 +1,4 @@
-"""What a GPU makes of the trainings: one table, in under ten minutes, from nothing: `make bench-gpu`.
+"""How fast each method trains on a GPU, as one table: `make bench-gpu`.
 
 Collects its own Pong at the paper's scale with all cores. Each method trains in `loop.fit` for
 two epochs of a slice of steps, of which the second is timed and scaled to the paper's epoch: 80,000
@@ -75,7 +75,7 @@ class Played:
 
 
 def play(store: FrameStore, device: torch.device) -> Played:
-    """All of a collection; the first four fifths of its episodes are train. One episode alone is taken for both."""
+    """Take the first four fifths of a collection's episodes as train; one alone serves as both."""
     first = np.flatnonzero(np.diff(store.episode, prepend=-1))
     lengths = np.diff([*first, len(store)])
     border = max(1, np.searchsorted(first, 0.8 * len(store)))
@@ -96,7 +96,7 @@ def cut(index: EpisodeIndex, frames: int) -> EpisodeIndex:
 
 
 def slice_of(row: Method, index: EpisodeIndex, examples: int) -> EpisodeIndex:
-    """Frames that give about so many examples: one each, but CPC draws a sequence's length of them for each long episode."""
+    """Choose frames for about so many examples: one each, or a sequence each for CPC."""
     if row.kind != "cpc":
         return cut(index, examples)
     length = row.resolved_options["sequence_length"]

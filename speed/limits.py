@@ -1,4 +1,4 @@
-"""What the machine allows: the bare emulator, a large matrix product, a copy of memory. Each is a side of `measure.alone`."""
+"""The hardware limits: the bare emulator, a large matrix product, a copy of memory."""
 
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -32,7 +32,7 @@ def play_bare(game: str, steps: int, seed: int) -> float:
 
 
 def emulator(game: str, steps: int, workers: int) -> float:
-    """Steps a second of ``workers`` emulators at once: `act` with the emulator's own skip of 4, nothing else."""
+    """Steps a second of ``workers`` emulators at once: `act` with a frame skip of 4, no more."""
     with ProcessPoolExecutor(workers) as pool:
         return steps / max(
             pool.map(play_bare, [game] * workers, [steps // workers] * workers, range(workers))

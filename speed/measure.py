@@ -1,4 +1,4 @@
-"""What all scripts share: a row of the table, sides measured in turn and each in a process of its own, and their memory."""
+"""Shared by all scripts: rows of the table, and sides measured in turn in fresh processes."""
 
 import multiprocessing
 import operator
@@ -24,7 +24,7 @@ _SAMPLE_SECONDS = {True: 0.02, False: 0.25}
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table and of latest.json: medians over rounds, null where there is no such side."""
+    """A line of the table and of latest.json: medians over rounds; null where a side is missing."""
 
     step: str
     unit: str
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Bench:
-    """How to measure: for how many rounds, and where the scripts share the frames that they collected."""
+    """How to measure: the number of rounds, and where the scripts share collected frames."""
 
     directory: Path
     rounds: int = 3
@@ -46,7 +46,8 @@ class Bench:
     cores: int = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
-    threads: int = 2  # of the processor, as config.yaml has it for trainings and probes; small problems only wait for more
+    # As in config.yaml: with more threads, small problems only wait for one another.
+    threads: int = 2
 
     def size(self, full: int, tiny: int) -> int:
         """How much to do."""
@@ -61,7 +62,7 @@ class Measured(NamedTuple):
 
 
 def alone(function: Callable[[], Any], beside_files: bool = False) -> Measured:
-    """Call ``function`` in a fresh process, so that nothing is warm for one side only and the memory is its own.
+    """Call ``function`` in a fresh process: no warm caches, and its memory measured alone.
 
     A rate is what the function says: it times what it wants to, after loading. Memory: the most
     that was resident, of the process and its children together, pages they share counted once.
@@ -108,7 +109,7 @@ def _own(pid: int) -> int:
 
 
 def _of_family(pid: int) -> int:
-    """Bytes of a process and its children; nothing where there are none, since the kernel keeps that mark itself."""
+    """Bytes of a process and its children; 0 where the kernel keeps no such count."""
     processes = psutil.Process(pid).children(recursive=True)
     total = 0
     for process in [psutil.Process(pid), *processes] if processes else []:
@@ -129,7 +130,7 @@ def interleaved(
 
 
 def row(step: str, unit: str, found: Mapping[str, list[Measured]], scale: float = 1.0) -> Row:
-    """The row of what `interleaved` found of the rates ``ours``, and of ``baseline`` and ``limit`` where they are.
+    """The row of the rates ``ours``, and of ``baseline`` and ``limit`` where they exist.
 
     ``scale``: what of the limit's unit one of ours is worth, such as GFLOP a pair.
     """

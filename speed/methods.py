@@ -1,4 +1,4 @@
-"""Training all others but ST-DIM (`train`), beside their trunk alone: the encoder, forward and backward, same precision.
+"""Training all methods but ST-DIM, against a pass through their encoder alone.
 
 All are counted in float operations (`flops`), so that the limit of a method is the trunk's rate
 over the operations of one of its examples: its decoder, GRU or heads count for it. At the paper's
@@ -32,7 +32,7 @@ EXAMPLE = {"cpc": "sequence", "jsd-st-dim": "triple"} | dict.fromkeys(
 
 
 def trunk(file: Path, change: dict, seconds: float) -> float:
-    """GFLOP/s of the encoder learning nothing: forward and backward of the sum of its output, no optimizer."""
+    """GFLOP/s of the encoder alone: forward and backward of its summed output, no optimizer."""
     config = defaults(change)
     method, settings = config.methods["st-dim"], config.training
     store = FrameStore.open(file)

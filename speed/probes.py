@@ -1,4 +1,4 @@
-"""Probing one game to the end: encode once, fit all variables; beside a probe per variable that encodes for itself.
+"""Probing one game to the end, against a probe per variable that encodes for itself.
 
 Work is counted in frames x variables: every epoch of every variable passes over train and
 validation, until that variable stops, and test is read once. The baseline's rate is that of a
@@ -110,7 +110,7 @@ def theirs(file: Path, batches: int, threads: int) -> float:
 def f1(
     file: Path, n: int, epochs: int, threads: int, variables: int = 3
 ) -> tuple[np.ndarray, np.ndarray]:
-    """F1 of each variable, ours and the baseline's, both fitted to the end of few epochs with the same draws.
+    """F1 of each variable, ours and the baseline's, both fitted with the same random draws.
 
     At a rate at which so few epochs teach something; float32, on the processor.
     """

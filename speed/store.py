@@ -1,4 +1,4 @@
-"""The frame store: its size over all games, and reading it through, or chunk by chunk in random order."""
+"""The frame store: its size, and reading it in order or chunk by chunk in random order."""
 
 import time
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def at_random(file: Path, passes: int) -> float:
 
 
 def touched(file: Path) -> float:
-    """Per cent of an open file that one chunk's reading takes: bytes read, and pages of it that were mapped meanwhile."""
+    """Per cent of an open file that reading one chunk takes: bytes read, and pages mapped."""
     store = FrameStore.open(file)
     buffer = store.chunk(0)
     process = psutil.Process()
@@ -56,7 +56,7 @@ def touched(file: Path) -> float:
 
 
 def rows(at: Bench) -> Iterator[Row]:
-    """Size in per cent of the raw bytes, GB of frames read a second, and what reading one chunk touches."""
+    """Size in per cent of the raw bytes, GB of frames read a second, and the cost of a chunk."""
     games = defaults({}).games[: at.size(22, 2)]
     number = at.size(4096, 300)
     files = [frames.played(at, number, game) for game in games]

@@ -1,4 +1,4 @@
-"""Training ST-DIM, beside the 2019 code's loop over places and a large matrix product in the same number format."""
+"""Training ST-DIM, against the 2019 code's loop over places and a large matrix product."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from workflow_src.training.objective import EpisodeIndex
 
 
 class Clock:
-    """The generators of a training, and when it asked for them: the loop does so as each pass over a part begins."""
+    """The generators of a training, and the times at which each pass over a part began."""
 
     def __init__(self):
         self.asked: list[tuple[tuple, float]] = []
@@ -31,7 +31,7 @@ class Clock:
         return seeds.generator(0, *names)
 
     def learning(self, epoch: int) -> float:
-        """Seconds of an epoch's pass over train, which ends when the losses are read and validation begins."""
+        """Seconds of an epoch's pass over train, up to the reading of its losses."""
         return self._moment(epoch, "val") - self._moment(epoch, "train")
 
     def validating(self, epoch: int) -> float:
@@ -55,7 +55,7 @@ def episodes(total: int, number: int) -> EpisodeIndex:
 def supervision(
     config: Config, method: str, store: FrameStore, game: str
 ) -> tuple[dict, torch.Tensor | None]:
-    """What a supervised method is told beside its settings, and the labels: all of the game's variables."""
+    """What a supervised method gets besides its settings, and labels of all variables."""
     if config.methods[method].learns_from != "probe":
         return {}, None
     values = ari_labels.labels(store.ram, config.label_set, game).astype(np.int64)
@@ -66,7 +66,7 @@ def supervision(
 
 
 def learn(method: str, file: Path, examples: int, change: dict, episode: int = 256) -> float:
-    """Examples a second that a method of config.yaml learns from, in `loop.fit` itself, on CUDA where there is one.
+    """Examples a second that a method of config.yaml learns from in `loop.fit`, on any device.
 
     One epoch of about ``examples`` is timed, after the untrained model's pass and one epoch that
     learns and warms up. Validation is one batch and not timed. ``change``: of the configuration.
@@ -106,7 +106,7 @@ def learn(method: str, file: Path, examples: int, change: dict, episode: int = 2
 
 
 def theirs(file: Path, batches: int, threads: int) -> float:
-    """Pairs a second of the baseline, denormal numbers flushed to zero as in ours: without, it can be slower than this."""
+    """Pairs a second of the baseline, with denormal numbers flushed to zero as in ours."""
     store = FrameStore.open(file)
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
@@ -115,7 +115,7 @@ def theirs(file: Path, batches: int, threads: int) -> float:
 
 
 def rows(at: Bench) -> Iterator[Row]:
-    """Pairs a second of ST-DIM on Pong; the limit is the matrix product's rate over the operations of a pair."""
+    """Pairs a second of ST-DIM on Pong; the limit is the matrix product's rate."""
     config = defaults({})
     file = frames.played(at, at.size(4096, 300))
     gflop = flops.per_example(config.methods["st-dim"], config.training.batch_size, {})

@@ -1,4 +1,4 @@
-"""What the two tools cost at the paper's scale when there is nothing to compute: `snakemake -n` and `dvc status`.
+"""What `snakemake -n` and `dvc status` cost at the paper's scale with nothing to compute.
 
 Both in a run's directory of their own with the paper's configuration: all games and methods, one
 seed. Snakemake plans everything; for DVC every file has a stand-in that holds its own name,

@@ -16,7 +16,7 @@ from workflow_src.episodes.collect import collect
 
 
 def needs(*tools):
-    """Skip where a program is missing, fail where all have to be there, as in CI (REQUIRE_TOOLS)."""
+    """Skip where a program is missing, fail where all are required, as in CI (REQUIRE_TOOLS)."""
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
         (pytest.fail if os.environ.get("REQUIRE_TOOLS") else pytest.skip)(
@@ -49,7 +49,9 @@ class Recordings:
 
 @pytest.fixture
 def recordings(monkeypatch):
-    """What CUDA graphs do, in so far as a processor can show it: a recording runs nothing, and reads fixed tensors."""
+    """What CUDA graphs do, in so far as a processor can show it: a recording runs nothing, and
+    reads fixed tensors.
+    """
     from workflow_src.training import step
 
     seen, made = Recordings(0, [], []), step.Step.__init__
@@ -140,7 +142,9 @@ def write_store(tmp_path):
 
 @dataclass(frozen=True)
 class Collected:
-    """Files of a small collection of breakout by purpose, and the configuration they were made with."""
+    """Files of a small collection of breakout by purpose, and the configuration they were made
+    with.
+    """
 
     config: Config
     directory: Path
@@ -187,7 +191,9 @@ def collected(tmp_path_factory, play):
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory) -> Path:
-    """A copy of the sources, which stays as it is whoever edits the repository meanwhile, and which tests may edit."""
+    """A copy of the sources, which stays as it is whoever edits the repository meanwhile, and which
+    tests may edit.
+    """
     directory = tmp_path_factory.mktemp("source")
     for part in PARTS:
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy

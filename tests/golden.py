@@ -1,4 +1,5 @@
-"""The first 300 steps of every game, as hashes: a drift of the emulator is a red test with the game's name.
+"""The first 300 steps of every game, as hashes: a drift of the emulator is a red test with the
+game's name.
 
 ``python tests/golden.py`` adds the hashes of the installed ale-py to golden.csv; look at why they
 changed before.
@@ -35,7 +36,9 @@ def some_actions(env, n, seed=1):
 
 
 def steps(env, actions):
-    """Play on, past every end: (frames, RAMs, rewards, end codes), a reset wherever an episode ends."""
+    """Play on, past every end: (frames, RAMs, rewards, end codes), a reset wherever an episode
+    ends.
+    """
     records = []
     for action in [None, *actions]:
         frame, ram = blank(), np.zeros(128, np.uint8)

@@ -71,7 +71,7 @@ def scores(config: Config) -> pd.DataFrame:
 def write_split(
     path: Path, config: Config, purpose: str, protocol: str, game: str, seed: int
 ) -> None:
-    """A split of 100 frames: 60 train, 20 val, 10 test, and 10 dropped, 7 of which are duplicates."""
+    """A split of 100 frames: 60 train, 20 val, 10 test, and 10 dropped, 7 as duplicates."""
     part = np.repeat(np.array([0, 1, 2, 3], np.uint8), [60, 20, 10, 10])
     reason = np.repeat(np.array([0, 1, 3], np.uint8), [90, 3, 7])
     names = list(variables(config.label_set, game))

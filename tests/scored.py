@@ -75,7 +75,9 @@ def data_of(folder, *probes):
 
 
 def few_methods():
-    """Two games, one protocol, three methods, one of which (in capitals GLOBAL_T) the paper does not have."""
+    """Two games, one protocol, three methods, one of which (in capitals GLOBAL_T) the paper does
+    not have.
+    """
     paper = Config.load(ROOT / "config.yaml")
     methods = {name: Method(kind="majority") for name in ("maj-clf", "st-dim", "global_t")}
     protocols = {"paper": paper.protocols["paper"]}
@@ -85,7 +87,9 @@ def few_methods():
 
 
 def run_data(config, values):
-    """Scores of the first methods: ``values`` are methods × games × seeds, F1 (mean over categories)."""
+    """Scores of the first methods: ``values`` are methods × games × seeds, F1 (mean over
+    categories).
+    """
     found = []
     axes = (list(config.methods)[: len(values)], config.games, config.seeds)
     for (i, method), (j, game), (k, seed) in itertools.product(*map(enumerate, axes)):
@@ -95,7 +99,9 @@ def run_data(config, values):
 
 
 def check_figures(one, two, names):
-    """Each is a valid PDF and PNG, twice the same, and says nothing of when and by what it was made."""
+    """Each is a valid PDF and PNG, twice the same, and says nothing of when and by what it was
+    made.
+    """
     for name, (end, magic) in itertools.product(
         names, (("pdf", b"%PDF-1."), ("png", b"\x89PNG\r\n"))
     ):

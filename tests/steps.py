@@ -1,4 +1,4 @@
-"""The steps as tests call them: with a configuration, whose values they get as from the commands."""
+"""The steps as tests call them: with a configuration, from which they get their values."""
 
 from typing import Any
 

@@ -115,7 +115,8 @@ def test_labels_refuse_what_is_no_ram(ram):
 def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(
         UserError,
-        match=r"unknown label set 'paper-2018' \(did you mean paper-2019\?\); known: paper-2019, revised",
+        match=r"unknown label set 'paper-2018' \(did you mean paper-2019\?\); known: paper-2019, "
+        "revised",
     ):
         variables("paper-2018", "pong")
     with pytest.raises(
@@ -326,7 +327,8 @@ def modules_after(statement):
 
 def test_wrapper_makes_games_and_imports_little():
     packages, modules = modules_after(
-        "from workflow_src.ari import AtariARIWrapper; import gymnasium; gymnasium.spec('PongNoFrameskip-v4')"
+        "from workflow_src.ari import AtariARIWrapper; import gymnasium; "
+        "gymnasium.spec('PongNoFrameskip-v4')"
     )
     # What these three bring along is theirs; none of it may be ours.
     allowed, _ = modules_after("import gymnasium, ale_py, numpy")

@@ -1,4 +1,6 @@
-"""The label audit: each measure on arrays checked by hand, the published cases on the real games, the same bytes twice."""
+"""The label audit: each measure on arrays checked by hand, the published cases on the real games,
+the same bytes twice.
+"""
 
 import re
 import shutil
@@ -298,7 +300,9 @@ def test_written_values_are_among_those_seen():
 
 
 def moving(positions, width=40):
-    """Renders (w, P) of a bright column of pixels at each of ``positions``, with the pixels' x and y."""
+    """Renders (w, P) of a bright column of pixels at each of ``positions``, with the pixels' x and
+    y.
+    """
     y, x = (axis.ravel() for axis in np.mgrid[:10, :width])
     return (
         np.stack([np.where(x == position, 200, 10) for position in positions]).astype(np.uint8),
@@ -346,7 +350,9 @@ def test_writing_leaves_the_game_as_it_was():
 
 
 def test_what_writing_does_is_where_it_is_seen():
-    """Breakout's paddle (72) moves along the lower edge; the byte of the score (84) changes the upper one."""
+    """Breakout's paddle (72) moves along the lower edge; the byte of the score (84) changes the
+    upper one.
+    """
     environment = Environment("breakout", generator(0, "breakout", "emulator"))
     seen = np.zeros((2, 256), int)
     seen[0, 60:180] = seen[1, :10] = 1

@@ -32,7 +32,9 @@ def test_order_shapes_and_labels(episodes):
 
 
 def test_labels_are_the_rams(tmp_path):
-    """Of a game whose variables are not in alphabetical order in the label set, where a mix-up of columns would show."""
+    """Of a game whose variables are not in alphabetical order in the label set, where a mix-up of
+    columns would show.
+    """
     from workflow_src.ari.labels import variables
     from workflow_src.config.run import defaults
     from workflow_src.episodes.collect import collect

@@ -1,4 +1,6 @@
-"""The command line: help is quick, and what a person gets wrong is one line, exit code 2 and no file."""
+"""The command line: help is quick, and what a person gets wrong is one line, exit code 2 and no
+file.
+"""
 
 import hashlib
 import os
@@ -188,7 +190,9 @@ def test_steps_run(step, tmp_path, capfd):
 
 @pytest.fixture
 def untrained(tmp_path, collected):
-    """Write the weights of an untrained method of the configuration, as the step of encoders stores them."""
+    """Write the weights of an untrained method of the configuration, as the step of encoders stores
+    them.
+    """
 
     def untrained(method, **supervision):
         row = collected.config.methods[method]
@@ -257,7 +261,7 @@ def test_examples_and_reconstructions(step, untrained, tmp_path):
 
 @pytest.fixture
 def run_of(config, tmp_path, monkeypatch):
-    """A directory with the configuration of a run whose methods are few, which is the current one."""
+    """The current directory, with the configuration of a run of few methods."""
 
     def run_of(**change):
         content = yaml.safe_load(config.read_text()) | change
@@ -358,7 +362,9 @@ class Mine(torch.nn.Module):
 
 @pytest.fixture
 def mine(config, tmp_path, monkeypatch):
-    """A run with an encoder of one's own, as file and row beside the configuration, which is the current directory."""
+    """A run with an encoder of one's own, as file and row beside the configuration, which is the
+    current directory.
+    """
     content = yaml.safe_load(config.read_text())
     content["methods"]["mine"] = {
         "kind": "custom",
@@ -589,7 +595,9 @@ def test_weights_do_not_say_what_is_run(refused, step, tmp_path, name, method):
 
 
 def _weights(collected, game):
-    """An encoder that is said to be of ``game``, kept away from the directory that a refusal must leave alone."""
+    """An encoder that is said to be of ``game``, kept away from the directory that a refusal must
+    leave alone.
+    """
     path = collected.directory / f"{game}.weights"
     header = {"encoder": "nature", "feature_size": 256, "game": game, "method": "st-dim"}
     encoders.save(path, encoders.build("nature", 256, torch.Generator()), header)
@@ -685,8 +693,8 @@ def test_an_encoder_of_one_s_own_that_is_wrong(refused, step, mine, tmp_path, ca
         assert "mine.py has changed since " in refused(*step("probes", method="mine"))
     mine.unlink()
     assert (
-        "methods.mine.module: there is no file mine.py; write its path relative to the run's directory"
-        in refused(*step("splits"))
+        "methods.mine.module: there is no file mine.py; write its path relative to the run's "
+        "directory" in refused(*step("splits"))
     )
 
 

@@ -1,4 +1,4 @@
-"""The configuration: what the repository ships, and what a person can get wrong, in one line each."""
+"""The configuration: what the repository ships, and what a person can get wrong, a line each."""
 
 import copy
 import json
@@ -29,7 +29,9 @@ PRESETS = sorted((ROOT / "workflow_src" / "presets").glob("*.yaml"))
 
 
 def put(key, value):
-    """The repository's configuration with one dotted key set, or taken away if the value is ``...``."""
+    """The repository's configuration with one dotted key set, or taken away if the value is
+    ``...``.
+    """
     content = copy.deepcopy(PAPER)
     *sections, last = key.split(".")
     inner = content
@@ -168,12 +170,14 @@ MISTAKES = [
     (
         "gamess",
         ["pong"],
-        r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, .*, probe, ledger, scaling, studies$",
+        r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, .*, probe, "
+        "ledger, scaling, studies$",
     ),
     (
         "methods.st-dim.betaa",
         1.0,
-        r"unknown key methods\.st-dim\.betaa.*; allowed here: kind, options, encoder, feature_size, frame_stack, .*, lr, eps$",
+        r"unknown key methods\.st-dim\.betaa.*; allowed here: kind, options, encoder, "
+        "feature_size, frame_stack, .*, lr, eps$",
     ),
     (
         "ledger.bas",
@@ -192,7 +196,8 @@ MISTAKES = [
     (
         "protocols.paper.probes.kep",
         "best",
-        r"unknown key protocols\.paper\.probes\.kep \(did you mean keep\?\); allowed here: keep, sampling, lr$",
+        r"unknown key protocols\.paper\.probes\.kep \(did you mean keep\?\); allowed here: keep, "
+        "sampling, lr$",
     ),
     (
         "episodes.frames.test",
@@ -202,12 +207,14 @@ MISTAKES = [
     (
         "policies.random_agent.nop",
         True,
-        r"unknown key policies\.random_agent\.nop \(did you mean noop\?\); .*: kind, options, noop$",
+        r"unknown key policies\.random_agent\.nop \(did you mean noop\?\); .*: kind, options, "
+        "noop$",
     ),
     (
         "splits.probe.trian",
         0.1,
-        r"unknown key splits\.probe\.trian \(did you mean train\?\); allowed here: train, val, test$",
+        r"unknown key splits\.probe\.trian \(did you mean train\?\); allowed here: train, val, "
+        "test$",
     ),
     (
         "training.learning_rate",
@@ -229,12 +236,14 @@ MISTAKES = [
     (
         "methods.st-dim.kind",
         "st-din",
-        r"methods\.st-dim\.kind: unknown kind 'st-din' \(did you mean st-dim\?\); known: cpc, .*majority, .*st-dim",
+        r"methods\.st-dim\.kind: unknown kind 'st-din' \(did you mean st-dim\?\); known: cpc, "
+        ".*majority, .*st-dim",
     ),
     (
         "methods.st-dim.encoder",
         "nateur",
-        r"methods\.st-dim\.encoder: unknown encoder 'nateur' \(did you mean nature\?\); known: impala, nature$",
+        r"methods\.st-dim\.encoder: unknown encoder 'nateur' \(did you mean nature\?\); known: "
+        "impala, nature$",
     ),
     ("device", "gpu", r"device: input should be 'auto', 'cpu' or 'cuda' \(it is 'gpu'\)$"),
     (
@@ -262,7 +271,8 @@ MISTAKES = [
     (
         "training.lr",
         "3e-4",
-        r"training\.lr: '3e-4' is text, not a number; write it with a decimal point, such as 3\.0e-4$",
+        r"training\.lr: '3e-4' is text, not a number; write it with a decimal point, such as "
+        r"3\.0e-4$",
     ),
     ("methods.st-dim.lr", "3e-4", r"methods\.st-dim\.lr: '3e-4' is text, not a number"),
     ("training.epochs", "10", r"training\.epochs: '10' is text, not a number"),
@@ -367,7 +377,8 @@ MISTAKES = [
     (
         "methods.cpc.options",
         {"sequence": 9},
-        r"methods\.cpc: options: unknown option 'sequence'.*; known: sequence_length, horizon_step, gru_size, gru_layers$",
+        r"methods\.cpc: options: unknown option 'sequence'.*; known: sequence_length, "
+        "horizon_step, gru_size, gru_layers$",
     ),
     (
         "methods.cpc.options",
@@ -386,7 +397,8 @@ MISTAKES = [
         (
             "methods.vae.options",
             {"beta": value},
-            rf"methods\.vae: options\.beta: {value!r} is not a number with a decimal point above 0, such as 1\.0$",
+            rf"methods\.vae: options\.beta: {value!r} is not a number with a decimal point above "
+            r"0, such as 1\.0$",
         )
         for value in (0, 0.0, -1.0, True, float("nan"), "much", "3e-4", None)
     ],
@@ -396,7 +408,8 @@ MISTAKES = [
         (
             "methods.mine",
             {"kind": "custom", "module": module},
-            rf"methods\.mine: module: {re.escape(repr(module))} does not name a class in a file; write path/to/file\.py:Class$",
+            rf"methods\.mine: module: {re.escape(repr(module))} does not name a class in a file; "
+            r"write path/to/file\.py:Class$",
         )
         for module in (
             "mine.py",
@@ -418,7 +431,8 @@ MISTAKES = [
         (
             "methods.mine",
             {"kind": "custom", "module": "a.py:A", "weights": weights},
-            rf"methods\.mine: weights: '{weights}' could run code when it is loaded; save .* as \.safetensors or \.pt$",
+            rf"methods\.mine: weights: '{weights}' could run code when it is loaded; save .* as "
+            r"\.safetensors or \.pt$",
         )
         for weights in ("w.pkl", "w.pth", "w", "w.pt.gz", "w.PT")
     ],
@@ -426,7 +440,8 @@ MISTAKES = [
         (
             "methods.st-dim",
             {"kind": "st-dim"} | change,
-            r"methods\.st-dim: module, kwargs and weights belong to kind custom; remove them or set kind: custom$",
+            r"methods\.st-dim: module, kwargs and weights belong to kind custom; remove them or "
+            "set kind: custom$",
         )
         for change in ({"module": "a.py:A"}, {"kwargs": {"depth": 3}}, {"weights": "w.pt"})
     ],
@@ -477,7 +492,8 @@ MISTAKES = [
     (
         "ledger.target",
         "correct",
-        r"ledger: unknown protocol 'correct' \(did you mean corrected\?\); known: corrected, paper$",
+        r"ledger: unknown protocol 'correct' \(did you mean corrected\?\); known: corrected, "
+        "paper$",
     ),
     (
         "ledger.methods",
@@ -566,15 +582,18 @@ def test_no_file_at_all(tmp_path):
         ({"policy": "ppo"}, r"unknown policy 'ppo'; known: random_agent, random_agent-noop$"),
         (
             {"protocol": "papr"},
-            r"unknown protocol 'papr' \(did you mean paper\?\); known: paper, corrected, paper-q1, paper-q2, ",
+            r"unknown protocol 'papr' \(did you mean paper\?\); known: paper, corrected, "
+            "paper-q1, paper-q2, ",
         ),
         (
             {"protocol": "paper-q9"},
-            r"unknown protocol 'paper-q9' .*; known: paper, corrected, paper-q1, .*, paper-q12, paper-p10, .*",
+            "unknown protocol 'paper-q9' .*; known: paper, corrected, paper-q1, .*, paper-q12, "
+            "paper-p10, .*",
         ),
         (
             {"method": "st-din"},
-            r"unknown method 'st-din' \(did you mean st-dim\?\); known: maj-clf, random-cnn, vae, .*, dim$",
+            r"unknown method 'st-din' \(did you mean st-dim\?\); known: maj-clf, random-cnn, "
+            "vae, .*, dim$",
         ),
     ],
 )
@@ -700,7 +719,8 @@ def test_configure_again_changes_nothing(base, tmp_path):
         (
             "wrong",
             [],
-            r".*config\.yaml with .*wrong\.yaml: unknown key training\.epoch \(did you mean epochs\?\)",
+            r".*config\.yaml with .*wrong\.yaml: unknown key training\.epoch \(did you mean "
+            r"epochs\?\)",
         ),
     ],
 )
@@ -794,7 +814,9 @@ def test_a_configuration_is_checked_without_torch():
 
 @pytest.fixture
 def custom(tmp_path):
-    """Write a configuration with an encoder of one's own in a folder of its own; returns the configuration's path."""
+    """Write a configuration with an encoder of one's own in a folder of its own; returns the
+    configuration's path.
+    """
 
     def custom(**row):
         content = put("methods.mine", {"kind": "custom", "module": "mine/encoder.py:Mine"} | row)
@@ -814,8 +836,8 @@ def test_files_of_a_custom_encoder_are_looked_for_beside_the_configuration(
     monkeypatch.chdir(tmp_path)  # where the file is, but not beside the configuration
     said = refusal(Config.load, path)
     assert (
-        said
-        == f"{path}: methods.mine.module: there is no file mine/encoder.py; write its path relative to the run's directory"
+        said == f"{path}: methods.mine.module: there is no file mine/encoder.py; write its path "
+        "relative to the run's directory"
     )
     (path.parent / "mine").mkdir()
     (path.parent / "mine" / "encoder.py").write_text("this is no Python, and nobody reads it yet")
@@ -1108,7 +1130,9 @@ def small():
 
 
 def parsed(template, files):
-    """The wildcards of each file, which must be of ``template``: {(game, policy, ...) in the order of the template}."""
+    """The wildcards of each file, which must be of ``template``: {(game, policy, ...) in the order
+    of the template}.
+    """
     pattern = "".join(
         re.escape(text) + (f"(?P<{name}>[a-z0-9_-]+?)" if name else "")
         for text, name, *_ in string.Formatter().parse(template)

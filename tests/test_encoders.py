@@ -217,7 +217,9 @@ def test_transposed_convolutions_are_torch_s(kind, kernel, stride, padded):
 
 @pytest.mark.parametrize(("name", "rows", "columns"), [("nature", 204, 156), ("impala", 210, 160)])
 def test_what_a_decoder_can_draw(name, rows, columns):
-    """Every pixel follows from the representation, but for what nature's output padding makes, in 2019 as here."""
+    """Every pixel follows from the representation, but for what nature's output padding makes, in
+    2019 as here.
+    """
     decoder = encoders.build_decoder(name, 4, generator())
     z = torch.randn(8, 4, generator=generator(1))
     decoded = decoder(z)
@@ -860,7 +862,8 @@ def test_three_dimensional_convolutions(tmp_path, module):
 
 def test_a_file_with_dataclasses(tmp_path):
     (tmp_path / "mine.py").write_text(
-        "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom torch import nn\n"
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom torch "
+        "import nn\n"
         "@dataclass\nclass Settings:\n    size: int = 3\nclass Mine(nn.Flatten):\n    pass\n"
     )
     assert custom_method(tmp_path / "mine.py", "Mine").header["feature_size"] == 210 * 160
@@ -973,7 +976,8 @@ def test_what_is_no_state_at_all(tmp_path, module, content):
     said = refusal(custom_method, module, weights=str(tmp_path / "w.pt"))
     assert (
         said
-        == f"{tmp_path}/w.pt holds no state_dict: save that of the encoder, with torch.save or safetensors"
+        == f"{tmp_path}/w.pt holds no state_dict: save that of the encoder, with torch.save or "
+        "safetensors"
     )
 
 
@@ -1012,7 +1016,8 @@ def test_weights_that_are_not_there(tmp_path, module, suffix):
         (
             "Plan",
             {},
-            r":Plan\(\) cannot be made: AttributeError: .*has no attribute 'Plan'.*; mend the file$",
+            r":Plan\(\) cannot be made: AttributeError: .*has no attribute 'Plan'.*; mend the "
+            "file$",
         ),
         ("Broken", {}, r":Broken\(\) cannot be made: RuntimeError: no such luck; mend the file$"),
         (
@@ -1039,7 +1044,8 @@ def test_weights_that_are_not_there(tmp_path, module, suffix):
         (
             "Wrong",
             {},
-            r":Wrong fails on float frames \(2, 1, 210, 160\): ValueError: I want 5 dimensions; mend its forward$",
+            r":Wrong fails on float frames \(2, 1, 210, 160\): ValueError: I want 5 dimensions; "
+            "mend its forward$",
         ),
         (
             "Plain",
@@ -1051,7 +1057,8 @@ def test_weights_that_are_not_there(tmp_path, module, suffix):
             (
                 "Asked",
                 {"kwargs": {"shape": shape}},
-                rf":Asked gives {re.escape(str(tuple(shape)))} for 2 frames, not \(2, d\): flatten its output$",
+                rf":Asked gives {re.escape(str(tuple(shape)))} for 2 frames, not \(2, d\): "
+                "flatten its output$",
             )
             for shape in ([2], [1, 4], [3, 4], [2, 4, 1], [])
         ],
@@ -1157,7 +1164,8 @@ def test_an_edit_of_the_same_length_and_second_is_seen(tmp_path):
     file = tmp_path / "mine.py"
     for size in (11, 12, 13):
         file.write_text(
-            f"from torch import nn\nclass Mine(nn.Linear):\n    def __init__(self): super().__init__(1, {size})\n"
+            "from torch import nn\nclass Mine(nn.Linear):\n    def __init__(self): "
+            f"super().__init__(1, {size})\n"
         )
         os.utime(file, (1e9, 1e9))
         assert custom.make(file, "Mine", {}, seed=0).out_features == size

@@ -711,7 +711,8 @@ refused = 0
 for i in range(240):
     bad, bits = bytearray(raw), len(raw) * 8
     # Anywhere, in the two ends (where Blosc2 keeps its own words), or cut off.
-    at = [rng.integers(bits), rng.integers(1600), bits - 1 - rng.integers(1600), rng.integers(bits)][i % 4]
+    places = [rng.integers(bits), rng.integers(1600), bits - 1 - rng.integers(1600)]
+    at = [*places, rng.integers(bits)][i % 4]
     bad[at // 8] ^= 1 << at % 8
     path.write_bytes(bad[: at // 8] if i % 4 == 3 else bad)
     try:
@@ -878,8 +879,10 @@ from workflow_src.config.episodes import Episodes, Frames, Policy
 from workflow_src.episodes.collect import collect
 
 for frames in (2000, 8000):
-    settings = Episodes(frames=Frames(pretrain=frames, probe=frames), num_envs=2, frame_skip=4, noop_max=30)
-    which = {"policy": "random_agent", "policy_settings": Policy(kind="random", noop=False), "settings": settings}
+    frames = Frames(pretrain=frames, probe=frames)
+    settings = Episodes(frames=frames, num_envs=2, frame_skip=4, noop_max=30)
+    policy = Policy(kind="random", noop=False)
+    which = {"policy": "random_agent", "policy_settings": policy, "settings": settings}
     out = Path(sys.argv[1]) / "x.b2nd"
     collect(game="pong", **which, purpose="probe", seed=0, out=out, workers=2, progress=False)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

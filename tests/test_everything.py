@@ -1,4 +1,6 @@
-"""All that the configuration can ask for, in real tiny runs: every method, an own encoder, seeds, probes, the ledger."""
+"""All that the configuration can ask for, in real tiny runs: every method, an own encoder, seeds,
+probes, the ledger.
+"""
 
 import sys
 from pathlib import Path

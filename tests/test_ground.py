@@ -224,7 +224,8 @@ def test_what_the_dead_left_is_swept_and_the_living_keep_theirs(tmp_path, use):
 def test_a_killed_writer_leaves_no_file_of_the_final_name(tmp_path):
     code = (
         "import os, signal, sys; from workflow_src import artifacts\n"
-        "with artifacts.atomic(sys.argv[1]) as file: file.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
+        "with artifacts.atomic(sys.argv[1]) as file: file.write_text('half'); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", code, tmp_path / "file"]).returncode == -9
     assert [path.name.endswith(".tmp") for path in tmp_path.iterdir()] == [True]
@@ -288,7 +289,10 @@ def test_same_content_gives_the_same_bytes(tmp_path):
         ).read_bytes()
         == first
     )
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_ground as t; t.write(sys.argv[1])"
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_ground as "
+        "t; t.write(sys.argv[1])"
+    )
     for hash_seed in ("1", "2"):
         path = tmp_path / f"hash{hash_seed}"
         subprocess.run(

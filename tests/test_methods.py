@@ -1,4 +1,6 @@
-"""Methods: pairs and losses against plain loops, and the training loop against scripts of what it should do."""
+"""Methods: pairs and losses against plain loops, and the training loop against scripts of what it
+should do.
+"""
 
 import copy
 import csv
@@ -251,7 +253,9 @@ def test_linear_is_pytorch_s_own_from_the_generator():
 
 
 class Scripted(Objective):
-    """Losses by epoch as written down; encoder and head fall by about lr a step, so that they tell the epoch."""
+    """Losses by epoch as written down; encoder and head fall by about lr a step, so that they tell
+    the epoch.
+    """
 
     def __init__(self, val, train=None, batches=1):
         nn.Module.__init__(self)
@@ -346,7 +350,9 @@ def test_each_epoch_goes_through_all_batches():
 
 
 class Mean(Objective):
-    """Learns the frames' mean; small enough to train in no time, and all that a checkpoint has to keep is there."""
+    """Learns the frames' mean; small enough to train in no time, and all that a checkpoint has to
+    keep is there.
+    """
 
     def __init__(self, seed=0, fail_at=None):
         nn.Module.__init__(self)
@@ -384,7 +390,8 @@ def test_recorded_steps_are_the_same_steps(recordings, epochs):
         result(recorded, fit(recorded, frames=images(), epochs=epochs, cuda_graphs=True))
         == expected
     )
-    # Batches of 8: 12 of train and 6 of validation an epoch, and as many of the untrained model. Each kind is warmed up once.
+    # Batches of 8: 12 of train and 6 of validation an epoch, and as many of the untrained model.
+    # Each kind is warmed up once.
     assert recordings.aside == 6 and recordings.replayed == [
         12 + 6 * (epochs + 1) - 3,
         12 * epochs - 3,
@@ -451,7 +458,9 @@ def test_same_seed_same_bytes_and_other_seed_others(switches):
 
 @pytest.mark.parametrize("switches", [PAPER, CORRECTED], ids=["paper", "corrected"])
 def test_what_is_drawn_anew_every_epoch(switches):
-    """Validation is not, unless the protocol draws with replacement: epochs are compared on the same batches."""
+    """Validation is not, unless the protocol draws with replacement: epochs are compared on the
+    same batches.
+    """
     asked = []
     fit(Mean(), switches, images(), rng=lambda *names: asked.append(names) or rng(*names), epochs=2)
     val = [("epoch", epoch, "val") if switches is PAPER else ("val",) for epoch in range(3)]
@@ -639,10 +648,9 @@ def trained(collected, tmp_path_factory):
 
 def test_st_dim_learns(trained):
     text = trained[1].decode().splitlines()
-    assert (
-        text[0]
-        == "epoch,train_loss,train_global_local,train_local_local,val_loss,val_global_local,val_local_local"
-    )
+    parts = ["loss", "global_local", "local_local"]
+    columns = [f"{part}_{name}" for part in ("train", "val") for name in parts]
+    assert text[0] == ",".join(["epoch", *columns])
     losses = [float(line.split(",")[1]) for line in text[1:]]
     assert len(losses) == 3
     assert losses[0] == pytest.approx(2 * math.log(16), rel=0.05)
@@ -798,7 +806,8 @@ def test_what_a_decoder_shows(collected, tmp_path, kind, decodes, row):
     }
     assert sorted(arrays) == ["input", "output", "target"]
     assert all((array.shape, array.dtype) == ((6, 210, 160), np.uint8) for array in arrays.values())
-    # Which frames: of validation, spread over it, and the frame that is shown is of the same episode.
+    # Which frames: of validation, spread over it, and the frame that is shown is of the same
+    # episode.
     store, rows = FrameStore.open(given["frames"]), read_split(given["split"]).parts["val"].rows
     everything = store.read(np.arange(len(store.episode)))
     found = []
@@ -883,7 +892,9 @@ def test_examples_that_cannot_be_made(collected, reconstructing, change, text):
 
 
 def by_rows(write_store, tmp_path, parts, episode, kind, **row):
-    """What examples are made of, with an untrained model: 12 frames of noise, of which ``parts`` names those of each part."""
+    """What examples are made of, with an untrained model: 12 frames of noise, of which ``parts``
+    names those of each part.
+    """
     config = Config.check(
         yaml.safe_load((ROOT / "config.yaml").read_text())
         | {
@@ -942,7 +953,9 @@ def by_rows(write_store, tmp_path, parts, episode, kind, **row):
 
 
 def test_examples_end_with_their_episode(write_store, tmp_path):
-    """Two episodes that follow one another: no frame shows the next episode's first, none has the last one's in its stack."""
+    """Two episodes that follow one another: no frame shows the next episode's first, none has the
+    last one's in its stack.
+    """
     episode = [0] * 4 + [1] * 4 + [2] * 4
     parts = {"train": range(4), "val": range(4, 12)}
     config, model, frames, given = by_rows(
@@ -1026,7 +1039,8 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(
     assert slips > 0 and len(seen["frames"]) == sum(
         len(split.parts[name].rows) for name in ("train", "val")
     )
-    # What it finds: the likeliest value of each, and after three epochs more than always the same one where that is easy.
+    # What it finds: the likeliest value of each, and after three epochs more than always the same
+    # one where that is easy.
     part = split.parts["train"]
     frames, true = store.read(part.rows), seen["labels"][places_of(seen["train"])].numpy()
     found = encoders.classify(classifier, frames, torch.device("cpu"))
@@ -1217,7 +1231,8 @@ def test_a_kind_cannot_stand_twice():
     objective.find("st-dim")
     with pytest.raises(
         ValueError,
-        match=r"^two entries of methods are called st-dim: workflow_src\.methods\.st_dim and .*test_methods$",
+        match=r"^two entries of methods are called st-dim: workflow_src\.methods\.st_dim and "
+        ".*test_methods$",
     ):
 
         @objective.method("st-dim")

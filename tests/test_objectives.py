@@ -1,4 +1,5 @@
-"""Every method's loss against its formula written as plain loops, what each draws, and that each learns in the one loop.
+"""Every method's loss against its formula written as plain loops, what each draws, and that each
+learns in the one loop.
 
 For the formulas the package's own ``.float()`` is made ``.double()``: both sides count in float64,
 and differ in the last bits.
@@ -93,12 +94,14 @@ def affine(layer, x):
 
 
 def loss_of_choice(scores, right):
-    """-log of the probability of the right one: the inner loop of all InfoNCE and cross entropies."""
+    """-log of the probability of the right one: the inner loop of InfoNCE and cross entropies."""
     return -(scores[right] - torch.log(sum(score.exp() for score in scores)))
 
 
 def maps(encoder, frames, time):
-    """Local features and representations of all examples' frames of one time, one frame after the other."""
+    """Local features and representations of all examples' frames of one time, one frame after the
+    other.
+    """
     found = [encoder.maps(image(frames, example, time)) for example in range(len(frames))]
     return [local[0] for local, _ in found], [z[0] for _, z in found]
 
@@ -648,7 +651,10 @@ def test_where_cpc_s_sequences_begin(switches):
 
 @pytest.mark.parametrize("switches", [PAPER, CORRECTED], ids=["paper", "corrected"])
 def test_episodes_too_short_for_cpc_are_refused(switches):
-    text = r"^cpc: no episode has 7 frames, the longest 6: collect more frames or lower options\.sequence_length$"
+    text = (
+        "^cpc: no episode has 7 frames, the longest 6: collect more frames or lower "
+        r"options\.sequence_length$"
+    )
     with pytest.raises(UserError, match=text):
         NEW["cpc"].draw(index(6, 3, 6), switches, np.random.default_rng(0))
 

@@ -1,4 +1,6 @@
-"""Probes: against scikit-learn, and against plain PyTorch, one module, optimizer and scheduler per variable."""
+"""Probes: against scikit-learn, and against plain PyTorch, one module, optimizer and scheduler per
+variable.
+"""
 
 import copy
 from types import SimpleNamespace
@@ -78,7 +80,9 @@ def separable(n, seed, width=12):
 
 
 def exclusive(n, seed, width=6):
-    """First variable: whether two features are of one sign, which no linear classifier finds; second: the sign of a third."""
+    """First variable: whether two features are of one sign, which no linear classifier finds;
+    second: the sign of a third.
+    """
     values = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
     above = values > 0
     return linear.Features(
@@ -140,7 +144,8 @@ def test_summary_of_categories_a_member_of_one_and_an_outsider():
     )
     assert found["mean_over_categories"] == pytest.approx({"f1": 1.9 / 3, "accuracy": 0.95 / 3})
     assert found["mean_over_variables"] == pytest.approx({"f1": 0.6, "accuracy": 0.3})
-    # Small objects have 2 variables, the display 1, misc 2: num_lives_direction counts twice, tile_color not at all.
+    # Small objects have 2 variables, the display 1, misc 2: num_lives_direction counts twice,
+    # tile_color not at all.
     assert found["mean_weighted"] == pytest.approx(
         {"f1": (2 * 0.3 + 0.9 + 2 * 0.7) / 5, "accuracy": 1.45 / 5}
     )
@@ -214,7 +219,9 @@ def modules(train, settings, rng, kind="linear"):
 
 
 def plain(train, val, settings, switches, rng, kind="linear"):
-    """What ``fit`` does, one variable after the other: modules, and (accuracy, learning rate) an epoch."""
+    """What ``fit`` does, one variable after the other: modules, and (accuracy, learning rate) an
+    epoch.
+    """
     size = settings.batch_size
     models = modules(train, settings, rng, kind)
     epochs = []
@@ -265,7 +272,7 @@ STACKED = {"linear": {}, "observed": {"observed": True}, "mlp": {"kind": mlp}}
 
 
 def assert_same_weights(probes, v, model):
-    """The probe of variable ``v`` has the weights of ``model``, where these can be seen in a score."""
+    """The probe of variable ``v`` has the weights of ``model``, where a score can show it."""
     names = (
         ("hidden_weight", "hidden_bias", "weight", "bias")
         if isinstance(probes, mlp.MlpProbes)
@@ -282,7 +289,8 @@ def assert_same_weights(probes, v, model):
 @pytest.mark.parametrize("keep", ["last", "best"])
 @pytest.mark.parametrize("kind", STACKED)
 def test_all_variables_at_once_equal_one_after_the_other(kind, keep, sampling):
-    # Labels without meaning: accuracies go up and down, rates fall at different times, variables stop at different epochs.
+    # Labels without meaning: accuracies go up and down, rates fall at different times, variables
+    # stop at different epochs.
     train, val, switches = (
         part(100, variables=5),
         part(43, variables=5, seed=1),
@@ -399,7 +407,8 @@ def test_a_stopped_variable_keeps_the_weights_of_the_epoch_it_stopped_at():
 
 
 def test_best_and_last_weights_differ_where_validation_gets_worse():
-    # Validation contradicts training: whatever the first variable learns makes it worse, so its first epoch is the best.
+    # Validation contradicts training: whatever the first variable learns makes it worse, so its
+    # first epoch is the best.
     train, val = separable(128, 0), separable(64, 1)
     val.labels[:] = (val.labels + 1) % 4
     which = (1, "last"), (6, "best"), (6, "last")
@@ -562,7 +571,7 @@ class FirstPixels(torch.nn.Module):
 
 
 class EarlierPixels(torch.nn.Module):
-    """An encoder whose features are 16 pixels of the first frame of a stack of two: the one before."""
+    """An encoder whose features are 16 pixels of the earlier frame of a stack of two."""
 
     def forward(self, frames):
         assert frames.shape[1:] == (2, 210, 160)
@@ -586,7 +595,9 @@ class BallOnly(torch.nn.Module):
 
 @pytest.fixture
 def world(monkeypatch, tmp_path):
-    """A game whose first pixels spell a byte of its RAM, ball_x; every other variable, and ball_x, are kept."""
+    """A game whose first pixels spell a byte of its RAM, ball_x; every other variable, and ball_x,
+    are kept.
+    """
     rng, names = np.random.default_rng(0), variables("paper-2019", "pong")
     ram = rng.integers(4, size=(600, 128)).astype(np.uint8)
     frames = np.zeros((600, 210, 160), np.uint8)

@@ -1,4 +1,6 @@
-"""The project's own promises: layers, pins in step, documents that are true, no leftovers in the package."""
+"""The project's own promises: layers, pins in step, documents that are true, no leftovers in the
+package.
+"""
 
 import ast
 import re
@@ -77,7 +79,9 @@ def imports(files: list[Path]) -> set[str]:
 
 
 def test_every_import_is_declared():
-    """What the package imports is in pyproject.toml, not only there by way of another package; Snakemake and DVC are extras."""
+    """What the package imports is in pyproject.toml, not only there by way of another package;
+    Snakemake and DVC are extras.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared, workflow = (
         {normal(re.split(r"[<>=\[]", line)[0]) for line in lines}

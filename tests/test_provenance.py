@@ -1,4 +1,6 @@
-"""The digest of code: an edit that changes nothing leaves it, any other changes it for those that import the line."""
+"""The digest of code: an edit that changes nothing leaves it, any other changes it for those that
+import the line.
+"""
 
 import json
 import os
@@ -73,7 +75,9 @@ def test_an_edit_with_an_effect_changes_the_digest(old, new):
 
 
 def pythons():
-    """Programs of the versions that the project supports, where there are any; pyenv's own names may be empty."""
+    """Programs of the versions that the project supports, where there are any; pyenv's own names
+    may be empty.
+    """
     here, found = Path("~/.pyenv/versions").expanduser(), []
     for name in ("3.11", "3.12", "3.13"):
         programs = [*map(str, sorted(here.glob(f"{name}.*/bin/python"))), f"python{name}"]

@@ -1,4 +1,6 @@
-"""Remotes and accidents: a real S3 API on localhost, processes that are really killed, files that are really damaged."""
+"""Remotes and accidents: a real S3 API on localhost, processes that are really killed, files that
+are really damaged.
+"""
 
 import contextlib
 import csv
@@ -47,7 +49,9 @@ def stage(target: str) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def machine(tmp_path_factory):
-    """Nothing of this machine's own settings, and nothing left on it: DVC keeps notes of every run in /var/tmp."""
+    """Nothing of this machine's own settings, and nothing left on it: DVC keeps notes of every run
+    in /var/tmp.
+    """
     notes = tmp_path_factory.mktemp("dvc")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(
@@ -247,7 +251,8 @@ def at(path: str, md5: str) -> str:
 def use(directory: Path, url: str, endpoint: str) -> None:
     """Give a run an S3 remote, as the documented two lines do."""
     (directory / ".dvc/config").write_text(
-        f"[core]\n    no_scm = True\n    remote = s3\n['remote \"s3\"']\n    url = {url}\n    endpointurl = {endpoint}\n"
+        f"[core]\n    no_scm = True\n    remote = s3\n['remote \"s3\"']\n    url = {url}\n    "
+        f"endpointurl = {endpoint}\n"
     )
 
 
@@ -367,7 +372,8 @@ def nobody():
             ["s3://none/path", "exist"],
         ),
         (
-            "[core]\n remote = s3\n['remote \"s3\"']\n url = s3://bucket/path\n endpointurl = {nobody}\n",
+            "[core]\n remote = s3\n['remote \"s3\"']\n url = s3://bucket/path\n endpointurl = "
+            "{nobody}\n",
             ["{nobody}"],
         ),
     ],
@@ -430,7 +436,9 @@ def test_a_cache_that_cannot_be_written(source, unrecorded, cache):
 
 
 def test_a_cache_with_too_little_room(source, unrecorded):
-    """A limit of 2 MB a file, which the weights exceed: DVC itself goes on, and says so only in its log."""
+    """A limit of 2 MB a file, which the weights exceed: DVC itself goes on, and says so only in its
+    log.
+    """
     before = (unrecorded / "dvc.lock").read_bytes()
     record = f"ulimit -f 2000; exec {sys.executable} -m workflow_src record --run {unrecorded}"
     is_one_line(run(source, "bash", "-c", record), "cannot write", "disk full")
@@ -453,7 +461,8 @@ def test_dvc_repro_at_work_and_killed(source, copy, tmp_path):
     late = tmp_path / "bin" / "snakemake"
     late.parent.mkdir()
     late.write_text(
-        f'#!/bin/sh\ntouch {tmp_path}/here\nwhile [ -e {tmp_path}/hold ]; do sleep 0.1; done\nexec false "$@"\n'
+        f"#!/bin/sh\ntouch {tmp_path}/here\nwhile [ -e {tmp_path}/hold ]; do sleep 0.1; "
+        'done\nexec false "$@"\n'
     )
     late.chmod(0o755)
     repro = ["repro", "--single-item", stage(ENCODERS)]
@@ -575,7 +584,9 @@ def test_a_listing_that_was_edited_with_its_file_blesses_nothing(source, copy):
 
 @pytest.fixture
 def theirs(copy, clone):
-    """Somebody else's run, all of it in a remote, and files beside it that nobody may touch; `untouched` says so."""
+    """Somebody else's run, all of it in a remote, and files beside it that nobody may touch;
+    `untouched` says so.
+    """
     shutil.copytree(copy / ".dvc/cache/files", copy / "remote/files")
     other = clone(copy)
     (other / ".dvc/config").write_text(
@@ -593,7 +604,9 @@ def theirs(copy, clone):
 
 
 def relist(theirs, rows: list[dict[str, str]], in_cache: bool = False) -> None:
-    """Put a list of the splits' folder into the remote or the cache, and its hash in place of the right one."""
+    """Put a list of the splits' folder into the remote or the cache, and its hash in place of the
+    right one.
+    """
     text = json.dumps(sorted(rows, key=lambda row: row["relpath"]), sort_keys=True)
     digest = hashlib.md5(text.encode()).hexdigest() + ".dir"
     put = theirs.run / ".dvc/cache" if in_cache else theirs.remote

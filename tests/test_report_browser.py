@@ -41,7 +41,9 @@ def browser():
 
 @pytest.fixture
 def visit(browser, written):
-    """Open the page at an address; at the end there was no request but for the file itself, and no complaint."""
+    """Open the page at an address; at the end there was no request but for the file itself, and no
+    complaint.
+    """
     requests, complaints, contexts = [], [], []
 
     def visit(address="", wait=True, **settings):
@@ -120,7 +122,10 @@ def test_the_policy_forbids_requests(browser, written):
             tab.evaluate("fetch('http://127.0.0.1:9/').then(() => 'went', error => error.name)")
             == "TypeError"
         )
-        refused = "new Promise(r => { document.addEventListener('securitypolicyviolation', e => r(e.effectiveDirective));"
+        refused = (
+            "new Promise(r => { document.addEventListener('securitypolicyviolation', e => "
+            "r(e.effectiveDirective));"
+        )
         assert (
             tab.evaluate(refused + "new Image().src = 'http://127.0.0.1:9/a.png' })") == "img-src"
         )
@@ -205,7 +210,8 @@ def test_light_and_dark_follow_the_system_and_the_button(visit):
 def test_it_works_where_nothing_can_be_remembered(visit, browser, written):
     with browser.new_context(color_scheme="light") as context:
         context.add_init_script(
-            "Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden') } })"
+            "Object.defineProperty(window, 'localStorage', { get() { throw new "
+            "Error('forbidden') } })"
         )
         tab = context.new_page()
         tab.goto(written.as_uri())

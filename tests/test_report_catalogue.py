@@ -1,4 +1,6 @@
-"""The catalogue: its files are those that are written, each has its place, and a new one needs a file and an entry."""
+"""The catalogue: its files are those that are written, each has its place, and a new one needs a
+file and an entry.
+"""
 
 import pytest
 from scored import REFERENCE, probe, scored, settings

@@ -134,8 +134,8 @@ def test_the_best_of_a_row_is_bold_with_ties_and_without_those_that_saw_labels(c
     ]
     assert bold(shown(**{"maj-clf": 0.2, "st-dim": 0.412, "global_t": 0.39}), "pong") == ["ST-DIM"]
     assert (
-        "Bold: the best of its row as shown, and what is within 0.01 of it, SUPERVISED aside, which learned from"
-        in shown(supervised=0.5)
+        "Bold: the best of its row as shown, and what is within 0.01 of it, SUPERVISED aside, "
+        "which learned from" in shown(supervised=0.5)
     )
 
 
@@ -152,7 +152,8 @@ def test_captions_name_protocol_label_set_frames_seeds_and_versions(config, tmp_
             "Label set: paper-2019.",
             "Frames: 100000 for encoders, 50000 for probes.",
             "Seeds: 0.",
-            f"Versions: workflow-src {version('workflow-src')}, ale-py {version('ale-py')}, torch 2.",
+            f"Versions: workflow-src {version('workflow-src')}, ale-py {version('ale-py')}, "
+            "torch 2.",
         ):
             assert part in caption, name
 
@@ -217,9 +218,8 @@ def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
             assert {line.count(" & ") for line in rows.splitlines() if " & " in line} == {
                 len(columns) - 1
             }
-        if (
-            name == TABLE2
-        ):  # every method, in the configuration's order; with a spread there is room for half of them
+        # Every method, in the configuration's order; with a spread there is room for half.
+        if name == TABLE2:
             assert {len(columns) for columns, _ in tabulars} == {13 if len(seeds) == 1 else 7}
             # Two protocols, what was published, and two differences.
             assert all(shown.count(f"{game} & ") == len(seeds) * 5 for game in config.games)

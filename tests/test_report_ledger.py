@@ -24,7 +24,9 @@ def ledger_probes(config, f1=lambda protocol, method, game, seed: 0.5):
 
 
 def worth(protocol, method, game, seed):
-    """Q5 gains ST-DIM 0.1 in pong and 0.2 in boxing, and another 0.02 with seed 1; nothing else matters."""
+    """Q5 gains ST-DIM 0.1 in pong and 0.2 in boxing, and another 0.02 with seed 1; nothing else
+    matters.
+    """
     gain = {"pong": 0.1, "boxing": 0.2}[game] + 0.02 * seed
     return 0.3 + 0.05 * seed + (gain if (protocol, method) == ("paper-q5", "st-dim") else 0)
 
@@ -81,7 +83,10 @@ def test_the_figure_of_the_ledger_has_a_colour_for_a_method(tmp_path):
 def test_missing_variants_are_named(tmp_path):
     config = settings(games=["pong"], seeds=[0])
     there = [p for p in ledger_probes(config) if p["protocol"] not in ("paper-q4", "paper-q12")]
-    named = "paper-q4/random-cnn/pong/seed 0 .*paper-q4/st-dim/pong/seed 0 .*paper-q12/random-cnn/pong/seed 0 .* and 1 more"
+    named = (
+        "paper-q4/random-cnn/pong/seed 0 .*paper-q4/st-dim/pong/seed 0 "
+        ".*paper-q12/random-cnn/pong/seed 0 .* and 1 more"
+    )
     with pytest.raises(UserError, match=named):
         write_study(config, "ledger", scored(tmp_path, *there), tmp_path, tmp_path)
     assert not (tmp_path / "ledger.csv").exists()

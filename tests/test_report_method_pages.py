@@ -1,4 +1,6 @@
-"""The methods' pages in docs/methods: one for each kind, with the same sections, and sources that the paper cites."""
+"""The methods' pages in docs/methods: one for each kind, with the same sections, and sources that
+the paper cites.
+"""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The paper's words: facts by hand, no number typed by hand, sentences only about what the run has."""
+"""The paper's words: facts by hand, no number typed, sentences only about what the run has."""
 
 import re
 import shutil
@@ -83,7 +83,9 @@ def test_the_published_settings_are_the_root_configurations():
 
 
 def test_no_number_is_typed_by_hand():
-    """The template's prose has no digit: what has one comes from a variable, or is a name (F1, SHA-256, a citation)."""
+    """The template's prose has no digit: what has one comes from a variable, or is a name (F1,
+    SHA-256, a citation).
+    """
     text = TEMPLATE.read_text()
     body = text[text.index(r"\begin{document}") :]
     body = re.sub(
@@ -186,7 +188,10 @@ def test_sentences_come_with_what_they_are_about(tmp_path):
         r"Table~\ref{tab:audit} counts variables by verdict" in audit
         and r"\input{audit.tex}" in audit
     )
-    said = r"Table~\ref{tab:table4_boxing} gives F1 of every variable of one game, likewise Table~\ref{tab:table4_pong}."
+    said = (
+        r"Table~\ref{tab:table4_boxing} gives F1 of every variable of one game, likewise "
+        r"Table~\ref{tab:table4_pong}."
+    )
     assert said in appendix
     for words in (
         r"\input{odd.tex}",

@@ -66,7 +66,8 @@ def test_missing_parts_of_scaling_are_named(tmp_path):
     few = [one for one in found if (one["protocol"], one["game"]) != ("paper-p10", "boxing")]
     with pytest.raises(
         UserError,
-        match=r"scaling needs every game .*: run the missing probes, paper-p10/st-dim/boxing/seed 0 \(random_agent\)$",
+        match="scaling needs every game .*: run the missing probes, "
+        r"paper-p10/st-dim/boxing/seed 0 \(random_agent\)$",
     ):
         write_study(config, "scaling", scored(tmp_path, *few), tmp_path / "out", tmp_path / "out")
     assert not (tmp_path / "out").exists()

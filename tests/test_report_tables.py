@@ -1,4 +1,6 @@
-"""Tables from scores, by hand: Tables 1 to 4, interquartile means, kinds of probes, the reproduction of Pong."""
+"""Tables from scores, by hand: Tables 1 to 4, interquartile means, kinds of probes, the
+reproduction of Pong.
+"""
 
 import math
 

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def played(source, tmp_path_factory):
-    """A run as its end leaves it: true scores, tables and figures, of files that nobody reads again and that are empty."""
+    """A run as its end leaves it: true scores, tables and figures, of files that nobody reads again
+    and that are empty.
+    """
     directory = source / "runs" / "paper"
     rows = {"methods": [*TINY["only"]["methods"], "vae"], "protocols": ["paper"]}
     configure(source, directory, TINY | {"games": ["pong"], "only": rows})
@@ -157,7 +159,9 @@ def test_the_report_has_a_caption_and_a_category_for_every_result(source, played
 
 
 def test_every_output_of_the_report_goes_by_the_catalogue():
-    """Those that are made when asked for, too: only shown() of common.smk calls Snakemake's report()."""
+    """Those that are made when asked for, too: only shown() of common.smk calls Snakemake's
+    report().
+    """
     text = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
     assert text.count("report(") - text.count("_report(") == 1
 

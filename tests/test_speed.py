@@ -1,4 +1,6 @@
-"""The benchmark's scripts, at sizes that say nothing about speed: what they measure is the same thing on both sides."""
+"""The benchmark's scripts, at sizes that say nothing about speed: what they measure is the same
+thing on both sides.
+"""
 
 import json
 import time
@@ -85,7 +87,9 @@ def test_a_row_is_a_line_of_the_json():
 
 
 def test_ratios_are_of_the_same_round():
-    """The machine is half as fast in the second round, and hiccups in the third: the ratio of medians would be 0.8."""
+    """The machine is half as fast in the second round, and hiccups in the third: the ratio of
+    medians would be 0.8.
+    """
     rounds = {"ours": [10, 5, 8], "baseline": [5, 2.5, 1], "limit": [20, 10, 10]}
     found = measure.row(
         "s",
@@ -203,7 +207,9 @@ def test_training_st_dim(at, here):
 
 
 def test_operations_by_hand():
-    """Multiplications and additions of each layer: forward, and twice backward, but for the gradient of the frames."""
+    """Multiplications and additions of each layer: forward, and twice backward, but for the
+    gradient of the frames.
+    """
     rows = defaults({}).methods
     convolutions = [
         51 * 39 * 32 * 64,

@@ -249,7 +249,9 @@ def test_unfinished_episodes():
 
 
 def test_unfinished_games():
-    """With its last life the whole game is dropped; also where the stream ends with a life, and the game would go on."""
+    """With its last life the whole game is dropped; also where the stream ends with a life, and the
+    game would go on.
+    """
     game = [*whole(3, end=LIFE_LOST), (2, TERMINATED)]
     found = FakeStore([*game, (4, LIFE_LOST), (1, TRUNCATED)], [*game, (3, LIFE_LOST)], game)
     part, reason, _ = assigned(found, keep_unfinished=False, episode="game")
@@ -597,7 +599,10 @@ def test_wrong_game_is_refused(made):
 
 
 def test_nothing_to_probe_is_refused(made):
-    message = r"^pong: no variable of paper-2019 reaches 0\.6 nats in 40 frames: collect more .*or lower splits\.min_entropy$"
+    message = (
+        r"^pong: no variable of paper-2019 reaches 0\.6 nats in 40 frames: collect more .*or "
+        r"lower splits\.min_entropy$"
+    )
     with pytest.raises(UserError, match=message):
         made.split(made.frames(ram=0))
     assert not (made.directory / "split").exists()

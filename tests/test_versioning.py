@@ -1,4 +1,6 @@
-"""The bridge: Snakemake makes, DVC remembers, and neither has to do again what the other did. Real runs, tiny ones."""
+"""The bridge: Snakemake makes, DVC remembers, and neither has to do again what the other did. Real
+runs, tiny ones.
+"""
 
 import contextlib
 import csv
@@ -103,7 +105,9 @@ def nothing_to_do(directory):
 
 @pytest.fixture(scope="module", autouse=True)
 def environment(tmp_path_factory):
-    """DVC's notes beside the tests; and what Snakemake's API leaves in this process is taken away again."""
+    """DVC's notes beside the tests; and what Snakemake's API leaves in this process is taken away
+    again.
+    """
     before = dict(os.environ)
     os.environ |= {
         "DVC_SITE_CACHE_DIR": str(tmp_path_factory.mktemp("site")),
@@ -116,7 +120,9 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def made(source, tmp_path_factory):
-    """A clone of the repository in which Snakemake has made a tiny run, all of it; committed, and pushed to ``remote``."""
+    """A clone of the repository in which Snakemake has made a tiny run, all of it; committed, and
+    pushed to ``remote``.
+    """
     directory = tmp_path_factory.mktemp("bridge") / "made"
     shutil.copytree(
         source,
@@ -146,7 +152,9 @@ def copy(made, tmp_path):
 
 @pytest.fixture
 def refused(monkeypatch, capfd):
-    """Run a command in this process that must refuse, and change nothing but the tools' own notes: its one line."""
+    """Run a command in this process that must refuse, and change nothing but the tools' own notes:
+    its one line.
+    """
 
     def state(directory):
         notes = (".snakemake/", ".dvc/tmp/")
@@ -236,7 +244,9 @@ def differences(found, jobs):
 
 
 def planned(directory, change):
-    """A run that is only planned, here and on these sources: its dvc.yaml is written, and its jobs come back."""
+    """A run that is only planned, here and on these sources: its dvc.yaml is written, and its jobs
+    come back.
+    """
     if not (directory / "config.yaml").exists():
         shutil.copy(ROOT / "config.yaml", directory)
     settings(directory, change)
@@ -339,7 +349,9 @@ def test_a_run_is_recorded_at_its_end(made):
 
 
 def test_what_is_recorded_and_not_here_is_said(copy):
-    """As in a clone before anything is brought; what was recorded with another setting is not called recorded."""
+    """As in a clone before anything is brought; what was recorded with another setting is not
+    called recorded.
+    """
     for folder in ("results", ".dvc/cache", ".snakemake"):
         shutil.rmtree(copy / folder)
     head, *lines = bridge(copy, "record").stdout.splitlines()
@@ -360,7 +372,9 @@ def test_what_is_recorded_and_not_here_is_said(copy):
 
 
 def test_a_run_of_its_own_leaves_the_papers_alone(copy):
-    """As `make run` and `make record RUN=runs/quick` do: before it is begun nothing is noted; a part is a normal state."""
+    """As `make run` and `make record RUN=runs/quick` do: before it is begun nothing is noted; a
+    part is a normal state.
+    """
     quick = copy / "runs/quick"
     quick.mkdir(parents=True)
     shutil.copy(copy / "config.yaml", quick)
@@ -375,7 +389,8 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         "dvc.lock: 1 of 19 stages recorded, 1 of them now",
-        "  not made yet: episodes (1), splits (2), encoders (1), probes (2), audit (4), scores (1), "
+        "  not made yet: episodes (1), splits (2), encoders (1), probes (2), audit (4), scores "
+        "(1), "
         "tables (2), figures (2), curves (1), audit_summary (1), report (1)",
     ]
     assert (
@@ -389,7 +404,8 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
 
 
 def test_a_failed_run_records_what_is_whole_and_names_the_rest(copy):
-    """Too few frames to split, what was made of them is stale, and a file that no rule makes lies beside the encoder.
+    """Too few frames to split, what was made of them is stale, and a file that no rule makes lies
+    beside the encoder.
 
     Curves are whole, but drawn from the encoder's folder: they are not recorded as made of one with
     a stray file in it.
@@ -420,7 +436,9 @@ def test_a_failed_run_records_what_is_whole_and_names_the_rest(copy):
 
 
 def test_a_killed_job_is_not_recorded(copy):
-    """What a job that was killed may leave, in a place that its command does not write to in one go."""
+    """What a job that was killed may leave, in a place that its command does not write to in one
+    go.
+    """
     before = (copy / "dvc.lock").read_bytes()
     log = copy / "logs/curves.log"
     for file in (
@@ -439,7 +457,8 @@ def test_a_killed_job_is_not_recorded(copy):
         file.write_bytes(b"half")
     assert bridge(copy, "record").stdout.splitlines() == [
         "dvc.lock: 17 of 19 stages recorded, 0 of them now",
-        "  curves: results/figures/learning_curves.pdf is half-made: run Snakemake, then record again",
+        "  curves: results/figures/learning_curves.pdf is half-made: run Snakemake, then record "
+        "again",
         "  report: results/report.html is to be made again: run Snakemake, then record again",
     ]
     assert (copy / "dvc.lock").read_bytes() == before
@@ -450,7 +469,9 @@ def test_a_killed_job_is_not_recorded(copy):
 
 @pytest.fixture(scope="module")
 def repro(made, tmp_path_factory):
-    """A clone in which `dvc repro` makes all from nothing (A), scores by another setting of one method (B), and A again."""
+    """A clone in which `dvc repro` makes all from nothing (A), scores by another setting of one
+    method (B), and A again.
+    """
     directory = tmp_path_factory.mktemp("repro")
     git(made, "clone", "--quiet", made, directory)
 
@@ -512,7 +533,9 @@ def test_the_old_setting_is_restored_and_not_computed(repro):
 
 
 def test_what_another_wrote_is_not_recorded(repro, tmp_path):
-    """Files of A, restored by DVC, under notes of Snakemake's that are B's: B's settings would be recorded with A's files."""
+    """Files of A, restored by DVC, under notes of Snakemake's that are B's: B's settings would be
+    recorded with A's files.
+    """
     shutil.copytree(repro.a, copy := tmp_path / "copy", symlinks=True)
     before = locked(copy)
     git(copy, "checkout", "--quiet", "HEAD", "config.yaml")
@@ -573,7 +596,9 @@ def test_a_clone_adopts_all_that_is_recorded(made, clone):
 
 
 def test_what_is_wrong_is_named_and_not_blessed(made, clone, tmp_path):
-    """All at once: an edited file, a stray one, an object missing in the remote, one damaged there, one in the cache."""
+    """All at once: an edited file, a stray one, an object missing in the remote, one damaged there,
+    one in the cache.
+    """
     split, edited = (
         f"{SPLITS}/pretrain/spaceinvaders-s0.safetensors",
         f"{PROBE}/spaceinvaders-s0.json",

@@ -63,7 +63,9 @@ def test_a_touched_file_makes_nothing_stale(source, finished):
 
 @pytest.fixture
 def changed(source, finished, tmp_path_factory):
-    """Makes copies of the finished run with another configuration, beside it, so that paths of sources stay the same."""
+    """Makes copies of the finished run with another configuration, beside it, so that paths of
+    sources stay the same.
+    """
     made = []
 
     def copy(change: dict) -> Path:
@@ -249,7 +251,9 @@ def test_overrides_are_refused(source, tmp_path):
 
 
 def test_a_failing_job_leaves_no_output(source, tmp_path):
-    """Too few frames to split: one line in the log, the rest of the run goes on, nothing that looks finished."""
+    """Too few frames to split: one line in the log, the rest of the run goes on, nothing that looks
+    finished.
+    """
     configure(
         source, tmp_path, also(TINY, {"games": ["pong"], "episodes": {"frames": {"probe": 300}}})
     )

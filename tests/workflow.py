@@ -35,7 +35,9 @@ TINY = SMALL | {
 
 
 def also(base: dict, change: dict) -> dict:
-    """``base`` with ``change`` in it; unlike `merge`, keys that are null stay, which take away what a preset is laid over."""
+    """``base`` with ``change`` in it; unlike `merge`, keys that are null stay, which take away what
+    a preset is laid over.
+    """
     both = {
         k: also(base[k], v) if isinstance(v, dict) and isinstance(base.get(k), dict) else v
         for k, v in change.items()
@@ -44,7 +46,9 @@ def also(base: dict, change: dict) -> dict:
 
 
 def run(source: Path, *command: str | Path) -> subprocess.CompletedProcess:
-    """Run a command on the sources of ``source``, which finds the programs of this environment as after activating it."""
+    """Run a command on the sources of ``source``, which finds the programs of this environment as
+    after activating it.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PYTHONPATH": f"{source}{os.pathsep}{ROOT}", "PATH": path}
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""Collecting by gymnasium's own means: `AtariPreprocessing` in an `AsyncVectorEnv`, with the label wrapper around.
+"""Collecting with gymnasium: `AtariPreprocessing`, labels and an `AsyncVectorEnv`.
 
 What one puts together from the documentation to get frames and labels. Frames keep their 210x160,
 in gray; everything else is as the paper has it: a skip of 4, up to 30 no-ops, the loss of a life
@@ -29,7 +29,7 @@ def make(game: str) -> gym.Env:
 def collect(
     game: str, steps: int, workers: int
 ) -> tuple[list[np.ndarray], list[dict[str, np.ndarray]]]:
-    """Play ``steps`` at random in ``workers`` processes: frames (210, 160), and labels (workers,) by step and variable."""
+    """Play ``steps`` in ``workers`` processes: frames (210, 160), labels (workers,) by step."""
     envs = gym.vector.AsyncVectorEnv([partial(make, game)] * workers)
     try:
         envs.reset(seed=0)

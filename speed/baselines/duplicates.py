@@ -1,4 +1,4 @@
-"""Which frames occur among others, by a Python set of their bytes: the line of code that one writes first.
+"""Which frames occur among others, by a Python set of their bytes.
 
 Frames are read from the same file as ours, so that only the looking up differs. The set holds every
 frame of train, raw.
@@ -10,7 +10,7 @@ from workflow_src.episodes.store import FrameStore
 
 
 def occurs(store: FrameStore, known: slice, asked: slice) -> np.ndarray:
-    """Which of the rows ``asked`` show a frame that the rows ``known``, which come before them, show too: bool (n,)."""
+    """Say which rows ``asked`` show a frame of the rows ``known`` before them: bool (n,)."""
     seen, found = set(), []
     for first, frames in store.chunks():
         for row, frame in enumerate(frames, first):

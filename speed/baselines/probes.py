@@ -1,4 +1,4 @@
-"""Linear probes as the 2019 code has them: one module and one optimizer a variable, and each encodes the frames for itself.
+"""Linear probes as in the 2019 code: a module, an optimizer and an encoding per variable.
 
 For every batch and every variable the frames are divided by 255, encoded in float32 by the frozen
 encoder, and scored by that variable's linear map, which then takes a step of its own Adam;
@@ -84,7 +84,7 @@ def fit(
     lr: float,
     settings: Probe,
 ) -> list[VariableProbe]:
-    """Fit the V probes of initial ``weight`` (V, classes, d) and ``bias`` (V, classes), an epoch for each of ``orders``."""
+    """Fit V probes from ``weight`` (V, classes, d) and ``bias``, an epoch per row of ``orders``."""
     probes = [VariableProbe(encoder, w, b, lr, settings) for w, b in zip(weight, bias, strict=True)]
     for order in orders:
         running = [(v, probe) for v, probe in enumerate(probes) if probe.stale < settings.patience]

@@ -1,4 +1,4 @@
-"""ST-DIM as the 2019 code has it: float32, a loop over the 11 x 8 places, each frame of a pair encoded on its own.
+"""ST-DIM as in the 2019 code: float32, a loop over the 11 x 8 places, frames one by one.
 
 Frames lie in memory as bytes, are gathered one by one for each batch, and divided by 255. The maps
 are scored place by place, with a cross entropy for each; plain Adam. No deterministic kernels, no
@@ -15,7 +15,7 @@ from torch import nn
 
 
 class Encoder(nn.Module):
-    """The paper's encoder: float frames (N, 1, 210, 160) -> maps (N, 128, 11, 8) and representations (N, 256)."""
+    """Encode float frames (N, 1, 210, 160) into maps (N, 128, 11, 8) and features (N, 256)."""
 
     def __init__(self):
         super().__init__()

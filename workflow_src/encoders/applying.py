@@ -22,7 +22,7 @@ def _with_channels(frames: torch.Tensor) -> torch.Tensor:
 
 
 def channels_last(module: nn.Module) -> nn.Module:
-    """``module`` with the weights of its convolutions (and stacks of them) in channels-last order."""
+    """``module`` with the weights of its convolutions in channels-last order."""
     for parameter in module.parameters():
         if parameter.ndim in (4, 5):
             parameter.data = as_channels_last(parameter.data)

@@ -20,7 +20,7 @@ from workflow_src.errors import DamagedFile, UserError, explained
 
 
 def make(file: str | Path, name: str, kwargs: Mapping[str, Any], seed: int) -> nn.Module:
-    """An instance of the class ``name`` in ``file``; what it draws at random follows from ``seed``."""
+    """An instance of the class ``name`` in ``file``; its random draws follow from ``seed``."""
     path = Path(file).expanduser()
     with explained("read", path):
         path.open("rb").close()
@@ -86,7 +86,7 @@ def load_weights(encoder: nn.Module, file: str | Path) -> None:
 
 @torch.no_grad()
 def feature_size(encoder: nn.Module, channels: int, what: str) -> int:
-    """The d of an encoder that maps float frames (N, channels, 210, 160) to (N, d), found by trying."""
+    """The width d of an encoder's features (N, d), found by encoding blank frames."""
     try:
         found = encoder.eval()(torch.zeros(2, channels, 210, 160))
     except Exception as error:

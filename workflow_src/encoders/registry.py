@@ -1,4 +1,4 @@
-"""Architectures by name: each file in `architectures` registers an encoder and perhaps a decoder."""
+"""Architectures by name: each file in `architectures` registers an encoder, perhaps a decoder."""
 
 from collections.abc import Callable
 

@@ -18,9 +18,9 @@ from workflow_src.versioning.stages import Stage, check, check_code, some, stage
 def adopt(run: Path) -> tuple[list[str], bool]:
     """Fetch missing recorded files, check every hash, and mark the right ones as made.
 
-    Returns lines that say what was adopted, what was not and why, and whether everything that is recorded was. A file that
-    was edited is neither adopted nor overwritten. `UserError` when ``dvc.yaml`` is of another configuration, ``dvc.lock`` is
-    damaged or either tool is at work.
+    Returns lines that say what was adopted, what was not and why, and whether everything that is
+    recorded was. A file that was edited is neither adopted nor overwritten. `UserError` when
+    ``dvc.yaml`` is of another configuration, ``dvc.lock`` is damaged or either tool is at work.
     """
     config = Config.load(run / "config.yaml")
     graph.check_idle(run)
@@ -31,7 +31,8 @@ def adopt(run: Path) -> tuple[list[str], bool]:
         entries = lock.read(Path())
         recorded = [stage for stage in found if stage.name in entries]
         where = lock.remote(repo)
-        # What was recorded of other settings stays away: without notes of its own, Snakemake would take it for today's.
+        # What was recorded of other settings stays away: without notes of its own, Snakemake would
+        # take it for today's.
         changed, folders = repo.status(), {out for stage in found for out in stage.outs}
         before = {
             stage.name: lock.otherwise(changed.get(stage.name, []), folders) for stage in recorded
@@ -81,7 +82,8 @@ def adopt(run: Path) -> tuple[list[str], bool]:
 def _bring(repo: Repo, names: set[str]) -> tuple[str, set[str]]:
     """Put recorded files in their place, from the cache or the remote, as far as that goes.
 
-    Returns why the remote could not be asked, or what DVC said, and the hashes of what was damaged there.
+    Returns why the remote could not be asked, or what DVC said, and the hashes of what was damaged
+    there.
     """
     _drop_damaged(repo, names)  # the remote may have it whole
     said = lock.unreachable(repo)
@@ -174,8 +176,14 @@ def _wrong(
         if (found := lock.md5(Path(file))) != md5:
             cached = os.path.relpath(repo.cache.local.oid_to_path(md5))
             if Path(cached).exists() and lock.md5(Path(cached)) != md5:
-                return f"{file} is damaged, as is the cache's copy: `rm {run / file} {run / cached}`, then adopt again"
-            return f"{file} was edited or damaged (its MD5 is {found}, not {md5} as in dvc.lock): remove it, then adopt again"
+                return (
+                    f"{file} is damaged, as is the cache's copy: `rm {run / file} "
+                    f"{run / cached}`, then adopt again"
+                )
+            return (
+                f"{file} was edited or damaged (its MD5 is {found}, not {md5} as in dvc.lock): "
+                "remove it, then adopt again"
+            )
     return ""
 
 

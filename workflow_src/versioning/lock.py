@@ -53,7 +53,10 @@ def read(run: Path) -> dict[str, dict[str, Any]]:
         return {}
     with explained("read", file):
         text = file.read_text(errors="replace")
-    mend = f"`git checkout HEAD -- {file}`, or remove it where git has none; then `python -m workflow_src record --run {run}`"
+    mend = (
+        f"`git checkout HEAD -- {file}`, or remove it where git has none; then `python -m "
+        f"workflow_src record --run {run}`"
+    )
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(r"<{7} |={7}$|>{7} ", line):
             raise UserError(f"{file} has a conflict marker in line {number}: {mend}")
@@ -185,8 +188,8 @@ def _folders(*parts: str) -> set[str]:
 def fetch_listings(repo: Repo) -> tuple[set[str], str]:
     """Fetch missing lists of folders into the cache; returns their hashes, or why there are none.
 
-    A list is checked before DVC sees it, which takes its paths and hashes for names of files. `UserError` when it is not
-    to be trusted; one that is damaged is left where it is.
+    A list is checked before DVC sees it, which takes its paths and hashes for names of files.
+    `UserError` when it is not to be trusted; one that is damaged is left where it is.
     """
     remote, cache = repo.cloud.get_remote_odb(), repo.cache.local
     wanted, why = _folders("outs"), ""
@@ -319,7 +322,10 @@ def _listing(run: Path) -> dict[str, str]:
         return {}  # what it says counts only where it adds up
     for path, digest in rows:
         if not _safe(path, digest):
-            mend = f"`git checkout HEAD -- {file}`, or remove it; then `python -m workflow_src record` where it was made"
+            mend = (
+                f"`git checkout HEAD -- {file}`, or remove it; then `python -m workflow_src "
+                "record` where it was made"
+            )
             raise UserError(
                 f"{file} has {f'{path},{digest}'[:80]!r}, no file inside of the run and its hash: "
                 f"{mend}"
@@ -369,4 +375,7 @@ def remote(repo: Repo) -> str:
             f"the remote {name} (.dvc/config does not say where it is: `dvc remote add {name} URL`)"
         )
     absent = ", which is not there" if Path(url).is_absolute() and not Path(url).exists() else ""
-    return f"the remote {name} ({os.path.relpath(url) if Path(url).is_relative_to(Path.cwd()) else url}{absent})"
+    return (
+        f"the remote {name} "
+        f"({os.path.relpath(url) if Path(url).is_relative_to(Path.cwd()) else url}{absent})"
+    )

@@ -23,9 +23,9 @@ from workflow_src.versioning.stages import Stage, stages, write
 def record(run: Path) -> list[str]:
     """Record in ``dvc.lock`` every stage whose files are complete and current; run nothing.
 
-    ``dvc.yaml`` and ``code.yaml`` are written before, and DVC is begun where there is none. Returns lines that say
-    what is recorded and what is not. `UserError` when ``dvc.lock`` is damaged, DVC is at work, or
-    its cache cannot be written; ``dvc.lock`` is then as it was.
+    ``dvc.yaml`` and ``code.yaml`` are written before, and DVC is begun where there is none. Returns
+    lines that say what is recorded and what is not. `UserError` when ``dvc.lock`` is damaged, DVC
+    is at work, or its cache cannot be written; ``dvc.lock`` is then as it was.
     """
     started = time.time_ns()
     config = Config.load(run / "config.yaml")
@@ -108,10 +108,16 @@ def _why_not(stage: Stage, before: Container[str], changed: list) -> str:
     if stage.stale:
         mend = "run Snakemake, then record again"
         if stage.stale[0].endswith(NOT_ITS_JOBS):
-            mend = "`make adopt` if it is what dvc.lock says; else remove it, run Snakemake and record again"
+            mend = (
+                "`make adopt` if it is what dvc.lock says; else remove it, run Snakemake and "
+                "record again"
+            )
         return f"{stage.stale[0]}{_more(stage.stale)}: {mend}"
     if stray := stage.stray(stage.files):
-        return f"{stray[0]} is of no rule of this configuration{_more(stray)}: remove what is stray, then record again"
+        return (
+            f"{stray[0]} is of no rule of this configuration{_more(stray)}: remove what is "
+            "stray, then record again"
+        )
     return ""
 
 

@@ -120,7 +120,10 @@ def text(run: Path, config: Config, found: list[Stage]) -> str:
     document: dict[str, Any] = {"stages": content, "metrics": [layout.METRICS.path]}
     if plots := _plots(config):
         document["plots"] = plots
-    head = "# Written by `python -m workflow_src stages` from config.yaml and the rules: do not edit.\n"
+    head = (
+        "# Written by `python -m workflow_src stages` from config.yaml and the rules: do not "
+        "edit.\n"
+    )
     return head + yaml.safe_dump(document, sort_keys=False, width=120)
 
 
@@ -159,7 +162,10 @@ def code_text(found: list[Stage]) -> str:
                 section = section.setdefault(part, {})
             if section.setdefault(last, digest) != digest:
                 raise ValueError(f"two rules give {name} to different code: rename one")
-    head = "# Written by `python -m workflow_src stages`: digests of the code that makes each step's files.\n"
+    head = (
+        "# Written by `python -m workflow_src stages`: digests of the code that makes each "
+        "step's files.\n"
+    )
     # In quotes, for there are digests that YAML would read as numbers.
     return head + yaml.safe_dump(content, default_style='"')
 
