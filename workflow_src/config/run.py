@@ -13,6 +13,7 @@ import pydantic
 from pydantic import Field
 
 from workflow_src.ari.labels import GAMES, LABEL_SETS
+from workflow_src.config.agents import Agent, AgentProtocol
 from workflow_src.config.episodes import Episodes, Policy
 from workflow_src.config.explaining import explain
 from workflow_src.config.methods import Method, Training
@@ -64,6 +65,8 @@ class Config(Section):
     training: Training
     methods: Annotated[dict[Identifier, Method], Field(min_length=1)]
     probe: Probe
+    agent_protocols: dict[Identifier, AgentProtocol] = Field(default_factory=dict)
+    agents: dict[Identifier, Agent] = Field(default_factory=dict)
     ledger: Ledger | None = None
     scaling: Scaling | None = None
     studies: list[Study] = Field(
@@ -96,6 +99,10 @@ class Config(Section):
             shares = getattr(self.splits, purpose).model_dump()
             if abs(sum(shares.values()) - 1) > 1e-9:
                 raise ValueError(f"splits.{purpose}: the shares {shares} do not add up to 1")
+        for name, agent in self.agents.items():
+            if agent.protocol not in self.agent_protocols:
+                known = unknown("protocol of agents", agent.protocol, self.agent_protocols)
+                raise ValueError(f"agents.{name}.protocol: {known}")
         self._check_studies()
         for name in _with_noop(self.policies):
             if name in self.policies:
@@ -172,6 +179,10 @@ class Config(Section):
         """``name``, if the label set has that game; `UserError` naming the known ones."""
         return one_of("game", name, GAMES[self.label_set])
 
+    def agent(self, name: str) -> Agent:
+        """The row of an agent; `UserError` naming the known ones."""
+        return self.agents[one_of("agent", name, self.agents)]
+
     def method(self, name: str) -> Method:
         """The row of a method; `UserError` naming the known ones."""
         return self.methods[one_of("method", name, self.methods)]
@@ -191,16 +202,18 @@ class Config(Section):
     def load(cls, path: str | Path) -> "Config":
         """Read and check a configuration file; `UserError` in one line when anything is wrong.
 
-        The files of custom encoders are looked for too, relative to the file's own directory.
+        The files of custom encoders, environments and bodies are looked for too, relative to the
+        file's own directory.
         """
         config = cls.check(read_yaml(path), source=str(path))
-        for name, row in config.methods.items():
-            for what, file in row.files.items():
-                if not (Path(path).parent / file).is_file():
-                    raise UserError(
-                        f"{path}: methods.{name}.{what}: there is no file {file}; "
-                        "write its path relative to the run's directory"
-                    )
+        for section, rows in {"methods": config.methods, "agents": config.agents}.items():
+            for name, row in rows.items():
+                for what, file in row.files.items():
+                    if not (Path(path).parent / file).is_file():
+                        raise UserError(
+                            f"{path}: {section}.{name}.{what}: there is no file {file}; "
+                            "write its path relative to the run's directory"
+                        )
         return config
 
     @classmethod

@@ -1,0 +1,485 @@
+"""What a person can get wrong in a configuration: one line each, with the key and the fix."""
+
+import re
+
+import pytest
+import yaml
+from configs import PAPER, ROOT, put, refusal
+
+from workflow_src.config.run import Config, defaults
+
+MISTAKES = [
+    # unknown keys
+    (
+        "gamess",
+        ["pong"],
+        r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, .*, probe, "
+        "agent_protocols, agents, ledger, scaling, studies$",
+    ),
+    (
+        "methods.st-dim.betaa",
+        1.0,
+        r"unknown key methods\.st-dim\.betaa.*; allowed here: kind, options, encoder, "
+        "feature_size, frame_stack, .*, lr, eps$",
+    ),
+    (
+        "ledger.bas",
+        "paper",
+        r"unknown key ledger\.bas \(did you mean base\?\); allowed here: base, target, methods$",
+    ),
+    (
+        "probe.options.logistic.c",
+        1.0,
+        r"probe: options\.logistic: unknown option 'c'; known: C, max_iter$",
+    ),
+    ("probe.hidden", 3, r"probe\.hidden is now called probe\.options\.mlp\.hidden; rename it"),
+    ("probe.logistic", {}, r"probe\.logistic is now called probe\.options\.logistic; rename it"),
+    ("episodes.repeat", 4, r"episodes\.repeat is now called episodes\.frame_skip; rename it"),
+    ("episodes.streams", 8, r"episodes\.streams is now called episodes\.num_envs; rename it"),
+    (
+        "protocols.paper.probes.kep",
+        "best",
+        r"unknown key protocols\.paper\.probes\.kep \(did you mean keep\?\); allowed here: keep, "
+        "sampling, lr$",
+    ),
+    (
+        "episodes.frames.test",
+        10,
+        r"unknown key episodes\.frames\.test; allowed here: pretrain, probe$",
+    ),
+    (
+        "policies.random_agent.nop",
+        True,
+        r"unknown key policies\.random_agent\.nop \(did you mean noop\?\); .*: kind, options, "
+        "noop$",
+    ),
+    (
+        "splits.probe.trian",
+        0.1,
+        r"unknown key splits\.probe\.trian \(did you mean train\?\); allowed here: train, val, "
+        "test$",
+    ),
+    (
+        "training.learning_rate",
+        0.1,
+        r"unknown key training\.learning_rate.*; allowed here: epochs, patience, .*threads$",
+    ),
+    # unknown names
+    (
+        "games",
+        ["pong", "pongg"],
+        r"games: unknown game 'pongg' \(did you mean pong\?\); known: asteroids, .*, yarsrevenge$",
+    ),
+    ("games", ["skiing"], r"games: unknown game 'skiing'.*; known: asteroids"),
+    (
+        "label_set",
+        "paper-2018",
+        r"label_set: unknown label set 'paper-2018' \(did you mean paper-2019\?\); known: .*2020$",
+    ),
+    (
+        "methods.st-dim.kind",
+        "st-din",
+        r"methods\.st-dim\.kind: unknown kind 'st-din' \(did you mean st-dim\?\); known: cpc, "
+        ".*majority, .*st-dim",
+    ),
+    (
+        "methods.st-dim.encoder",
+        "nateur",
+        r"methods\.st-dim\.encoder: unknown encoder 'nateur' \(did you mean nature\?\); known: "
+        "impala, nature$",
+    ),
+    ("device", "gpu", r"device: input should be 'auto', 'cpu' or 'cuda' \(it is 'gpu'\)$"),
+    (
+        "training.precision",
+        "float16",
+        r"training\.precision: .*'float32' or 'bfloat16' \(it is 'float16'\)$",
+    ),
+    (
+        "policies.random_agent.kind",
+        "ppo",
+        r"policies\.random_agent\.kind: unknown kind 'ppo'; known: random$",
+    ),
+    (
+        "protocols.paper.methods.sampling",
+        "all",
+        r"protocols\.paper\.methods\.sampling: .*'permutation' \(it is 'all'\)$",
+    ),
+    (
+        "methods.St DIM",
+        {"kind": "st-dim"},
+        r"methods\.St DIM: 'St DIM' is not a valid name; use small letters, digits",
+    ),
+    ("protocols.a/b", PAPER["protocols"]["paper"], r"protocols\.a/b: 'a/b' is not a valid name"),
+    # numbers
+    (
+        "training.lr",
+        "3e-4",
+        r"training\.lr: '3e-4' is text, not a number; write it with a decimal point, such as "
+        r"3\.0e-4$",
+    ),
+    ("methods.st-dim.lr", "3e-4", r"methods\.st-dim\.lr: '3e-4' is text, not a number"),
+    ("training.epochs", "10", r"training\.epochs: '10' is text, not a number"),
+    ("training.lr", 0.0, r"training\.lr: input should be greater than 0 \(it is 0\.0\)$"),
+    ("training.lr", 1.5, r"training\.lr: input should be less than or equal to 1 \(it is 1\.5\)$"),
+    ("training.lr", float("nan"), r"training\.lr: .* \(it is nan\)$"),
+    (
+        "training.eps",
+        float("inf"),
+        r"training\.eps: input should be a finite number \(it is inf\)$",
+    ),
+    (
+        "training.epochs",
+        0,
+        r"training\.epochs: input should be greater than or equal to 1 \(it is 0\)$",
+    ),
+    (
+        "training.batch_size",
+        1,
+        r"training\.batch_size: input should be greater than or equal to 2 \(it is 1\)$",
+    ),
+    ("episodes.frames.pretrain", -5, r"episodes\.frames\.pretrain: .* \(it is -5\)$"),
+    (
+        "episodes.frame_skip",
+        1,
+        r"episodes\.frame_skip: input should be greater than or equal to 2 \(it is 1\)$",
+    ),
+    (
+        "probe.classes",
+        257,
+        r"probe\.classes: input should be less than or equal to 256 \(it is 257\)$",
+    ),
+    ("splits.min_entropy", -0.1, r"splits\.min_entropy: .* \(it is -0\.1\)$"),
+    (
+        "splits.pretrain",
+        {"train": 1.0, "val": 0.0},
+        r"splits\.pretrain\.train: input should be less than 1 .* \(and 1 more\)$",
+    ),
+    ("seeds", [0, -1], r"seeds\.1: input should be greater than or equal to 0 \(it is -1\)$"),
+    # types
+    ("training.epochs", 2.5, r"training\.epochs: .* \(it is 2\.5\)$"),
+    ("training.epochs", True, r"training\.epochs: input should be a valid integer \(it is True\)$"),
+    (
+        "training.channels_last",
+        1,
+        r"training\.channels_last: input should be a valid boolean \(it is 1\)$",
+    ),
+    ("games", "pong", r"games: input should be a valid list \(it is 'pong'\)$"),
+    ("games.0", 3, r"games\.0: input should be a valid string \(it is 3\)$"),
+    ("methods", ["st-dim"], r"methods: input should be a valid dictionary$"),
+    ("training", None, r"training: input should be a valid dictionary.* \(it is None\)$"),
+    ("episodes.frames", 100, r"episodes\.frames: .* \(it is 100\)$"),
+    # missing
+    ("games", ..., r"games is missing; add it as in the repository's config\.yaml$"),
+    ("training.lr", ..., r"training\.lr is missing; add it"),
+    (
+        "protocols.paper.splits.episode",
+        ...,
+        r"protocols\.paper\.splits\.episode is missing; add it",
+    ),
+    ("methods.st-dim", {}, r"methods\.st-dim\.kind is missing; add it"),
+    # together
+    ("games", [], r"games: .*at least 1 item"),
+    ("methods", {}, r"methods: .*at least 1 item"),
+    ("games", ["pong", "qbert", "pong"], r"games: duplicate entry 'pong'; list each once$"),
+    ("seeds", [1, 1], r"seeds: duplicate entry 1; list each once$"),
+    (
+        "probe.kinds",
+        ["linear", "mlp", "linear"],
+        r"probe\.kinds: duplicate entry 'linear'; list each once$",
+    ),
+    ("probe.kinds", [], r"probe\.kinds: .*at least 1 item"),
+    (
+        "probe.kinds",
+        ["liner"],
+        r"probe\.kinds: unknown kind 'liner' \(did you mean linear\?\); known: linear, .*",
+    ),
+    (
+        "probe.options.mlp.hidden",
+        0,
+        r"probe: options\.mlp\.hidden: 0 is not a whole number above 0",
+    ),
+    ("probe.options.logistic.C", 0.0, r"probe: options\.logistic\.C: 0\.0 is not a number with"),
+    ("methods.st-dim.frame_stack", 0, r"methods\.st-dim\.frame_stack: .* \(it is 0\)$"),
+    ("methods.st-dim.batch_size", 1, r"methods\.st-dim\.batch_size: .* \(it is 1\)$"),
+    # options of kinds
+    (
+        "methods.vae.options",
+        {"betta": 1.0},
+        r"methods\.vae: options: unknown option 'betta' \(did you mean beta\?\); known: beta$",
+    ),
+    (
+        "methods.st-dim.options",
+        {"beta": 1.0},
+        r"methods\.st-dim: options: unknown option 'beta'; known: none$",
+    ),
+    (
+        "methods.maj-clf.options",
+        {"beta": 1.0},
+        r"methods\.maj-clf: options: unknown option 'beta'; known: none$",
+    ),
+    (
+        "methods.cpc.options",
+        {"sequence": 9},
+        r"methods\.cpc: options: unknown option 'sequence'.*; known: sequence_length, "
+        "horizon_step, gru_size, gru_layers$",
+    ),
+    (
+        "methods.cpc.options",
+        {"gru_size": 8.0},
+        r"methods\.cpc: options\.gru_size: 8\.0 is not a whole number above 0, such as 256$",
+    ),
+    *[
+        (
+            "methods.cpc.options",
+            {"gru_layers": value},
+            rf"methods\.cpc: options\.gru_layers: {value!r} is not a whole number above 0",
+        )
+        for value in (0, -1, True, "2")
+    ],
+    *[
+        (
+            "methods.vae.options",
+            {"beta": value},
+            rf"methods\.vae: options\.beta: {value!r} is not a number with a decimal point above "
+            r"0, such as 1\.0$",
+        )
+        for value in (0, 0.0, -1.0, True, float("nan"), "much", "3e-4", None)
+    ],
+    ("methods.vae.options", [1.0], r"methods\.vae\.options: input should be a valid dictionary"),
+    # custom encoders
+    *[
+        (
+            "methods.mine",
+            {"kind": "custom", "module": module},
+            rf"methods\.mine: module: {re.escape(repr(module))} does not name a class in a file; "
+            r"write path/to/file\.py:Class$",
+        )
+        for module in (
+            "mine.py",
+            "mine.py:",
+            ":Mine",
+            "mine:Mine",
+            "mine.py:My Class",
+            "mine.py:3",
+            "mine.pyc:Mine",
+            "",
+        )
+    ],
+    (
+        "methods.mine",
+        {"kind": "custom"},
+        r"methods\.mine: module: None does not name a class in a file",
+    ),
+    *[
+        (
+            "methods.mine",
+            {"kind": "custom", "module": "a.py:A", "weights": weights},
+            rf"methods\.mine: weights: '{weights}' could run code when it is loaded; save .* as "
+            r"\.safetensors or \.pt$",
+        )
+        for weights in ("w.pkl", "w.pth", "w", "w.pt.gz", "w.PT")
+    ],
+    *[
+        (
+            "methods.st-dim",
+            {"kind": "st-dim"} | change,
+            r"methods\.st-dim: module, kwargs and weights belong to kind custom; remove them or "
+            "set kind: custom$",
+        )
+        for change in ({"module": "a.py:A"}, {"kwargs": {"depth": 3}}, {"weights": "w.pt"})
+    ],
+    (
+        "methods.maj-clf",
+        {"kind": "majority", "weights": "w.pt"},
+        r"methods\.maj-clf: module, kwargs and weights belong to",
+    ),
+    # names that the tables need themselves
+    (
+        "methods.games",
+        {"kind": "vae"},
+        r"methods: games is reserved for a table column; choose another name$",
+    ),
+    ("methods.my_paper", {"kind": "vae"}, r"methods: my_paper is reserved for a table column"),
+    # scaling, and which studies belong to the run
+    (
+        "scaling.base",
+        "papr",
+        r"scaling: unknown protocol 'papr' \(did you mean paper\?\); known: corrected, paper$",
+    ),
+    (
+        "scaling.methods",
+        ["st-din"],
+        r"scaling\.methods: unknown method 'st-din' \(did you mean st-dim\?\); known: cpc, ",
+    ),
+    (
+        "scaling.methods",
+        ["random-cnn"],
+        r"scaling\.methods: random-cnn does not learn from the encoder's frames; name others$",
+    ),
+    (
+        "scaling.methods",
+        ["supervised"],
+        r"scaling\.methods: supervised does not learn from the encoder's frames",
+    ),
+    ("scaling.percent", [10, 100], r"scaling\.percent\.1: .*less than or equal to 99"),
+    ("scaling.percent", [10, 10], r"scaling\.percent: duplicate entry 10"),
+    ("scaling.percent", [], r"scaling\.percent: .*at least 1 item"),
+    ("studies", ["scalin"], r"studies\.0: .*'ledger' or 'scaling'"),
+    ("studies", ["ledger", "ledger"], r"studies: duplicate entry 'ledger'"),
+    # the ledger
+    (
+        "ledger.base",
+        "papr",
+        r"ledger: unknown protocol 'papr' \(did you mean paper\?\); known: corrected, paper$",
+    ),
+    (
+        "ledger.target",
+        "correct",
+        r"ledger: unknown protocol 'correct' \(did you mean corrected\?\); known: corrected, "
+        "paper$",
+    ),
+    (
+        "ledger.methods",
+        ["st-din"],
+        r"ledger\.methods: unknown method 'st-din' \(did you mean st-dim\?\); known: cpc, dim, ",
+    ),
+    ("ledger.methods", [], r"ledger\.methods: .*at least 1 item"),
+    ("ledger.target", ..., r"ledger\.target is missing; add it"),
+    (
+        "protocols.paper-q5",
+        PAPER["protocols"]["paper"],
+        r"protocols: paper-q5 is reserved by the study ledger; rename it$",
+    ),
+    ("splits.probe.test", 0.3, r"splits\.probe: the shares .*'test': 0\.3.* do not add up to 1$"),
+    ("splits.pretrain.val", 0.1, r"splits\.pretrain: the shares .* do not add up to 1$"),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"), MISTAKES, ids=[f"{key}-{value!s:.20}" for key, value, _ in MISTAKES]
+)
+def test_a_mistake_is_one_line_with_the_key_and_the_mend(tmp_path, key, value, text):
+    if key == "games.0":
+        key, value = "games", [value, "pong"]
+    path = tmp_path / "my.yaml"
+    # As text: what YAML makes of a value is part of what is tested.
+    path.write_text(yaml.safe_dump(put(key, value)).replace("'3e-4'", "3e-4"))
+    assert re.match(re.escape(f"{path}: ") + text, refusal(Config.load, path))
+
+
+def test_yaml_reads_a_number_without_a_point_as_text():
+    assert yaml.safe_load("3e-4") == "3e-4"
+    assert yaml.safe_load("3.0e-4") == 3e-4
+
+
+def test_a_misspelt_key_is_unknown_rather_than_missing():
+    content = put("training.eps", ...)
+    content["training"]["epps"] = 1e-5
+    assert refusal(Config.check, content, "x").startswith(
+        "x: unknown key training.epps (did you mean eps?); allowed here: "
+    )
+
+
+def test_the_first_of_several_mistakes_counts_the_others():
+    content = put("training.epochs", 0)
+    content["probe"]["epochs"] = content["seeds"][0] = -1
+    assert refusal(Config.check, content, "x").endswith("(and 2 more)")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"games: [pong", "is not YAML: while parsing"),
+        (b"a: 1\n b: 2", "is not YAML: "),
+        (b"a: \x00", "is not YAML: "),
+        (b"a: \xff\xfe", "is not YAML: "),
+        (b"a: !!python/object:os.system {}", "is not YAML: could not determine a constructor"),
+        (
+            b"seeds: [0]\nmethods:\n  st-dim: {kind: st-dim}\n  st-dim: {}",
+            "is not YAML: duplicate key st-dim (line 3)",
+        ),
+        (b"a: 2020-13-45", "is not YAML: month must be in"),
+        (b"", "is not a mapping of keys to values"),
+        (b"# nothing but this\n", "is not a mapping of keys to values"),
+        (b"[1, 2]", "is not a mapping of keys to values"),
+        (b"text", "is not a mapping of keys to values"),
+    ],
+)
+def test_what_is_no_configuration_at_all(tmp_path, content, text):
+    path = tmp_path / "my.yaml"
+    path.write_bytes(content)
+    assert refusal(Config.load, path).startswith(f"{path} {text}")
+
+
+def test_no_file_at_all(tmp_path):
+    assert refusal(Config.load, tmp_path / "my.yaml").endswith(
+        "my.yaml: there is no such file; make it first"
+    )
+    assert "it is a directory; move it away" in refusal(Config.load, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"game": "pongg"}, r"unknown game 'pongg' \(did you mean pong\?\); known: asteroids"),
+        ({"policy": "ppo"}, r"unknown policy 'ppo'; known: random_agent, random_agent-noop$"),
+        (
+            {"protocol": "papr"},
+            r"unknown protocol 'papr' \(did you mean paper\?\); known: paper, corrected, "
+            "paper-q1, paper-q2, ",
+        ),
+        (
+            {"protocol": "paper-q9"},
+            "unknown protocol 'paper-q9' .*; known: paper, corrected, paper-q1, .*, paper-q12, "
+            "paper-p10, .*",
+        ),
+        (
+            {"method": "st-din"},
+            r"unknown method 'st-din' \(did you mean st-dim\?\); known: maj-clf, random-cnn, "
+            "vae, .*, dim$",
+        ),
+    ],
+)
+def test_what_a_job_asks_for_must_be_known(asked, text):
+    loaded = Config.load(ROOT / "config.yaml")
+    known = {
+        "game": "pong",
+        "policy": "random_agent",
+        "protocol": "paper",
+        "method": "st-dim",
+        "out": "anything",
+    }
+    assert loaded.validate_names(**known) is loaded
+    assert re.match(text, refusal(lambda: loaded.validate_names(**known | asked)))
+
+
+def test_an_option_is_finite():
+    assert "options.beta: inf is not a number" in refusal(
+        defaults, {"methods": {"vae": {"options": {"beta": float("inf")}}}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        ({"kind": "random-cnn", "epochs": 5}, "epochs"),
+        ({"kind": "majority", "encoder": "impala"}, "encoder"),
+        ({"kind": "majority", "frame_stack": 2}, "frame_stack"),
+        ({"kind": "custom", "module": "a.py:A", "feature_size": 7}, "feature_size"),
+        ({"kind": "custom", "module": "a.py:A", "lr": 1e-3}, "lr"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(row, key):
+    said = refusal(defaults, {"methods": {"mine": row}})
+    assert said == f"settings: methods.mine: {key} has no effect on kind {row['kind']}; remove it"
+
+
+@pytest.mark.parametrize(
+    "value", ["2020-01-01", ".inf", "!!set {a, b}", "!!binary AAAA", "{1: 2, a: !!set {b}}"]
+)
+def test_keyword_arguments_are_what_a_header_can_hold(value):
+    kwargs = yaml.safe_load(f"{{names: {value}}}")
+    said = refusal(
+        defaults, {"methods": {"mine": {"kind": "custom", "module": "a.py:A", "kwargs": kwargs}}}
+    )
+    assert said.startswith("settings: methods.mine: kwargs: ")
