@@ -42,7 +42,7 @@ def emulator(game: str, steps: int, workers: int) -> float:
 def copy(megabytes: int = 256, seconds: float = SECONDS) -> float:
     """GB copied a second from one array to another, by one thread."""
     source, target = np.ones((2, megabytes * 2**20), np.uint8)
-    return _frame_skip(lambda: np.copyto(target, source), source.nbytes / 1e9, seconds)
+    return _per_second(lambda: np.copyto(target, source), source.nbytes / 1e9, seconds)
 
 
 def product(
@@ -66,10 +66,10 @@ def product(
             torch.mm(left, right)
             wait()
 
-        return _frame_skip(multiply, 2 * size**3 / 1e9, seconds)
+        return _per_second(multiply, 2 * size**3 / 1e9, seconds)
 
 
-def _frame_skip(do, amount: float, seconds: float) -> float:
+def _per_second(do, amount: float, seconds: float) -> float:
     """How much a second, where a call does ``amount``; the first one does not count."""
     do()
     calls, start, taken = 0, time.perf_counter(), 0.0

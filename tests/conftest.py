@@ -24,6 +24,19 @@ def needs(*tools):
         )
 
 
+def pytest_collection_modifyitems(items):
+    """Whole files to a worker, those that share a run together; the long ones first, so that no
+    worker is left with one of them at the end.
+    """
+    for item in items:
+        shared = "finished" in getattr(item, "fixturenames", ()) or item.path.name in FINISHED
+        item.add_marker(pytest.mark.xdist_group("finished" if shared else item.path.stem))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)  # a stable sort
+
+
+# Files whose tests need the whole tiny run, the other tests of which go with them.
+FINISHED = ("test_workflow.py", "test_recipes.py")
 RANDOM = Policy(kind="random", noop=False)
 
 
