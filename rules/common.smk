@@ -51,7 +51,7 @@ POLICIES = {CONFIG.playing_policy(policy, protocol): policy for policy in CONFIG
 
 
 wildcard_constraints:
-    game="|".join(CONFIG.games),
+    game="|".join(dict.fromkeys([*CONFIG.games, *(game for row in CONFIG.agents.values() for game in row.games(CONFIG.games))])),
     label_set="|".join(LABEL_SETS),
     seed=r"\d+",
     policy="|".join(POLICIES),
@@ -93,6 +93,17 @@ def method_code(step, wildcards):
     row = CONFIG.methods[wildcards.method]
     supervised = labels(wildcards.game) if row.learns_from == "probe" else {}
     return code(f"{step}.{wildcards.method}", main, *provenance.of_method(row)) | supervised
+
+
+def agent_code(step, agent, main):
+    """The code of a step of an agent: of its learner, variants, environment and body, and its preset."""
+    row = CONFIG.agents[agent]
+    return code(f"{step}.{agent}", main, *provenance.of_agent(row)) | presets(row)
+
+
+def presets(row):
+    """{name in code.yaml: digest of the preset that an agent starts from}."""
+    return {f"presets.{row.preset}": provenance.of_preset(row.preset)} if row.preset else {}
 
 
 # The settings that gradient descent needs.

@@ -161,6 +161,18 @@ def _probes(config: Config, scope: Scope) -> Iterator[Names]:
                 yield names | {"probe": probe}
 
 
+def _agents(config: Config, scope: Scope) -> Iterator[Names]:
+    """Every agent, game that it plays and seed."""
+    for agent, row in config.agents.items():
+        yield from _product(agent=[agent], game=row.games(config.games), seed=config.seeds)
+
+
+def _weights(config: Config, scope: Scope) -> Iterator[Names]:
+    for names in _agents(config, scope):
+        for weights in config.agents[str(names["agent"])].kept:
+            yield names | {"weights": weights}
+
+
 def _games(config: Config, scope: Scope) -> Iterator[Names]:
     return _product(game=config.games)
 
@@ -211,6 +223,9 @@ EXAMPLES = Artifact(
     "results/examples/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors",
     _examples,
 )
+AGENTS = Artifact("agents", "results/agents/{agent}/{game}-s{seed}/{weights}.safetensors", _weights)
+AGENT_HISTORIES = Artifact("agents", "results/agents/{agent}/{game}-s{seed}/history.csv", _agents)
+EVALUATIONS = Artifact("evaluations", "results/evaluations/{agent}/{game}-s{seed}.csv", _agents)
 PROBES = Artifact(
     "probes",
     "results/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.json",
@@ -230,6 +245,9 @@ ARTIFACTS: tuple[Artifact, ...] = (
     HISTORIES,
     EXAMPLES,
     PROBES,
+    AGENTS,
+    AGENT_HISTORIES,
+    EVALUATIONS,
     SCORES,
     METRICS,
     STUDY_SCORES,

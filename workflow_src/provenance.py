@@ -21,6 +21,7 @@ from workflow_src import kinds
 if TYPE_CHECKING:
     from grimp import ImportGraph
 
+    from workflow_src.config.agents import Agent
     from workflow_src.config.methods import Method
 
 STAGE, FILE = "code", "code.yaml"  # where DVC finds the digests: its stage, and its file
@@ -42,6 +43,20 @@ def of_architecture(row: "Method") -> list[str]:
 def of_method(row: "Method") -> list[str]:
     """The modules of a method's kind and of its architecture."""
     return [of_kind("methods", row.kind), *of_architecture(row)]
+
+
+def of_agent(row: "Agent") -> list[str]:
+    """The modules of an agent's learner, variants, environment and body."""
+    return [of_kind(folder, kind) for folder, kind in row.kinds]
+
+
+def of_preset(name: str) -> str:
+    """The digest of a preset of agents, comments not included."""
+    from workflow_src.config.agents import PRESETS
+    from workflow_src.config.reading import read_yaml
+
+    content = read_yaml(PRESETS / f"{name}.yaml")
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def closure(*modules: str) -> list[str]:

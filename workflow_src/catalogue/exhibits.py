@@ -229,6 +229,32 @@ EXHIBITS = (
         heading="Scaling",
     ),
     Exhibit(
+        "agent_scores",
+        "table",
+        "Scores of agents",
+        "Raw scores of agents in evaluation games, by game, with those of random play, of a human "
+        "tester and of published agents; normalised, random play is 0 and the human tester 1.",
+        section="agents",
+        sentence="gives their scores beside published ones",
+        when=lambda config: bool(config.agents),
+        source="agents",
+        file="agents/agent_scores",
+        heading="Agents",
+    ),
+    Exhibit(
+        "agent_curves",
+        "figure",
+        "Learning curves of agents",
+        "Score of an evaluation by emulator frames learned from: a panel for each game, a line for "
+        "each agent. Shaded: the range over seeds.",
+        section="agents",
+        sentence="shows how they learned",
+        when=lambda config: bool(config.agents),
+        source="agents",
+        file="agents/agent_curves",
+        heading="Agents",
+    ),
+    Exhibit(
         "audit",
         "table",
         "Label audit",

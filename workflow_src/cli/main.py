@@ -5,7 +5,7 @@ import sys
 import click
 
 from workflow_src import __version__
-from workflow_src.cli import report, runs, steps, versioning
+from workflow_src.cli import agents, report, runs, steps, versioning
 from workflow_src.errors import UserError
 
 # Section of --help -> its commands, in this order.
@@ -26,6 +26,8 @@ SECTIONS: dict[str, list[click.Command]] = {
         steps.probes,
         steps.examples,
         steps.scores,
+        agents.agents,
+        agents.evaluations,
     ],
     "Tables, figures and documents (the rules call them; so can you)": [
         report.tables,
@@ -37,6 +39,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         report.audit,
         report.audit_frames,
         report.audit_summary,
+        report.agent_scores,
         report.ledger,
         report.scaling,
         report.report,

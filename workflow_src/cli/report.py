@@ -112,6 +112,22 @@ def audit_summary(audits: tuple[Path, ...], out: Path) -> None:
     write_summary(list(audits), out)
 
 
+@command("agent-scores")
+@shared("config", "reference")
+@click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
+@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
+def agent_scores(config: Config, reference: Path, tables: Path, figures: Path) -> None:
+    """Show how this run's agents learned, and how well they play."""
+    from workflow_src import layout
+    from workflow_src.report.agents.write import write_agents
+
+    histories, evaluations = (
+        [Path(file) for file in artifact.files(config)]
+        for artifact in (layout.AGENT_HISTORIES, layout.EVALUATIONS)
+    )
+    write_agents(config, histories, evaluations, reference, tables, figures)
+
+
 @command()
 @shared("config", "scores")
 @click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")

@@ -125,7 +125,7 @@ class Memory(Section):
 
     size: Annotated[int, Field(ge=64)] = Field(1_000_000, description="frames that it holds")
     storage: Literal["auto", "raw", "lz4"] = Field(
-        "auto", description="auto: raw on a GPU, where frames are uint8 lz4 on the processor"
+        "auto", description="auto: raw on a GPU or up to 1 GiB, else lz4, which is for bytes"
     )
     discretise: bool = Field(
         True, description="whether float observations within 0..1 are stored in 8 bits"
@@ -175,7 +175,7 @@ class Agent(Row):
     variants: list[str] = Field(
         default_factory=list, description="files of agents/variants that change the learner"
     )
-    options: dict[str, dict[str, Any]] = Field(  # type: ignore[assignment]
+    options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of variants, by variant"
     )
     body: str = Field(

@@ -206,14 +206,15 @@ class Config(Section):
         file's own directory.
         """
         config = cls.check(read_yaml(path), source=str(path))
-        for section, rows in {"methods": config.methods, "agents": config.agents}.items():
-            for name, row in rows.items():
-                for what, file in row.files.items():
-                    if not (Path(path).parent / file).is_file():
-                        raise UserError(
-                            f"{path}: {section}.{name}.{what}: there is no file {file}; "
-                            "write its path relative to the run's directory"
-                        )
+        files = {f"methods.{name}": row.files for name, row in config.methods.items()}
+        files |= {f"agents.{name}": row.files for name, row in config.agents.items()}
+        for name, named in files.items():
+            for what, file in named.items():
+                if not (Path(path).parent / file).is_file():
+                    raise UserError(
+                        f"{path}: {name}.{what}: there is no file {file}; "
+                        "write its path relative to the run's directory"
+                    )
         return config
 
     @classmethod

@@ -196,7 +196,7 @@ def interquartile_means(config: Config, scores: pd.DataFrame, metric: str = "f1"
         )
     rows = blocks(config, method=list(config.methods))
     found = [
-        _interquartile_mean(runs[name].to_numpy(), generator(0, "iqm", *name))
+        interquartile_mean(runs[name].to_numpy(), generator(0, "iqm", *name))
         if name in runs
         else (np.nan,) * 3
         for name in rows
@@ -213,7 +213,7 @@ def _gaps(runs: pd.DataFrame, method: str, block: tuple[str, ...]) -> list[str]:
     return found
 
 
-def _interquartile_mean(
+def interquartile_mean(
     runs: np.ndarray, generator: np.random.Generator
 ) -> tuple[float, float, float]:
     """The interquartile mean of ``runs`` (games × seeds) and its interval, NaN with a single seed.

@@ -1,0 +1,78 @@
+# Learning by playing. A rule for each agent, since agents keep different weights.
+AGENT_PATHS = {agent: layout.AGENTS.path.replace("{agent}", agent) for agent in CONFIG.agents}
+
+
+for _agent, _row in CONFIG.agents.items():
+
+    # The state to resume from is kept outside of results, and removed at the end.
+    rule:
+        name:
+            f"agents_{_agent.replace('-', '_')}"
+        input:
+            list(_row.files.values()),
+        output:
+            weights=[AGENT_PATHS[_agent].replace("{weights}", name) for name in _row.kept],
+            history=layout.AGENT_HISTORIES.path.replace("{agent}", _agent),
+        wildcard_constraints:
+            game="|".join(_row.games(CONFIG.games)),
+        log:
+            f"logs/agents/{_agent}/{{game}}-s{{seed}}.log",
+        benchmark:
+            f"logs/agents/{_agent}/{{game}}-s{{seed}}.tsv"
+        params:
+            agent=_agent,
+            code=agent_code("agents", _agent, "agents.train"),
+            settings=leaves(config, f"agents.{_agent}", f"agent_protocols.{_row.protocol}", "device"),
+            out=lambda w, output: os.path.dirname(output.history),
+            working=f"checkpoints/agents/{_agent}/{{game}}-s{{seed}}",
+        threads: _row.threads
+        resources:
+            gpu=int(ON_CUDA),
+        conda:
+            ENVIRONMENT
+        shell:
+            "python -m workflow_src agents --agent {params.agent} --game {wildcards.game} --seed {wildcards.seed}"
+            " --out {params.out} --history {output.history} --working {params.working} --workers {threads} 2>&1 | tee {log} >&2"
+
+    rule:
+        name:
+            f"evaluations_{_agent.replace('-', '_')}"
+        input:
+            list(_row.files.values()),
+            weights=[AGENT_PATHS[_agent].replace("{weights}", name) for name in _row.kept],
+        output:
+            layout.EVALUATIONS.path.replace("{agent}", _agent),
+        wildcard_constraints:
+            game="|".join(_row.games(CONFIG.games)),
+        log:
+            f"logs/evaluations/{_agent}/{{game}}-s{{seed}}.log",
+        params:
+            agent=_agent,
+            code=agent_code("evaluations", _agent, "agents.evaluate"),
+            settings=leaves(config, f"agents.{_agent}", f"agent_protocols.{_row.protocol}", "device"),
+        threads: _row.threads
+        conda:
+            ENVIRONMENT
+        shell:
+            "python -m workflow_src evaluations --agent {params.agent} --game {wildcards.game} --seed {wildcards.seed}"
+            " --out {output} --workers {threads} {input.weights} > {log} 2>&1"
+
+
+# `snakemake agents`: their table and figure, and all that these need.
+rule agents:
+    input:
+        histories=layout.AGENT_HISTORIES.files(CONFIG),
+        evaluations=layout.EVALUATIONS.files(CONFIG),
+        reference=os.path.relpath(ROOT / "reference/agent_scores.csv"),
+    output:
+        shown(*catalogue.select(source="agents")),
+    log:
+        "logs/agents.log",
+    params:
+        code=code("agent_scores", "report.agents.write", "layout", *(one.module for one in catalogue.select(source="agents"))),
+        settings=lambda w: leaves(config, "games", "seeds", "agents", "agent_protocols"),
+        reference=lambda w, input: os.path.dirname(input.reference),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src agent-scores --reference {params.reference} --tables results/tables --figures results/figures > {log} 2>&1"

@@ -1,0 +1,1 @@
+"""Agents that learn to play, and the evaluation of what they learned."""

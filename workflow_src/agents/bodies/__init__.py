@@ -1,0 +1,1 @@
+"""Network bodies: observations -> features, one kind a file."""

@@ -1,0 +1,1 @@
+"""The worlds of agents, one kind a file."""

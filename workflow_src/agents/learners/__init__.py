@@ -1,0 +1,1 @@
+"""Learners, one kind a file."""

@@ -1,0 +1,122 @@
+"""Networks of agents: a body of one of the kinds, then heads that give action values.
+
+All draw their initial weights from a generator that is an argument, PyTorch's defaults otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from workflow_src.encoders import custom
+from workflow_src.encoders.base import uniform
+from workflow_src.errors import UserError
+from workflow_src.kinds import Registry
+
+if TYPE_CHECKING:
+    from workflow_src.config.agents import Agent
+
+# A body is called with (channels, frame shape, generator) and maps observations
+# (B, channels, *frame shape), uint8 or float, to features (B, d).
+_BODIES: Registry[Any] = Registry("agents/bodies")
+body = _BODIES.register
+
+
+def build_body(
+    row: Agent, channels: int, frame_shape: Sequence[int], generator: torch.Generator
+) -> tuple[nn.Module, int]:
+    """The body of an agent, and how many features it gives.
+
+    One from a file is called with ``channels`` and ``frame_shape``. `UserError` when it cannot be
+    made, or does not fit observations of that shape.
+    """
+    if ":" in row.body:
+        file, _, name = row.body.rpartition(":")
+        seed = int(torch.randint(2**31, (), generator=generator))
+        kwargs = {"channels": channels, "frame_shape": tuple(frame_shape)}
+        made = custom.make(Path(file), name, kwargs, seed)
+    else:
+        made = _BODIES.find(row.body)(channels, tuple(frame_shape), generator)
+    return made, _features(made, row.body, (channels, *frame_shape))
+
+
+@torch.no_grad()
+def _features(made: nn.Module, name: str, shape: tuple[int, ...]) -> int:
+    """How many features a body gives, by trying."""
+    try:
+        found = made(torch.zeros(2, *shape))
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(
+            f"body {name} fails on observations (2, {', '.join(map(str, shape))}): {said}; choose "
+            "another body"
+        ) from error
+    if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != 2:
+        size = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        raise UserError(
+            f"body {name} gives {size} for 2 observations, not (2, d): flatten its output"
+        )
+    return found.shape[1]
+
+
+class Heads(nn.Module):
+    """Features (B, d) -> values (B, heads, actions, units): a hidden layer for each head, then one.
+
+    ``units`` values for each action: 1, or a distribution's. ``hidden`` None: no hidden layer.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int | None,
+        heads: int,
+        actions: int,
+        units: int,
+        generator: torch.Generator,
+    ):
+        super().__init__()
+        self.shape = (heads, actions, units)
+        self.hidden = None
+        if hidden is not None:
+            self.hidden = uniform(nn.Linear, features, heads * hidden, generator=generator)
+        inputs = features if hidden is None else hidden
+        bound = 1 / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.empty(heads, inputs, actions * units))
+        self.bias = nn.Parameter(torch.empty(heads, 1, actions * units))
+        for parameter in (self.weight, self.bias):
+            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """The values of all heads."""
+        heads = self.shape[0]
+        if self.hidden is None:
+            found = features.expand(heads, *features.shape)
+        else:
+            found = self.hidden(features).relu().unflatten(1, (heads, -1)).transpose(0, 1)
+        values = torch.baddbmm(self.bias, found, self.weight)  # (heads, B, actions * units)
+        return values.transpose(0, 1).unflatten(2, self.shape[1:])
+
+
+class Network(nn.Module):
+    """Observations (B, k, *shape) -> values (B, heads, actions, units)."""
+
+    def __init__(self, trunk: nn.Module, heads: nn.Module, scale: float = 1.0):
+        super().__init__()
+        self.body, self.heads, self._scale = trunk, heads, scale
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """The values of an observation, uint8 or float32."""
+        features = self.body(observation)
+        if self._scale != 1.0 and features.requires_grad:
+            features = scale_gradient(features, self._scale)
+        return self.heads(features)
+
+
+def scale_gradient(values: torch.Tensor, scale: float) -> torch.Tensor:
+    """``values``, whose gradient is multiplied by ``scale`` on its way back."""
+    return values * scale + (values * (1 - scale)).detach()

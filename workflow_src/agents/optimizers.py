@@ -1,0 +1,56 @@
+"""Optimizers as the sources of the agents have them."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from workflow_src.config.agents import Optimizer
+
+
+def build(settings: Optimizer, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimizer of an agent."""
+    if settings.kind == "adam":
+        return torch.optim.Adam(parameters, lr=settings.lr, eps=settings.eps, fused=True)
+    if settings.kind == "adadelta":
+        return torch.optim.Adadelta(
+            parameters, lr=settings.lr, rho=settings.decay, eps=settings.eps
+        )
+    return CentredRMSProp(parameters, settings.lr, settings.decay, settings.eps)
+
+
+class CentredRMSProp(torch.optim.Optimizer):
+    """RMSProp divided by the standard deviation of the gradient, with eps inside of the root.
+
+    ``g <- decay g + (1 - decay) d``, ``n <- decay n + (1 - decay) d^2``, step
+    ``lr d / sqrt(n - g^2 + eps)``, as in Torch7 code of DeepMind's DQN and in Kaixhin/Atari.
+    PyTorch's own has eps outside of the root.
+    """
+
+    def __init__(
+        self, parameters: Iterable[torch.nn.Parameter], lr: float, decay: float, eps: float
+    ):
+        super().__init__(parameters, {"lr": lr, "decay": decay, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """Move all parameters that have a gradient."""
+        for group in self.param_groups:
+            moved = [one for one in group["params"] if one.grad is not None]
+            for one in moved:
+                if not self.state[one]:
+                    self.state[one] = {
+                        "mean": torch.zeros_like(one),
+                        "square": torch.zeros_like(one),
+                    }
+            gradients = [one.grad for one in moved]
+            means = [self.state[one]["mean"] for one in moved]
+            squares = [self.state[one]["square"] for one in moved]
+            decay = group["decay"]
+            torch._foreach_lerp_(means, gradients, 1 - decay)
+            torch._foreach_mul_(squares, decay)
+            torch._foreach_addcmul_(squares, gradients, gradients, 1 - decay)
+            roots = torch._foreach_addcmul(squares, means, means, -1)
+            torch._foreach_add_(roots, group["eps"])
+            torch._foreach_sqrt_(roots)
+            torch._foreach_addcdiv_(moved, gradients, roots, -group["lr"])

@@ -1,0 +1,34 @@
+"""Persistent advantage learning (arXiv 1512.04860): the gap between actions is widened.
+
+``delta - alpha min(gap(s, a), gap(s', a))`` is learned instead of ``delta``, with
+``gap(s, a) = max_b T(s, b) - T(s, a)``, which is 0 after the end of an episode.
+"""
+
+import torch
+
+from workflow_src.agents.batch import Batch
+from workflow_src.agents.learner import variant
+from workflow_src.agents.learners.dqn import DQN, pick
+
+OPTIONS = {"alpha": 0.9}
+# Gaps are of values, not of distributions, and Munchausen widens the gap in its own way.
+EXCLUDES = ["c51", "quantile", "munchausen"]
+
+
+@variant("persistent-advantage")
+class PersistentAdvantage(DQN):
+    """Lowers the goal of actions that are not the best."""
+
+    def goal(self, batch: Batch) -> torch.Tensor:
+        """The goal, less the smaller of both gaps: (B, heads, 1)."""
+        goes_on = (batch.discount > 0)[:, None, None]
+        now, then = (
+            self._gap(observation, batch.action)
+            for observation in (batch.observation, batch.next_observation)
+        )
+        alpha = self.row.variant_options("persistent-advantage")["alpha"]
+        return super().goal(batch) - alpha * torch.minimum(now, then * goes_on)
+
+    def _gap(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        values = self.target(observation)
+        return values.amax(2) - pick(values, action[:, None])

@@ -1,0 +1,70 @@
+"""Commands for the steps of agents: the rules call them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workflow_src.cli.options import FILE, FOLDER, command, shared
+from workflow_src.errors import one_of
+
+if TYPE_CHECKING:
+    from workflow_src.config.run import Config
+
+_AGENT = click.option("--agent", required=True, help="A row of agents, such as dqn.")
+_WORKERS = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that play; by default one per processor. Any number gives the same files.",
+)
+
+
+@command()
+@shared("config", "game")
+@_AGENT
+@shared("seed", "out-folder")
+@click.option("--history", type=FILE, required=True, help="CSV to write, with a row an epoch.")
+@click.option("--working", type=FOLDER, required=True, help="Where to keep the state, to resume.")
+@_WORKERS
+@shared("quiet")
+def agents(config: Config, agent: str, game: str, quiet: bool, **which: Any) -> None:
+    """Train an agent."""
+    from workflow_src.agents.train import train
+
+    row = config.agent(agent)
+    train(
+        agent=agent,
+        game=one_of("game", game, row.games(config.games)),
+        row=row,
+        switches=config.agent_protocols[row.protocol],
+        device=config.device,
+        trainings_per_gpu=config.trainings_per_gpu,
+        progress=not quiet,
+        **which,
+    )
+
+
+@command()
+@shared("config", "game")
+@_AGENT
+@shared("seed", "out")
+@_WORKERS
+@click.argument("weights", type=FILE, nargs=-1, required=True)
+def evaluations(
+    config: Config, agent: str, game: str, weights: tuple[Path, ...], **which: Any
+) -> None:
+    """Judge an agent: play with each file of its WEIGHTS, and write a row a game."""
+    from workflow_src.agents.evaluate import evaluate
+
+    row = config.agent(agent)
+    evaluate(
+        agent=agent,
+        game=one_of("game", game, row.games(config.games)),
+        row=row,
+        switches=config.agent_protocols[row.protocol],
+        files={file.stem: file for file in weights},
+        device=config.device,
+        **which,
+    )
