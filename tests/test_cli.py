@@ -25,7 +25,8 @@ JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
 REPORTS = ["scores", "tables", "variables", "figures", "curves", "ledger", "scaling", "report"]
 BRIDGE = ["stages", "code", "record", "adopt", "verify"]
 AUDIT = ["audit-measure", "audit", "audit-frames", "audit-summary"]
-STEPS = ["configure", *JOBS, *REPORTS, *AUDIT, "reconstructions", "paper", "show", *BRIDGE]
+AGENTS = ["agents", "evaluations", "agent-scores"]
+STEPS = ["configure", *JOBS, *AGENTS, *REPORTS, *AUDIT, "reconstructions", "paper", "show", *BRIDGE]
 JOB = {"game": "breakout", "policy": "random_agent", "seed": "0"}
 
 

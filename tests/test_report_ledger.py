@@ -6,7 +6,7 @@ import pytest
 from scored import data_of, probe, scored, settings
 
 from workflow_src.errors import UserError
-from workflow_src.report.scores import read_csv
+from workflow_src.report.files import read_csv
 from workflow_src.report.studies import ledger
 from workflow_src.report.studies.write import write_study
 

@@ -14,12 +14,12 @@ from workflow_src.config.run import Config
 from workflow_src.errors import UserError
 from workflow_src.report import latex
 from workflow_src.report.data import read_data
+from workflow_src.report.files import read_csv
 from workflow_src.report.paper import exhibits, method_pages, typeset
 from workflow_src.report.paper import settings as paper_settings
 from workflow_src.report.paper.exhibits import Item
 from workflow_src.report.paper.facts import facts
 from workflow_src.report.paper.write import TEMPLATE, render
-from workflow_src.report.scores import read_csv
 from workflow_src.report.tables import by_category, by_game
 
 

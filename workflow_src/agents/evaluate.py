@@ -45,7 +45,7 @@ def evaluate(
     """Play with each file of weights and write a CSV with a row a game.
 
     ``files``: {name of the weights: file}. The score is the sum of a game's raw rewards; a game
-    that was cut off is marked as not finished. The generators follow from the seed and the name of
+    that was cut off has finished 0. The generators follow from the seed and the name of
     the weights, and are others than those of training.
     """
     artifacts.check_writable(out)
@@ -84,6 +84,5 @@ def evaluate(
             which |= {"step": header["step"], "protocol": row.protocol}
             which |= {"sticky": switches.sticky, "epsilon": switches.epsilon}
             rows += [which | {"number": i} | vars(one) for i, one in enumerate(games)]
-    artifacts.write_text(
-        out, pd.DataFrame(rows, columns=COLUMNS).to_csv(index=False, lineterminator="\n")
-    )
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"finished": int})
+    artifacts.write_text(out, table.to_csv(index=False, lineterminator="\n"))

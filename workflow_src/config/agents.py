@@ -100,7 +100,7 @@ class Environment(Section):
                 raise ValueError(
                     "environment.module belongs to kind custom; remove it or set kind: custom"
                 )
-            check_options(ENVIRONMENTS, self.kind, self.options, "environment.options")
+            _check_kind(ENVIRONMENTS, self.kind, self.options, "environment.options")
         if self.kind != "atari":
             for name in ("observation", "pool", "frame_skip", "mode", "difficulty"):
                 if getattr(self, name) != type(self).model_fields[name].default:
@@ -228,7 +228,7 @@ class Agent(Row):
                     f"options: {name} is not among this agent's variants; add it there, or "
                     "remove its options"
                 )
-            check_options(VARIANTS, name, options, f"options.{name}")
+            _check_kind(VARIANTS, name, options, f"options.{name}")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -343,6 +343,19 @@ def check_class(key: str, text: str) -> None:
         raise ValueError(
             f"{key}: {text!r} does not name a class in a file; write path/to/file.py:Class"
         )
+
+
+def _check_kind(folder: str, kind: str, options: dict[str, Any], where: str) -> None:
+    """`check_options`, but a number can be 0 where its default is, and a text has its CHOICES."""
+    declared = kinds.declared(folder, kind)
+    choices, defaults = declared.get("CHOICES", {}), declared.get("OPTIONS", {})
+    numbers = {name for name, value in options.items() if type(value) in (int, float)}
+    zeros = {name for name in numbers if options[name] == 0 and defaults.get(name, 1) == 0}
+    others = {name: value for name, value in options.items() if name not in zeros}
+    check_options(folder, kind, others, where)
+    for name in choices:
+        if name in options and options[name] not in choices[name]:
+            raise ValueError(f"{where}.{name}: {unknown('choice', options[name], choices[name])}")
 
 
 def _check_json(key: str, options: dict[str, Any]) -> None:

@@ -73,11 +73,9 @@ def check_options(
 ) -> None:
     """ValueError for an option that the kind does not declare, or of another type than declared.
 
-    Numbers are finite and above 0, or at least 0 where the default is. A text is one of the CHOICES
-    that the kind's file declares for it, if any. ``where``: the key of ``options``, for errors.
+    Numbers are finite and above 0. ``where``: the key of ``options``, for errors.
     """
     defaults = kinds.declared(folder, kind).get("OPTIONS", {})
-    choices = kinds.declared(folder, kind).get("CHOICES", {})
     types = {
         int: "a whole number above 0",
         float: "a number with a decimal point above 0",
@@ -90,12 +88,8 @@ def check_options(
         default = defaults[name]
         whole_for_float = isinstance(default, float) and type(value) is int
         number = float(value) if whole_for_float else value
-        # Whether 0 is allowed is told by the default.
-        bounded, from_0 = type(default) in (int, float), default == 0
-        fits = not bounded or 0 < number < float("inf") or (from_0 and number == 0)
-        if type(number) is not type(default) or not fits:
+        bounded = type(default) in (int, float)
+        if type(number) is not type(default) or (bounded and not 0 < number < float("inf")):
             raise ValueError(
                 f"{where}.{name}: {value!r} is not {types[type(default)]}, such as {default}"
             )
-        if name in choices and value not in choices[name]:
-            raise ValueError(f"{where}.{name}: {unknown('choice', value, choices[name])}")

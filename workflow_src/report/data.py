@@ -8,7 +8,8 @@ from types import ModuleType
 import pandas as pd
 
 from workflow_src.catalogue import Exhibit
-from workflow_src.report.scores import read_csv, read_scores
+from workflow_src.report.files import read_csv
+from workflow_src.report.scores import read_scores
 
 
 @dataclass(frozen=True)

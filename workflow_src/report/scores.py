@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import pandas as pd
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflow_src import artifacts
-from workflow_src.errors import DamagedFile, UserError, explained
+from workflow_src.errors import DamagedFile, UserError
+from workflow_src.report.files import read_csv
 
 IDENTITY = ["policy", "protocol", "method", "probe", "game", "seed"]
 COLUMNS = [*IDENTITY, "label_set", "level", "name", "metric", "value"]
@@ -138,25 +138,3 @@ def read_scores(path: Path) -> pd.DataFrame:
             f"{path} is damaged (a row has no seed or value): delete it and make it again"
         )
     return frame.astype(TYPES)
-
-
-def read_csv(path: Path, text: list[str], numbers: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a CSV whose columns ``text`` are identifiers; all others are numbers, NaN if empty.
-
-    `DamagedFile` if it does not parse, misses a column of ``text`` or ``numbers``, or has
-    something else in place of a number.
-    """
-    with explained("read", path):
-        try:
-            # All as text first: pandas would read a game called "nan" as missing, and round
-            # numbers.
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-            missing = {*text, *numbers} - set(frame.columns)
-            if missing:
-                raise ValueError(f"the column {min(missing)} is missing")
-            for column in frame.columns.difference(text):
-                frame[column] = [float(value) if value else np.nan for value in frame[column]]
-        except ValueError as error:
-            why = " ".join(str(error).split())
-            raise DamagedFile(f"{path} is damaged ({why}): delete it and make it again") from error
-    return frame

@@ -9,7 +9,7 @@ import pandas as pd
 from workflow_src import layout
 from workflow_src.config.run import Config
 from workflow_src.errors import UserError
-from workflow_src.report.scores import read_csv
+from workflow_src.report.files import read_csv
 
 REFERENCE = "agent_scores.csv"
 _TEXT = ["agent", "game", "weights", "protocol"]

@@ -8,7 +8,7 @@ from workflow_src.config.run import Config
 from workflow_src.report.agents.data import read_data
 from workflow_src.report.data import maker
 from workflow_src.report.figures import style
-from workflow_src.report.tables.write import write
+from workflow_src.report.files import write_table
 
 
 def write_agents(
@@ -27,4 +27,4 @@ def write_agents(
             style.save(made_by.figure(config, data), figures / one.key)
         else:
             table = made_by.table(config, data)
-            write(table, made_by.latex(config, table), tables / one.key)
+            write_table(table, made_by.latex(config, table), tables / one.key)

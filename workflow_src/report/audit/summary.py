@@ -7,9 +7,8 @@ import pandas as pd
 from workflow_src import artifacts
 from workflow_src.audit.verdict import ALIVE, VERDICTS
 from workflow_src.errors import DamagedFile, UserError
+from workflow_src.report.files import read_csv, write_table
 from workflow_src.report.latex import Part, typeset
-from workflow_src.report.scores import read_csv
-from workflow_src.report.tables.write import write
 
 SUMMARY, VARIABLES = "audit", "audit_variables"
 
@@ -27,7 +26,7 @@ def write_summary(audits: list[Path], out: Path) -> None:
         )
     found = {(path.parent.name, path.stem): read_audit(path) for path in audits}
     table = summary(found)
-    write(table, latex_summary(table), out / SUMMARY)
+    write_table(table, latex_summary(table), out / SUMMARY)
     csv = not_alive(found).to_csv(index=False, lineterminator="\n")
     artifacts.write_text(out / f"{VARIABLES}.csv", csv)
 

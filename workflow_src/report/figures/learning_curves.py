@@ -13,8 +13,8 @@ from workflow_src.config.run import Config
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report.aggregate import blocks
 from workflow_src.report.figures import style
+from workflow_src.report.files import read_csv
 from workflow_src.report.names import method_name
-from workflow_src.report.scores import read_csv
 
 CURVES = "learning_curves"
 LOSSES = {"train_loss": "train", "val_loss": "validation"}

@@ -16,9 +16,10 @@ import jinja2
 from workflow_src import artifacts
 from workflow_src.config.run import Config
 from workflow_src.report.aggregate import BLOCK
+from workflow_src.report.files import read_csv
 from workflow_src.report.page import files, machine, settings, summaries
 from workflow_src.report.page.cells import Table
-from workflow_src.report.scores import read_csv, read_scores
+from workflow_src.report.scores import read_scores
 from workflow_src.report.tables.captions import PAPER
 
 # The table of which the page's first view shows the means.

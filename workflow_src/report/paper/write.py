@@ -17,13 +17,13 @@ from workflow_src.ari.labels import CATEGORIES
 from workflow_src.config.run import Config
 from workflow_src.report import latex
 from workflow_src.report.data import read_data
+from workflow_src.report.files import read_csv
 from workflow_src.report.names import CATEGORY_NAMES, DASH, method_name, probe_name, switches
 from workflow_src.report.paper import settings, typeset
 from workflow_src.report.paper.exhibits import by_sentence, collect, in_rows
 from workflow_src.report.paper.facts import facts
 from workflow_src.report.paper.method_pages import page_of, read_page
 from workflow_src.report.paper.settings import number_text
-from workflow_src.report.scores import read_csv
 from workflow_src.report.tables import by_category, by_game
 from workflow_src.report.tables.captions import PUBLISHED_LABELS
 

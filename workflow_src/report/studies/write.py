@@ -7,7 +7,8 @@ from workflow_src.config.run import Config
 from workflow_src.config.studies import Study
 from workflow_src.report.data import maker, read_data
 from workflow_src.report.figures import style
-from workflow_src.report.tables.write import make, write
+from workflow_src.report.files import write_table
+from workflow_src.report.tables.write import make
 
 
 def write_study(
@@ -26,6 +27,6 @@ def write_study(
         for one in catalogue.select("figure", study)
     }
     for key, (table, latex) in tables.items():
-        write(table, latex, out_tables / key)
+        write_table(table, latex, out_tables / key)
     for key, figure in figures.items():
         style.save(figure, out_figures / key)

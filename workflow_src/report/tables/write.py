@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_src import artifacts, catalogue
+from workflow_src import catalogue
 from workflow_src.config.run import Config
 from workflow_src.report.data import Data, maker, read_data
+from workflow_src.report.files import write_table
 
 
 def write_tables(config: Config, scores: Path, reference: Path, out: Path) -> None:
@@ -25,14 +26,14 @@ def write_exhibits(
     """Write the tables ``exhibits`` that the run has into the folder ``out``; all or none."""
     made = {one.key: make(config, one, data) for one in exhibits if one.when(config)}
     for key, (table, latex) in made.items():
-        write(table, latex, out / key)
+        write_table(table, latex, out / key)
 
 
 def write_variables(config: Config, game: str, scores: Path, reference: Path, out: Path) -> None:
     """Write the table of every variable of one game; ``out`` has no extension, errors as above."""
     (exhibit,) = catalogue.select("table", "scores", by_game=True)
     data = read_data(scores, reference)
-    write(*make(config, exhibit, data, game=config.game(game)), out)
+    write_table(*make(config, exhibit, data, game=config.game(game)), out)
 
 
 def make(
@@ -42,10 +43,3 @@ def make(
     made_by = maker(exhibit)
     table = made_by.table(config, data, **exhibit.options, **names)
     return table, made_by.latex(config, table, **exhibit.options, **names)
-
-
-def write(table: pd.DataFrame, latex: str, path: Path) -> None:
-    """Write a table as CSV and as the text ``latex``; ``path`` has no extension."""
-    csv = table.round(6).to_csv(index=False, lineterminator="\n")
-    artifacts.write_text(path.with_name(f"{path.name}.csv"), csv)
-    artifacts.write_text(path.with_name(f"{path.name}.tex"), latex)
