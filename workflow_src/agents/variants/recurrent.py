@@ -30,7 +30,8 @@ class RecurrentNetwork(nn.Module):
     ):
         super().__init__()
         self.body, self.heads, self._scale = trunk, heads, scale
-        self.lstm = nn.utils.skip_init(nn.LSTM, features, hidden, batch_first=True)
+        with torch.random.fork_rng(devices=[]):  # what it draws is not kept
+            self.lstm = nn.LSTM(features, hidden, batch_first=True)
         for name, parameter in self.lstm.named_parameters():
             nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5, generator=generator)
             if name == "bias_ih_l0":  # of the gates: input, forget, cell, output
