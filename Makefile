@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: quick run paper check test docs bench bench-gpu record adopt verify lock
+.PHONY: quick demo run paper check test docs bench bench-gpu record adopt verify lock
 
 # A word of the shell, whatever blanks and quotes it contains.
 quoted = '$(subst ','\'',$(1))'
@@ -17,6 +17,10 @@ quoted = '$(subst ','\'',$(1))'
 # The quick run: two games at a small scale, and their table.
 quick:
 	@$(MAKE) --no-print-directory run PRESET=quick GAMES= INTO=runs/quick
+
+# Catch, learned by a double dueling DQN; killed once on purpose, it ends with the same bytes.
+demo: .venv/installed
+	@$(BIN)/python -m workflow_src demo --into runs/demo
 
 # Any other run: make run PRESET=quick GAMES="boxing seaquest" INTO=runs/mine
 run: .venv/installed

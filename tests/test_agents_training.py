@@ -87,7 +87,7 @@ def test_what_training_leaves(undisturbed):
     # A game of Catch has 23 steps: each environment ends 4 games in 100 steps.
     assert (history["games"] == 16).all()
     assert history["score"].between(0, 1).all() and history["training_score"].between(0, 1).all()
-    assert list(history["updates"]) == [51, 100, 100, 100]
+    assert list(history["updates"]) == [50, 100, 100, 100]
     best = history["step"][history["score"].idxmax()]
     assert found["best.safetensors"] == found[f"step-{best:09}.safetensors"]
 
@@ -102,7 +102,7 @@ def test_another_setting_gives_other_weights(undisturbed, tmp_path):
 
 @pytest.mark.parametrize("at", [0, 1, 3])
 def test_an_error_in_any_epoch_loses_at_most_that_epoch(undisturbed, tmp_path, monkeypatch, at):
-    judged, seen = train.Training._judge, []
+    judged, seen = train.Training.judge, []
 
     def judge(self, epoch):
         seen.append(epoch)
@@ -110,7 +110,7 @@ def test_an_error_in_any_epoch_loses_at_most_that_epoch(undisturbed, tmp_path, m
             raise KeyboardInterrupt
         return judged(self, epoch)
 
-    monkeypatch.setattr(train.Training, "_judge", judge)
+    monkeypatch.setattr(train.Training, "judge", judge)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path)
     assert trained(tmp_path) == undisturbed[1]
@@ -118,7 +118,7 @@ def test_an_error_in_any_epoch_loses_at_most_that_epoch(undisturbed, tmp_path, m
 
 
 def test_a_state_of_another_training_is_not_resumed(undisturbed, tmp_path, monkeypatch):
-    monkeypatch.setattr(train.Training, "_judge", lambda self, epoch: 1 / 0)
+    monkeypatch.setattr(train.Training, "judge", lambda self, epoch: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         trained(tmp_path, gamma=0.9)
     monkeypatch.undo()

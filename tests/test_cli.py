@@ -26,7 +26,18 @@ REPORTS = ["scores", "tables", "variables", "figures", "curves", "ledger", "scal
 BRIDGE = ["stages", "code", "record", "adopt", "verify"]
 AUDIT = ["audit-measure", "audit", "audit-frames", "audit-summary"]
 AGENTS = ["agents", "evaluations", "agent-scores"]
-STEPS = ["configure", *JOBS, *AGENTS, *REPORTS, *AUDIT, "reconstructions", "paper", "show", *BRIDGE]
+STEPS = [
+    "configure",
+    "demo",
+    *JOBS,
+    *AGENTS,
+    *REPORTS,
+    *AUDIT,
+    "reconstructions",
+    "paper",
+    "show",
+    *BRIDGE,
+]
 JOB = {"game": "breakout", "policy": "random_agent", "seed": "0"}
 
 

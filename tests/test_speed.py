@@ -13,6 +13,7 @@ import torch
 from click.testing import CliRunner
 
 from speed import (
+    agents,
     bench,
     collect,
     duplicates,
@@ -251,6 +252,11 @@ def test_probes_end_with_the_same_f1(at, one_thread):
     mine, other = probes.f1(frames.played(at, 800), 800, epochs=4, threads=1)
     assert np.abs(mine - other).max() <= 0.01
     assert mine.mean() > 0.1
+
+
+def test_agents(at, here):
+    played, learned = numbers(agents.rows(at)).values()
+    assert played.baseline > 0 and played.limit > 0 and learned.baseline > 0
 
 
 def test_workflow(at):

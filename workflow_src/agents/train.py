@@ -167,7 +167,7 @@ class Training:
         while self._state.epoch < self._row.epochs:
             epoch = self._state.epoch
             self._line.begin(epoch, self._row.epochs, epoch * self._row.validate_every)
-            row = self._learn(epoch) | self._judge(epoch)
+            row = self.learn(epoch) | self.judge(epoch)
             self._state.history.append(row)
             self._state.epoch += 1
             self._keep(epoch, row["score"])
@@ -178,7 +178,7 @@ class Training:
     def _rng(self, epoch: int, *what: str | int) -> np.random.Generator:
         return seeds.generator(self._seed, *self._names, "epoch", epoch, *what)
 
-    def _learn(self, epoch: int) -> dict[str, Any]:
+    def learn(self, epoch: int) -> dict[str, Any]:
         """Play and learn for an epoch; what its row of the history says of it."""
         row, vector, memory, learner = self._row, self._vector, self._memory, self._learner
         explore, replay, heads = (self._rng(epoch, what) for what in ("act", "replay", "masks"))
@@ -191,19 +191,20 @@ class Training:
         for step in range(begin, begin + row.validate_every, n):
             actions = play.choose(actor, vector, row.epsilon.at(step), explore)
             frames, first = vector.observation[:, -1].copy(), vector.first.copy()
-            vector.step(actions)
+            # The environments play while the network learns from the steps before.
+            vector.send(actions)
+            if step >= row.learn_start:
+                self._follow(epoch)
+                for _ in range(self._due(step)):
+                    losses += self._update(step, replay)
+                    updates += 1
+            if step % row.target_every == 0:
+                learner.sync()
+            vector.receive()
             scores += [score for _, score, _, _ in vector.finished]
             masks = learner.draw_masks(n, heads)
             memory.add(frames, actions, vector.reward, vector.end, first, masks)
-            done = step + n
-            if done >= row.learn_start:
-                self._follow(epoch)
-                for _ in range(self._due(done)):
-                    losses += self._update(done, replay)
-                    updates += 1
-            if done % row.target_every == 0:
-                learner.sync()
-            self._line.at(done)
+            self._line.at(step + n)
         memory.cut()
         loss = float(losses) / updates if updates else math.nan
         if updates and not math.isfinite(loss):
@@ -245,7 +246,7 @@ class Training:
             batch = self._memory.sample(min(FOLLOWED, len(self._memory) // 2), rng, None)
             self._state.followed = batch.tensors()
 
-    def _judge(self, epoch: int) -> dict[str, Any]:
+    def judge(self, epoch: int) -> dict[str, Any]:
         """Evaluate after an epoch; generators of its own, so that it changes nothing."""
         value = delta = math.nan
         if self._state.followed:

@@ -5,7 +5,7 @@ import sys
 import click
 
 from workflow_src import __version__
-from workflow_src.cli import agents, report, runs, steps, versioning
+from workflow_src.cli import agents, demo, report, runs, steps, versioning
 from workflow_src.errors import UserError
 
 # Section of --help -> its commands, in this order.
@@ -13,6 +13,7 @@ SECTIONS: dict[str, list[click.Command]] = {
     "Commands": [
         runs.configure,
         runs.show,
+        demo.demo,
         versioning.verify,
         versioning.adopt,
         versioning.record,
