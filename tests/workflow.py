@@ -78,9 +78,9 @@ def configure(source: Path, directory: Path, change: dict) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def jobs(source: Path, directory: Path) -> dict[str, int]:
+def jobs(source: Path, directory: Path, *targets: str) -> dict[str, int]:
     """{rule: jobs} that a dry run would do."""
-    done = snakemake(source, directory, "-n", "--quiet", "rules")
+    done = snakemake(source, directory, "-n", "--quiet", "rules", "--", *targets)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.split() for line in (done.stdout + done.stderr).splitlines()]
     return {
