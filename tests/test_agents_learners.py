@@ -155,6 +155,37 @@ def test_persistent_advantage_widens_the_gap():
     assert wanted - np.array([3, 0.5, 4.0]) == pytest.approx(larger)
 
 
+def test_persistent_advantage_with_a_double_error():
+    """The error is double's; both gaps stay the target's."""
+    made = with_tables(row("persistent-advantage", "double"), Q, T)
+    plain = np.array([1 + G * 2, -1 + G * -2, 0.5])
+    wanted = plain - 0.9 * np.minimum([1 - -1, 3 - 2, 5 - 5], [3 - 1, 5 - -2, 0])
+    assert made.goal(batch(**STEPS)).flatten().tolist() == pytest.approx(wanted.tolist())
+
+
+@pytest.mark.parametrize(
+    ("variants", "online", "target"),
+    [
+        ((), 1, 1),
+        (("double",), 2, 1),
+        (("munchausen",), 1, 2),
+        (("persistent-advantage",), 1, 2),
+        (("persistent-advantage", "double"), 2, 2),
+        (("c51", "double"), 2, 1),
+    ],
+)
+def test_no_state_passes_a_network_twice(variants, online, target):
+    made, calls = build(row(*variants), shape=(3,)), {"network": 0, "target": 0}
+    for name in calls:
+
+        def count(*_, name=name):
+            calls[name] += 1
+
+        getattr(made, name).register_forward_hook(count)
+    made.learn(random_batch(made, np.random.default_rng(0)))
+    assert calls == {"network": online, "target": target}
+
+
 def test_munchausen_by_the_formula():
     options = {"munchausen": {"alpha": 0.9, "tau": 0.5, "clip": 1.0}}
     made = with_tables(row("munchausen", options=options), Q, T)
@@ -423,6 +454,20 @@ def test_exclusions_are_of_variants_that_exist():
         assert set(kinds.declared(VARIANTS, name).get("EXCLUDES", ())) <= set(ALL) - {name}
 
 
+def test_settings_of_variants_are_as_published():
+    published = {
+        "bootstrapped": {"heads": 10, "mask_probability": 0.5},
+        "c51": {"atoms": 51, "vmax": 10.0},
+        "munchausen": {"alpha": 0.9, "tau": 0.03, "clip": 1.0},
+        "n-step": {"n": 3},
+        "persistent-advantage": {"alpha": 0.9},
+        "prioritised": {"kind": "rank", "alpha": 0.7, "beta": 0.5},
+        "quantile": {"quantiles": 201, "kappa": 1.0},
+    }
+    found = {name: kinds.declared(VARIANTS, name).get("OPTIONS") for name in ALL}
+    assert {name: options for name, options in found.items() if options} == published
+
+
 def test_what_the_memory_has_to_do():
     assert build(row()).n_step == 1 and not build(row()).prioritised
     made = build(row("n-step", "prioritised", options={"n-step": {"n": 5}}))
@@ -527,6 +572,16 @@ class Mine(nn.Module):
     def forward(self, observation):
         return self.layer(observation.flatten(1))
 
+class Plain(nn.Module):
+    def __init__(self, channels, frame_shape):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten()
+        )
+
+    def forward(self, observation):
+        return self.layers(observation)
+
 class Square(Mine):
     def forward(self, observation):
         return observation
@@ -551,6 +606,24 @@ def test_a_body_of_ones_own(tmp_path):
         assert "\n" not in str(refused.value)
     with pytest.raises(UserError, match=r"body catch fails on observations \(2, 2, 3\): .*another"):
         build(row(body="catch", history=2), shape=(3,))
+
+
+def test_a_body_of_ones_own_gets_fractions_and_draws_nothing(tmp_path):
+    """A plain convolution fails on bytes; dropout would draw from the global generator."""
+    file = tmp_path / "bodies.py"
+    file.write_text(BODY)
+    made = build(row(body=f"{file}:Plain", history=2), shape=(5, 5))
+    rng = np.random.default_rng(0)
+    frames = rng.integers(256, size=(3, 2, 5, 5), dtype=np.uint8)
+    first, state = np.ones(3, bool), torch.random.get_rng_state()
+    found = made.actor(3, evaluation=False).values(frames, first, rng)
+    floats = (frames / 255).astype(np.float32)
+    assert found == pytest.approx(made.actor(3, evaluation=True).values(floats, first, rng))
+    assert found.std(0).min() > 0
+    buffers = [value.clone() for value in made.network.buffers()]
+    made.learn(random_batch(made, rng))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(map(torch.equal, buffers, made.network.buffers()))
 
 
 def test_heads_are_separate_and_share_no_weights():

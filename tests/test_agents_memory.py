@@ -1,6 +1,9 @@
 """The replay memory, against a plain list of everything that was ever added."""
 
+import itertools
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from workflow_src.agents import memory as memories
 from workflow_src.agents import priorities, storage
 from workflow_src.agents.memory import Memory
-from workflow_src.config.agents import Memory as Settings
+from workflow_src.config.agents import AgentMemory as Settings
 from workflow_src.emulator.environment import CONTINUES, LIFE_LOST, TERMINATED, TRUNCATED
 from workflow_src.errors import UserError
 
@@ -94,7 +97,7 @@ def expected(steps, time, stream, length, n, gamma):
         if time + ahead not in steps:
             return None
         step = steps[time + ahead][stream]
-        total += factor * min(max(step.reward, -1), 1)
+        total += factor * min(max(step.reward, -1), 1)  # clipped one by one, before the sum
         factor *= gamma
         if step.end in (LIFE_LOST, TERMINATED):
             return observation, steps[time][stream].action, total, 0.0, None
@@ -150,15 +153,81 @@ def test_it_is_a_plain_list(seed, streams, history, n, rows, times, clears):
         return
     drawn = np.array(sorted(wanted))
     batch = memory.sample(len(drawn), Chosen(drawn))
-    for i, slot in enumerate(drawn):
-        observation, action, total, discount, then = wanted[slot]
+    assert np.array_equal(batch.slot, drawn)
+    check(batch, [wanted[slot] for slot in drawn])
+    assert (batch.weight == 1).all() and batch.mask is None
+
+
+step_of_a_stream = st.tuples(st.sampled_from([CONTINUES, *range(4)]), st.booleans())
+
+
+@given(data=st.data(), streams=st.integers(1, 3), history=st.integers(1, 4), n=st.integers(1, 3))
+@settings(max_examples=100, deadline=None)
+def test_it_is_a_plain_list_whatever_happens(data, streams, history, n):
+    """Any ends and first frames; new games, and resuming from files, at any moment."""
+    rows = data.draw(st.integers(history + n + 2, 12))
+    kind = data.draw(st.sampled_from(["raw", "lz4"]))
+    row_of_steps = st.lists(step_of_a_stream, min_size=streams, max_size=streams)
+    happens = st.one_of(row_of_steps, row_of_steps, st.sampled_from(["cut", "resume"]))
+    happened = data.draw(st.lists(happens, min_size=1, max_size=30))
+    everything: list[list[Step]] = []
+    rng = np.random.default_rng(0)
+
+    def empty():
+        return make(rows * streams, streams, history, n, storage=kind, reward_clip=None)
+
+    memory = empty()
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(memories, "CHUNK", 5)
+        for event in happened:
+            if event == "cut":
+                memory.cut()
+                for step in everything[-1] if everything else []:
+                    step.end = TRUNCATED if step.end == CONTINUES else step.end
+            elif event == "resume":
+                state = memory.save(Path(folder))
+                memory.prune(Path(folder), state)
+                memory = empty()
+                assert memory.load(Path(folder), state)
+            else:
+                row = [
+                    Step(
+                        rng.integers(1, 256, SHAPE).astype(np.uint8),
+                        int(rng.integers(18)),
+                        float(rng.integers(-8, 9)) / 8,  # in eighths: nothing is rounded
+                        end,
+                        first,
+                    )
+                    for end, first in event
+                ]
+                add(memory, row)
+                everything.append(row)
+    times = len(everything)
+    kept = {time: row for time, row in enumerate(everything) if time >= times - rows}
+    wanted = {
+        time % rows * streams + stream: found
+        for time in kept
+        for stream in range(streams)
+        if (found := expected(kept, time, stream, history, n, 0.9)) is not None
+    }
+    assert len(memory) == len(kept) * streams
+    # Slots that were never filled are not valid either.
+    assert np.flatnonzero(memory.valid(np.arange(rows * streams))).tolist() == sorted(wanted)
+    if wanted:
+        drawn = np.array(sorted(wanted))
+        batch = memory.sample(len(drawn), Chosen(drawn))
+        check(batch, [wanted[slot] for slot in drawn])
+
+
+def check(batch, wanted):
+    """Whether a batch is what is expected; a successor is arbitrary where the discount is 0."""
+    for i, (observation, action, total, discount, then) in enumerate(wanted):
         assert np.array_equal(batch.observation[i].numpy(), observation)
         assert batch.action[i] == action
         assert batch.reward[i].item() == pytest.approx(total, abs=1e-6)
         assert batch.discount[i].item() == pytest.approx(discount, abs=1e-6)
-        if then is not None:
-            assert np.array_equal(batch.next_observation[i].numpy(), then)
-    assert (batch.weight == 1).all() and batch.mask is None
+        assert (then is None) == (discount == 0)
+        assert then is None or np.array_equal(batch.next_observation[i].numpy(), then)
 
 
 def test_draws_are_uniform_over_what_is_valid():
@@ -216,12 +285,36 @@ def test_floats_in_eight_bits_or_as_they_are():
     exact, eight = found[False], found[True]
     assert torch.equal(exact.observation, torch.from_numpy(frames[exact.slot]))
     assert torch.equal(eight.observation, (exact.observation * 255).round() / 255)
-    with pytest.raises(
-        UserError, match=r"reaches from -1 to 1, not 0 to 1: set memory\.discretise"
-    ):
-        make(64, dtype=np.float32).add(
-            np.array([[[-1, 0, 0], [0, 0, 1]]], np.float32), *[np.zeros(1)] * 4
-        )
+
+
+@pytest.mark.parametrize(
+    "value, reach", [(-0.5, "-0.5 to 0"), (1.25, "0 to 1.25"), (np.nan, "nan to nan")]
+)
+def test_floats_that_do_not_fit_eight_bits_are_refused(value, reach):
+    frame = np.zeros((1, *SHAPE), np.float32)
+    frame[0, 1, 2] = value
+    memory = make(64, dtype=np.float32)
+    with pytest.raises(UserError) as refused:
+        memory.add(frame, *[np.zeros(1)] * 4)
+    assert str(refused.value) == (
+        f"an observation reaches from {reach}, not 0 to 1: set memory.discretise: false"
+    )
+    assert len(memory) == 0
+    make(64, dtype=np.float32, discretise=False).add(frame, *[np.zeros(1)] * 4)
+
+
+def test_floats_in_eight_bits_can_be_compressed():
+    stores = [make(64, dtype=np.float32, storage=kind) for kind in ("raw", "lz4")]
+    rng = np.random.default_rng(0)
+    for time in range(90):
+        frame, ended = rng.random((1, *SHAPE)).astype(np.float32), np.array([time % 7 == 6])
+        for memory in stores:
+            memory.add(
+                frame, np.zeros(1), np.zeros(1), ended * TERMINATED, np.array([not time % 7])
+            )
+    raw, packed = (memory.sample(64, np.random.default_rng(1)) for memory in stores)
+    assert raw.observation.dtype == torch.float32 and raw.observation.max() > 0.5
+    assert torch.equal(raw.observation, packed.observation)
 
 
 def test_masks_come_back_with_their_transitions():
@@ -268,6 +361,47 @@ def test_weights_undo_the_chances():
     assert batch.slot.mean() > 38  # large errors are drawn more often: 42.7 expected
 
 
+@pytest.mark.parametrize("kind", ["rank", "proportional"])
+def test_draws_by_priority_leave_out_what_is_not_valid(kind):
+    """The frequencies are the priorities, over those transitions that can be learned from."""
+    ranked = priorities.build(40, kind=kind, alpha=0.7)
+    memory = make(40, streams=2, ranked=ranked)
+    for row in played(np.random.default_rng(1), 70, 2):
+        add(memory, row)
+    deltas = np.random.default_rng(3).exponential(size=40)
+    memory.update(np.arange(40), torch.from_numpy(deltas))
+    if kind == "rank":
+        ranked._sort()
+        chance = (np.argsort(np.argsort(-deltas)) + 1.0) ** -0.7
+    else:
+        chance = (deltas + priorities.EPS) ** 0.7
+    valid = memory.valid(np.arange(40))
+    assert 10 < valid.sum() < 36
+    rng, counts, draws = np.random.default_rng(2), np.zeros(40), 1000
+    for _ in range(draws):
+        counts += np.bincount(memory.sample(32, rng, 0.5).slot, minlength=40)
+    assert counts[~valid].sum() == 0
+    mean = draws * 32 * chance[valid] / chance[valid].sum()
+    chi2 = ((counts[valid] - mean) ** 2 / mean).sum()
+    assert chi2 < valid.sum() + 4 * np.sqrt(2 * valid.sum())
+
+
+def test_without_an_exponent_draws_are_uniform_and_weights_one():
+    ranked = priorities.build(64, kind="proportional", alpha=1.0)
+    memory, plain = make(64, ranked=ranked), make(64)
+    for row in played(np.random.default_rng(0), 50, 1):
+        add(memory, row), add(plain, row)
+    memory.update(np.array([3]), torch.tensor([1e6]))
+    one, other = (m.sample(200, np.random.default_rng(0)) for m in (memory, plain))
+    assert np.array_equal(one.slot, other.slot) and (one.weight == 1).all()
+
+
+def test_equal_generators_give_equal_batches_and_others_do_not():
+    memory = filled(0, 100)
+    slots = [memory.sample(64, np.random.default_rng(seed), 0.5).slot for seed in (0, 0, 1)]
+    assert np.array_equal(slots[0], slots[1]) and not np.array_equal(slots[0], slots[2])
+
+
 # What it needs
 
 
@@ -286,6 +420,33 @@ def test_what_it_needs_is_checked_before(monkeypatch):
     )
     with pytest.raises(UserError, match=r"need 2\.4 GiB of memory.*free; lower memory.size to 422"):
         storage.build(Settings(size=1_000_000), 1_000_000, shape, byte, CPU)
+    # Its advice fits: lz4 is not for floats, and what it names is accepted.
+    with pytest.raises(UserError, match=r"free; set memory\.discretise: true or lower"):
+        storage.build(ask, 1_000_000, shape, np.dtype(np.float32), CPU)
+    for size, kind in ((152_000, "raw"), (422_000, "lz4")):
+        monkeypatch.setattr(storage, "Raw", lambda *_: "raw")
+        assert storage.build(Settings(size=size, storage=kind), size, shape, byte, CPU)
+
+
+def test_all_of_the_free_memory_can_be_used(monkeypatch):
+    class Free:
+        available = 1000
+
+    monkeypatch.setattr(storage.psutil, "virtual_memory", Free)
+    ask, byte = Settings.model_construct(size=1000, storage="raw"), np.dtype(np.uint8)
+    assert storage.build(ask, 1000, (1,), byte, CPU).bytes() == 1000
+    with pytest.raises(UserError, match=r"lower memory\.size to 1,000$"):
+        storage.build(ask, 1001, (1,), byte, CPU)
+
+
+def test_it_says_what_it_takes():
+    frames, columns = 64 * 6, 64 * (4 + 4 + 1 + 1)
+    assert make(64).bytes() == frames + columns
+    assert make(64, heads=3).bytes() == frames + columns + 64 * 3
+    packed = make(64, storage="lz4")
+    empty = packed.bytes()
+    add(packed, played(np.random.default_rng(0), 1, 1)[0])
+    assert empty == 64 * 8 + columns and packed.bytes() > empty
 
 
 def test_storage_by_kind_and_size():
@@ -306,8 +467,8 @@ def test_a_memory_that_is_too_small_is_refused():
 # Files
 
 
-def filled(seed, times, size=5 * memories.CHUNK, **options):
-    ranked = priorities.build(size, kind="rank", alpha=0.7)
+def filled(seed, times, size=5 * memories.CHUNK, ranks="rank", **options):
+    ranked = priorities.build(size, kind=ranks, alpha=0.7)
     memory = make(size, streams=8, ranked=ranked, **options)
     more(memory, seed, times)
     return memory
@@ -334,15 +495,64 @@ def same(one, other):
     return True
 
 
-@pytest.mark.parametrize("kind", ["raw", "lz4"])
-def test_saved_and_loaded(tmp_path, kind):
-    memory = filled(0, 700, storage=kind)
-    state = memory.save(tmp_path)
-    file = tmp_path.with_suffix(".pt")
-    torch.save(state, file)
-    other = filled(9, 3, storage=kind)
-    assert other.load(tmp_path, torch.load(file, weights_only=True))
+def contents(folder):
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "kind, ranks", [*itertools.product(["raw", "lz4"], ["rank", "proportional"])]
+)
+def test_saved_and_loaded_to_the_byte(tmp_path, kind, ranks):
+    """One that was resumed leaves the same files as one that was not, now and after more steps."""
+    kept, again = tmp_path / "kept", tmp_path / "again"
+    memory = filled(0, 700, storage=kind, ranks=ranks)
+    state = memory.save(kept)
+    torch.save(state, tmp_path / "state.pt")
+    other = make(
+        5 * memories.CHUNK,
+        8,
+        storage=kind,
+        ranked=priorities.build(5 * memories.CHUNK, kind=ranks, alpha=0.7),
+    )
+    assert other.load(kept, torch.load(tmp_path / "state.pt", weights_only=True))
+    assert len(other) == len(memory) == 5600
+    assert not other._changed and equal(other.save(kept), state)  # which writes nothing
+    for name in ("deltas", "order", "leaves"):
+        assert name not in state["priorities"] or state["priorities"][name].any()
     assert same(memory, other)
+    # All of it is written anew, into an empty folder.
+    for one, folder in ((memory, again / "a"), (other, again / "b")):
+        one._changed = set(one.save(kept)["chunks"])
+        assert equal(one.save(folder), memory.save(kept))
+    assert contents(again / "a") == contents(again / "b")
+
+
+def equal(one, other):
+    """Whether two states are the same, tensor by tensor."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, torch.Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    return one == other
+
+
+def test_masks_and_floats_are_saved_too(tmp_path):
+    rng = np.random.default_rng(0)
+    both = [make(64, dtype=np.float32, discretise=False, heads=3, storage="auto") for _ in range(2)]
+    for time in range(70):
+        frame = rng.normal(size=(1, *SHAPE)).astype(np.float32)
+        mask = rng.random((1, 3)) < 0.5
+        both[0].add(frame, *[np.zeros(1)] * 3, np.array([time == 0]), mask)
+    assert both[1].load(tmp_path, both[0].save(tmp_path))
+    one, other = (m.sample(32, np.random.default_rng(1)) for m in both)
+    assert one.observation.min() < -1 and 0 < one.mask.mean() < 1
+    assert torch.equal(one.observation, other.observation) and torch.equal(one.mask, other.mask)
+
+
+def test_raw_and_lz4_leave_the_same_files(tmp_path):
+    for kind in ("raw", "lz4"):
+        filled(0, 700, storage=kind).save(tmp_path / kind)
+    assert contents(tmp_path / "raw") == contents(tmp_path / "lz4")
 
 
 def test_only_what_changed_is_written(tmp_path):
@@ -354,12 +564,60 @@ def test_only_what_changed_is_written(tmp_path):
     second = memory.save(tmp_path)
     assert [first["chunks"][i] == second["chunks"][i] for i in range(3)] == [True, True, False]
     assert all((tmp_path / name).stat().st_mtime_ns == time for name, time in times.items())
-    # Killed here, the first state can still be read; once the second is stored, it need not.
-    other = filled(9, 3)
-    assert other.load(tmp_path, first)
+    memory.cut()  # changes no frame
+    assert memory.save(tmp_path)["chunks"] == second["chunks"]
+
+
+def test_killed_before_the_state_is_stored(tmp_path):
+    """The state of before is still whole; once the next is stored, its files can go."""
+    memory, twin = filled(0, 1100), filled(0, 1100)
+    first = memory.save(tmp_path)
+    kept = {name: value.clone() for name, value in first["columns"].items()}
+    more(memory, 1, 10)
+    second = memory.save(tmp_path)
+    resumed = filled(9, 3)
+    assert resumed.load(tmp_path, first)
+    assert equal(first["columns"], kept)  # a state does not follow the memory
+    assert same(resumed, twin)
+    # What another writer was killed at is named by no state.
+    for stray in (".000001-0123.17.tmp", "000001-0123"):
+        (tmp_path / stray).write_bytes(b"half a fi")
+    before = contents(tmp_path)
     memory.prune(tmp_path, second)
-    assert {file.name for file in tmp_path.iterdir()} == set(second["chunks"].values())
-    assert not filled(9, 3).load(tmp_path, first)
+    named = set(second["chunks"].values())
+    assert contents(tmp_path) == {name: before[name] for name in named} and len(named) == 3
+    assert not filled(9, 3).load(tmp_path, first) and filled(9, 3).load(tmp_path, second)
+
+
+def test_stopped_while_it_saves(tmp_path, monkeypatch):
+    """What was to be written is written by the next save."""
+    memory, twin = filled(0, 1100), filled(0, 1100)
+    write, written = Memory._write, []
+
+    def once(self, folder, chunk):
+        if written:
+            raise KeyboardInterrupt
+        written.append(chunk)
+        return write(self, folder, chunk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Memory, "_write", once)
+        with pytest.raises(KeyboardInterrupt):
+            memory.save(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    assert equal(memory.save(tmp_path), twin.save(tmp_path / "twin"))
+    whole = contents(tmp_path / "twin")
+    assert len(whole) == 3
+    assert all((tmp_path / name).read_bytes() == blob for name, blob in whole.items())
+
+
+def test_a_state_that_is_loaded_twice_is_not_shared(tmp_path):
+    state = filled(0, 700).save(tmp_path)
+    one, other, twin = (filled(seed, 3) for seed in range(3))
+    assert all(memory.load(tmp_path, state) for memory in (one, other, twin))
+    more(one, 5, 40)
+    one.cut()
+    assert same(other, twin)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])

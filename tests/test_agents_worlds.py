@@ -1,16 +1,20 @@
 """The worlds of agents: Atari against ale-py's own vector environment, and the small ones."""
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import ale_py
 import cv2
 import gymnasium as gym
 import numpy as np
 import pytest
-from ale_py.vector_env import AtariVectorEnv
+from ale_py.vector_env import AtariVectorEnv, AutoresetMode
 from gymnasium.utils.env_checker import check_env
 
 from workflow_src.agents import environment
@@ -19,7 +23,7 @@ from workflow_src.agents.environments.catch import Catch
 from workflow_src.agents.environments.gridworld import GridWorld
 from workflow_src.agents.vector import Vector
 from workflow_src.ari.games import rom_name
-from workflow_src.config.agents import AgentProtocol, Environment
+from workflow_src.config.agents import AgentEnvironment, AgentProtocol
 from workflow_src.emulator import environment as emulator
 from workflow_src.emulator.environment import CONTINUES, LIFE_LOST, TERMINATED, TRUNCATED
 from workflow_src.errors import UserError
@@ -32,7 +36,6 @@ PLAIN = {
     "max_frames": None,
     "epsilon": 0.001,
 }
-CLASSIC = PLAIN | {"life_loss": True}
 
 
 def protocol(**change):
@@ -45,13 +48,16 @@ def rng(seed=0):
 
 def world(game="pong", settings=None, training=True, **change):
     return environment.make(
-        Environment.model_validate(settings or {}), protocol(**change), game=game, training=training
+        AgentEnvironment.model_validate(settings or {}),
+        protocol(**change),
+        game=game,
+        training=training,
     )
 
 
 def vector(game, n=1, workers=1, settings=None, training=True, history=4, **change):
     return Vector(
-        Environment.model_validate(settings or {}),
+        AgentEnvironment.model_validate(settings or {}),
         protocol(**change),
         game=game,
         num_envs=n,
@@ -99,6 +105,71 @@ def test_observations_are_those_of_the_vector_environment(game, life_loss):
     oracle.close()
     if game == "breakout":  # lives are lost within 500 random steps
         assert (LIFE_LOST in ends) == life_loss and TERMINATED in ends
+
+
+@pytest.mark.parametrize("frame_skip", [2, 5])
+def test_games_follow_each_other_as_in_the_vector_environment(frame_skip):
+    """Three games in two processes, each over several times; the next begins in the same step."""
+    oracle = AtariVectorEnv(
+        "breakout",
+        num_envs=3,
+        noop_max=0,
+        frameskip=frame_skip,
+        use_fire_reset=False,
+        reward_clipping=False,
+        repeat_action_probability=0.0,
+        autoreset_mode=AutoresetMode.SAME_STEP,
+        num_threads=1,
+    )
+    seen, _ = oracle.reset(seed=0)
+    games = np.zeros(3)
+    with vector("breakout", 3, 2, {"frame_skip": frame_skip}) as ours:
+        ours.new_games([rng(i) for i in range(3)])
+        assert np.array_equal(ours.observation, seen) and ours.first.all() and not ours.end.any()
+        for actions in rng(6).integers(ours.num_actions, size=(1600 // frame_skip, 3)):
+            seen, reward, over, _, info = oracle.step(actions)
+            ours.step(actions)
+            assert np.array_equal(ours.observation, seen) and np.array_equal(ours.reward, reward)
+            assert np.array_equal(ours.end == TERMINATED, over) and (ours.first == over).all()
+            assert np.array_equal(ours.lives, info["lives"])
+            assert [i for i, *_ in ours.finished] == np.flatnonzero(over).tolist()
+            games += over
+    oracle.close()
+    assert games.min() > 1
+
+
+def area(picture):
+    return cv2.resize(picture, (84, 84), interpolation=cv2.INTER_AREA)
+
+
+@pytest.mark.parametrize("pool", ["max-first", "resize-first"])
+def test_the_last_frames_of_a_game_are_its_own(pool):
+    """A game can end within a step; what is seen then is made of the frames that were played."""
+    ours, out = world("breakout", {"pool": pool}, sticky=0.25), np.zeros((84, 84), np.uint8)
+    ours.new_game(rng(11), out)
+    ours.ale = Recorded(ours.ale)
+    bare = bare_emulator("breakout")
+    lengths, at = [], 0
+    for action in rng(12).integers(ours.num_actions, size=1500).tolist():
+        reward, end = ours.step(action, out)
+        screens, bare_reward = [], 0
+        for code in ours.ale.acted[at:]:
+            bare_reward += bare.act(code)
+            screens.append(bare.getScreenGrayscale())
+        at = len(ours.ale.acted)
+        last = screens[-2:]
+        seen = area(np.max(last, axis=0))
+        if pool == "resize-first":
+            seen = np.max([area(screen) for screen in last], axis=0)
+        assert np.array_equal(out, seen) and reward == bare_reward
+        assert (end == TERMINATED) == bare.game_over()
+        assert len(screens) == 4 or end == TERMINATED
+        if end == TERMINATED:
+            lengths.append(len(screens))
+            ours.next_game(out)
+            bare.reset_game()
+            assert np.array_equal(out, area(bare.getScreenGrayscale()))
+    assert 1 in lengths and len(set(lengths)) > 1
 
 
 def test_frames_are_those_of_the_encoders():
@@ -154,6 +225,18 @@ class Recorded:
         return getattr(self._ale, name)
 
 
+def bare_emulator(game, mode=None, difficulty=None):
+    ale = ale_py.ALEInterface()
+    ale.setFloat("repeat_action_probability", 0.0)
+    ale.loadROM(ale_py.roms.get_rom_path(game))
+    if mode is not None:
+        ale.setMode(mode)
+    if difficulty is not None:
+        ale.setDifficulty(difficulty)
+    ale.reset_game()
+    return ale
+
+
 def test_sticky_actions_are_drawn_a_frame_at_a_time():
     """Replayed on a bare emulator, what was executed gives the same RAM."""
     ours, out, chosen = world("pong", sticky=0.25), np.zeros((84, 84), np.uint8), []
@@ -165,10 +248,7 @@ def test_sticky_actions_are_drawn_a_frame_at_a_time():
         chosen += [ours.actions[action]] * 4
     ram = np.zeros(128, np.uint8)
     ours.ram(ram)
-    bare = ale_py.ALEInterface()
-    bare.setFloat("repeat_action_probability", 0.0)
-    bare.loadROM(ale_py.roms.get_rom_path("pong"))
-    bare.reset_game()
+    bare = bare_emulator("pong")
     for action in ours.ale.acted:
         bare.act(action)
     assert np.array_equal(bare.getRAM(), ram)
@@ -226,6 +306,25 @@ def test_a_new_game_keeps_no_trace_of_what_was_played(game):
     assert play(used, 40, seed=9) == play(world(game), 40, seed=9)
 
 
+def test_a_mode_holds_for_every_game():
+    """In the first game, the second, and one begun anew, it is as the bare emulator has it."""
+    settings, ram = {"mode": 1, "difficulty": 1}, np.zeros(128, np.uint8)
+    one, out = world("pong", settings), np.zeros((84, 84), np.uint8)
+    plain = bare_emulator("pong")
+    one.new_game(rng(), out)
+    for begin in (lambda: None, lambda: one.next_game(out), lambda: one.new_game(rng(), out)):
+        begin()
+        bare = bare_emulator("pong", **settings)
+        plain.reset_game()
+        for action in rng(1).integers(one.num_actions, size=80).tolist():
+            one.step(action, out)
+            for ale in (bare, plain):
+                for _ in range(4):
+                    ale.act(one.actions[action])
+        one.ram(ram)
+        assert np.array_equal(ram, bare.getRAM()) and not np.array_equal(ram, plain.getRAM())
+
+
 def test_modes_and_difficulties():
     plain, other = (play(world("pong", settings), 200) for settings in ({}, {"difficulty": 1}))
     assert [step[3] for step in plain] != [step[3] for step in other]
@@ -263,8 +362,9 @@ def everything(game, workers, steps=150, **options):
     ],
 )
 def test_any_number_of_processes_gives_the_same_bytes(game, options):
-    assert everything(game, 1, **options) == everything(game, 2, **options)
-    assert everything(game, 1, **options) == everything(game, 5, **options)
+    alone = everything(game, 1, **options)
+    assert everything(game, 2, **options) == alone and everything(game, 3, **options) == alone
+    assert everything(game, None, **options) == alone  # one a core
 
 
 @pytest.mark.parametrize("clears", [False, True])
@@ -302,6 +402,117 @@ def test_finished_games_are_whole_games():
     assert {score for _, score, _, _ in games} <= {0.0, 1.0}
 
 
+def test_scores_are_those_of_all_lives():
+    with vector("breakout", 2, life_loss=True, sticky=0.25, noop_max=5) as envs:
+        envs.new_games([rng(20), rng(21)])
+        begun, score, steps, games, lost = envs.frames.copy(), np.zeros(2), np.zeros(2), [], 0
+        played = begun.copy()
+        for actions in rng(22).integers(envs.num_actions, size=(600, 2)):
+            envs.step(actions)
+            score, steps, lost = score + envs.reward, steps + 1, lost + (envs.end == LIFE_LOST)
+            over = {i: game for i, *game in envs.finished}
+            assert sorted(over) == np.flatnonzero(envs.end == TERMINATED).tolist()
+            for i, (total, number, frames) in over.items():
+                assert total == score[i] and number == steps[i]
+                assert played[i] < frames <= played[i] + 4 and envs.frames[i] <= 5
+                score[i] = steps[i] = 0
+                games.append(total)
+            played = envs.frames.copy()
+    assert len(games) > 3 and max(games) > 0 and (lost >= 4).all()
+
+
+def test_a_game_that_is_cut_off_is_followed_by_the_next():
+    with vector("pong", 2, noop_max=30, max_frames=100) as envs:
+        envs.new_games([rng(1), rng(2)])
+        games, noops = [], [envs.frames.tolist()]
+        for _ in range(60):
+            envs.step(np.zeros(2, int))
+            assert (envs.first == (envs.end == TRUNCATED)).all()
+            assert set(envs.end.tolist()) <= {CONTINUES, TRUNCATED}
+            games += envs.finished
+            noops += [envs.frames.tolist()] if envs.finished else []
+    assert len(games) >= 4
+    assert all(100 <= frames < 104 for *_, frames in games)
+    assert all(0 <= frames - 4 * steps <= 30 for _, _, steps, frames in games)
+    assert len({frames - 4 * steps for _, _, steps, frames in games}) > 1  # no-ops are drawn anew
+
+
+def test_a_vector_ends_at_once_beside_another():
+    """Processes that were forked later hold the pipes of the first."""
+    settings = {"kind": "catch"}
+    with vector("catch", 2, 2, settings) as first, vector("catch", 2, 2, settings) as second:
+        for envs in (first, second):
+            envs.new_games([rng(0), rng(1)])
+        start = time.monotonic()
+        first.close()
+        assert time.monotonic() - start < 3
+        second.step(np.zeros(2, int))
+
+
+PARENT = """
+import sys, time
+import numpy as np
+from workflow_src.agents.vector import Vector
+from workflow_src.config.agents import AgentProtocol, AgentEnvironment
+
+protocol = AgentProtocol(
+    sticky=0, noop_max=0, life_loss=False, clear_history=False, max_frames=None, epsilon=0
+)
+def make():
+    settings = AgentEnvironment(kind="catch")
+    return Vector(settings, protocol, game="catch", num_envs=2, workers=2, training=True)
+with make() as first, make() as second:
+    for envs in (first, second):
+        envs.new_games([np.random.default_rng(i) for i in (0, 1)])
+    print(*(p.pid for envs in (first, second) for p in envs._processes), flush=True)
+    try:
+        while True:
+            for envs in (first, second):
+                envs.step(np.zeros(2, int))
+    except KeyboardInterrupt:
+        pass
+print("closed")
+"""
+
+
+def running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("how", ["killed", "interrupted"])
+def test_processes_end_with_their_parent(how):
+    """When it is killed; and Ctrl+C, which all of them get, is the parent's matter."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        assert len(pids) == 4 and all(running(pid) for pid in pids)
+        if how == "killed":
+            parent.kill()
+            assert parent.wait(20) == -signal.SIGKILL
+        else:
+            os.killpg(parent.pid, signal.SIGINT)
+            said = parent.communicate(timeout=20)
+            assert said == ("closed\n", "") and parent.returncode == 0
+        until = time.monotonic() + 20
+        while any(running(pid) for pid in pids) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not any(running(pid) for pid in pids)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+        parent.communicate()
+
+
 def test_no_process_is_left():
     before = set(multiprocessing.active_children())
     with vector("catch", 4, 3, settings={"kind": "catch"}) as envs:
@@ -328,18 +539,69 @@ def test_gymnasium_accepts_them(env):
     check_env(env, skip_render_check=True)
 
 
+def chance_of_random_play():
+    """That a paddle that moves at random catches the ball: summed over columns and drifts."""
+    x, drift = (a.ravel() for a in np.meshgrid(np.arange(24.0), np.linspace(-1, 1, 2001) / 3))
+    paddle = np.eye(23)[11]
+    for _ in range(23):
+        x = x + drift
+        drift, x = np.where((x < 0) | (x > 23), -drift, drift), np.clip(x, 0, 23)
+        left, right = np.append(paddle[1:], 0), np.append(0, paddle[:-1])
+        left[0] += paddle[0]
+        right[-1] += paddle[-1]
+        paddle = (paddle + left + right) / 3
+    on = np.arange(23)[:, None]
+    return float(paddle @ ((on <= x) & (x <= on + 1)).mean(1))
+
+
 def test_random_play_of_catch():
     """Measured by others: 0.038 of 1,000 games."""
+    expected = chance_of_random_play()
+    assert expected == pytest.approx(0.038, abs=2 * (0.038 * 0.962 / 1000) ** 0.5)
     env, scores = Catch(), []
     env.reset(seed=0)
-    draw = rng(0)
-    for _ in range(1000):
+    for actions in rng(0).integers(3, size=(4000, 23)).tolist():
         env.reset()
-        for action in draw.integers(3, size=23).tolist():
+        for action in actions:
             _, reward, over, _, _ = env.step(action)
         assert over
         scores.append(reward)
-    assert np.mean(scores) == pytest.approx(0.05, abs=0.03)
+    assert np.mean(scores) == pytest.approx(expected, abs=3 * (expected / 4000) ** 0.5)
+
+
+def test_walls_turn_the_drift():
+    """The ball stays on the screen, and both walls are met."""
+    env, met = Catch(), set()
+    for seed in range(300):
+        env.reset(seed=seed)
+        before = env._drift
+        for _ in range(23):
+            x = env._x + before
+            env.step(0)
+            if 0 <= x <= 23:
+                assert env._x == x and env._drift == before
+            else:
+                assert env._x == (0 if x < 0 else 23) and env._drift == -before
+                met.add(x < 0)
+            before = env._drift
+    assert met == {True, False}
+
+
+def test_sizes_of_catch():
+    for size, width in ((2, 1), (12, 1), (13, 2), (84, 7)):
+        env = Catch(size)
+        screen, _ = env.reset(seed=0)
+        assert screen.shape == (size, size) and (screen[-1] == 255).sum() == width
+        steps = 1
+        while not env.step(2)[2]:
+            steps += 1
+        assert steps == size - 1
+    for options, text in (
+        ({"size": 1}, r"environment\.options\.size: a ball cannot fall in 1 row: choose 2"),
+        ({"flickering": 3.0}, r"environment\.options\.flickering: 3.0 is no chance"),
+    ):
+        with pytest.raises(UserError, match=text):
+            world("catch", {"kind": "catch", "options": options})
 
 
 def test_the_ball_falls_drifts_and_bounces():
@@ -522,17 +784,48 @@ def test_files_that_cannot_be_read(tmp_path):
             world("own", {"kind": "custom", "module": f"{file}:A"})
 
 
-def test_an_error_in_a_process_is_one_line(tmp_path):
-    """After some steps, in a forked process."""
-    (tmp_path / "own.py").write_text(
-        OWN.replace("assert action in", "assert self.at < 2, action in")
-    )
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (("assert action in", "assert self.at < 2, action in"), "AssertionError"),
+        (("float(action), self", "self.at / (2 - self.at), self"), "ZeroDivisionError: "),
+        (
+            ("float(action), self", "[1, np.nan, 1][self.at % 3], self"),
+            "ValueError: the reward is nan: return a finite number",
+        ),
+        (
+            ("np.full(3, self.at)", "np.full(3 if self.at < 2 else 1, 0.0)"),
+            r"ValueError: the observation has the shape \(1,\), not \(3,\)",
+        ),
+    ],
+)
+def test_an_error_after_some_steps_is_one_line(tmp_path, workers, change, text):
+    """In this process as in forked ones."""
+    assert change[0] in OWN
+    text = "^own: its environment failed in a step: " + text
+    (tmp_path / "own.py").write_text(OWN.replace(*change))
     module = f"{tmp_path / 'own.py'}:Base"
-    with vector("own", 2, 2, {"kind": "custom", "module": module}, history=1) as envs:
+    with vector("own", 2, workers, {"kind": "custom", "module": module}, history=1) as envs:
         envs.new_games([rng(0), rng(1)])
-        with pytest.raises(UserError, match="own: its environment failed in a step: Assertion"):
+        with pytest.raises(UserError, match=text) as failed:
             for _ in range(4):
                 envs.step(np.zeros(2, int))
+    assert "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_environment_of_ones_own_is_closed(tmp_path, workers):
+    """Wherever it runs."""
+    (tmp_path / "own.py").write_text(
+        OWN + "class Closes(Base):\n    def close(self):\n        open(FILE, 'a').write('.')\n"
+        f"FILE = {str(tmp_path / 'closed')!r}\n"
+    )
+    module = f"{tmp_path / 'own.py'}:Closes"
+    with vector("own", 2, workers, {"kind": "custom", "module": module}, history=1) as envs:
+        envs.new_games([rng(0), rng(1)])
+    closed = (tmp_path / "closed").read_text()
+    assert closed == "." * (2 if workers == 1 else 3)  # one was made to know its shapes
 
 
 def test_sizes_are_named():

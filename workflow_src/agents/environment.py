@@ -11,7 +11,7 @@ from workflow_src.config.agents import ENVIRONMENTS
 from workflow_src.kinds import Registry
 
 if TYPE_CHECKING:
-    from workflow_src.config.agents import AgentProtocol, Environment
+    from workflow_src.config.agents import AgentEnvironment, AgentProtocol
 
 # A world is made with (settings, protocol, game, training).
 _WORLDS: Registry[Any] = Registry(ENVIRONMENTS)
@@ -54,6 +54,8 @@ class World(ABC):
         """Free what the environment holds."""
 
 
-def make(settings: Environment, protocol: AgentProtocol, *, game: str, training: bool) -> World:
+def make(
+    settings: AgentEnvironment, protocol: AgentProtocol, *, game: str, training: bool
+) -> World:
     """A new environment; `UserError` when it cannot be made."""
     return _WORLDS.find(settings.kind)(settings, protocol, game, training)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import gymnasium as gym
 import numpy as np
 
@@ -30,14 +32,25 @@ class GymWorld(World):
         self._begin(out, None)
 
     def _begin(self, out: np.ndarray, seed: int | None) -> None:
-        out[...], _ = self._env.reset(seed=seed)
+        observation, _ = self._env.reset(seed=seed)
+        self._look(observation, out)
         self.frames = 0
 
     def step(self, action: int, out: np.ndarray) -> tuple[float, int]:
         """A step of the environment."""
-        out[...], reward, over, cut, _ = self._env.step(action + self._lowest)
+        observation, reward, over, cut, _ = self._env.step(action + self._lowest)
+        self._look(observation, out)
+        if not math.isfinite(reward):
+            raise ValueError(f"the reward is {reward}: return a finite number")
         self.frames += 1
         return float(reward), TERMINATED if over else TRUNCATED if cut else CONTINUES
+
+    def _look(self, observation: np.ndarray, out: np.ndarray) -> None:
+        if np.shape(observation) != self.frame_shape:  # or it might be broadcast
+            raise ValueError(
+                f"the observation has the shape {np.shape(observation)}, not {self.frame_shape}"
+            )
+        out[...] = observation
 
     def close(self) -> None:
         """Close the environment."""

@@ -23,7 +23,7 @@ from workflow_src.errors import UserError
 
 if TYPE_CHECKING:
     from workflow_src.agents.priorities import Priorities
-    from workflow_src.config.agents import Memory as Settings
+    from workflow_src.config.agents import AgentMemory as Settings
 
 CHUNK = 4096  # slots of a file of frames
 _ROUNDS = 200  # of drawing again what is not valid
@@ -95,10 +95,10 @@ class Memory:
     ) -> None:
         """Store a step of all ``n`` streams.
 
-        ``frames`` (n, *shape): the newest frames of the observations in which ``actions`` (n,) were
-        chosen; ``rewards`` raw; ``ends``: end codes of the emulator, of which a lost life and the
-        end of a game have no future, and a truncated game has one that is not known; ``firsts``:
-        whether the history begins with this frame; ``masks``: bool (n, heads).
+        ``frames`` ``(n, *shape)``: the newest frames of the observations in which ``actions`` (n,)
+        were chosen; ``rewards`` raw; ``ends``: end codes of the emulator, of which a lost life and
+        the end of a game have no future, and a truncated game has one that is not known;
+        ``firsts``: whether the history begins with this frame; ``masks``: bool (n, heads).
         """
         slots = self._slots(np.full(self._streams, self._total), np.arange(self._streams))
         self._frames.put(slots, self._stored(frames))
@@ -227,7 +227,7 @@ class Memory:
     def _observations(
         self, times: np.ndarray, streams: np.ndarray, then: np.ndarray
     ) -> torch.Tensor:
-        """The histories at ``times``, followed by those at ``then``: (2 n, history, *shape)."""
+        """The histories at ``times``, followed by those at ``then``: ``(2 n, history, *shape)``."""
         at = np.concatenate([times, then])[:, None] - np.arange(self._history - 1, -1, -1)
         streams = np.concatenate([streams, streams])[:, None]
         slots = self._slots(np.broadcast_to(at, at.shape), streams)
@@ -251,7 +251,7 @@ class Memory:
     def _stored(self, frames: np.ndarray) -> np.ndarray:
         if not self._discretise:
             return frames
-        if frames.min() < 0 or frames.max() > 1:
+        if not (frames.min() >= 0 and frames.max() <= 1):  # nor where one is not a number
             raise UserError(
                 f"an observation reaches from {frames.min():g} to {frames.max():g}, not 0 to 1: "
                 "set memory.discretise: false"
@@ -335,6 +335,6 @@ def _tensors(values: dict[str, Any]) -> dict[str, Any]:
 
 def _arrays(values: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: value.numpy() if isinstance(value, torch.Tensor) else value
+        name: value.numpy().copy() if isinstance(value, torch.Tensor) else value
         for name, value in values.items()
     }

@@ -32,17 +32,27 @@ def build_body(
 ) -> tuple[nn.Module, int]:
     """The body of an agent, and how many features it gives.
 
-    One from a file is called with ``channels`` and ``frame_shape``. `UserError` when it cannot be
-    made, or does not fit observations of that shape.
+    One from a file is called with ``channels`` and ``frame_shape``, and gets floats: bytes as
+    fractions of one. It stays in evaluation mode, so that nothing random or counted in it (dropout,
+    batch normalisation) makes two trainings differ. `UserError` when it cannot be made, or does not
+    fit observations of that shape.
     """
     if ":" in row.body:
         file, _, name = row.body.rpartition(":")
         seed = int(torch.randint(2**31, (), generator=generator))
         kwargs = {"channels": channels, "frame_shape": tuple(frame_shape)}
-        made = custom.make(Path(file), name, kwargs, seed)
+        made = nn.Sequential(Fractions(), custom.make(Path(file), name, kwargs, seed)).eval()
     else:
         made = _BODIES.find(row.body)(channels, tuple(frame_shape), generator)
     return made, _features(made, row.body, (channels, *frame_shape))
+
+
+class Fractions(nn.Module):
+    """Bytes as fractions of one; floats as they are."""
+
+    def forward(self, observation: torch.Tensor) -> torch.Tensor:
+        """(B, ...) -> (B, ...) float32."""
+        return observation / 255 if observation.dtype == torch.uint8 else observation
 
 
 @torch.no_grad()
@@ -103,7 +113,7 @@ class Heads(nn.Module):
 
 
 class Network(nn.Module):
-    """Observations (B, k, *shape) -> values (B, heads, actions, units)."""
+    """Observations ``(B, k, *shape)`` -> values (B, heads, actions, units)."""
 
     def __init__(self, trunk: nn.Module, heads: nn.Module, scale: float = 1.0):
         super().__init__()

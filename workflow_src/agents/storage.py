@@ -13,7 +13,7 @@ import torch
 from workflow_src.errors import UserError
 
 if TYPE_CHECKING:
-    from workflow_src.config.agents import Memory as Settings
+    from workflow_src.config.agents import AgentMemory as Settings
 
 # Up to this size frames lie raw unless the settings say otherwise: it is faster.
 _RAW_BYTES = 2**30
@@ -31,12 +31,12 @@ class Raw:
         self._frames = torch.zeros((slots, *shape), dtype=dtype, device=device)
 
     def put(self, slots: np.ndarray, frames: np.ndarray) -> None:
-        """Store frames (n, *shape) in ``slots`` (n,)."""
+        """Store frames ``(n, *shape)`` in ``slots`` (n,)."""
         index = torch.from_numpy(slots).to(self._frames.device, non_blocking=True)
         self._frames[index] = torch.from_numpy(frames).to(self._frames.device, non_blocking=True)
 
     def get(self, slots: np.ndarray) -> torch.Tensor:
-        """Frames (*slots.shape, *shape) on the device."""
+        """Frames ``(*slots.shape, *shape)`` on the device."""
         return self._frames[torch.from_numpy(slots).to(self._frames.device, non_blocking=True)]
 
     def bytes(self) -> int:
@@ -59,12 +59,12 @@ class Lz4:
         }
 
     def put(self, slots: np.ndarray, frames: np.ndarray) -> None:
-        """Compress frames (n, *shape) into ``slots`` (n,)."""
+        """Compress frames ``(n, *shape)`` into ``slots`` (n,)."""
         for slot, frame in zip(slots.tolist(), frames, strict=True):
             self._packed[slot] = blosc2.compress2(np.ascontiguousarray(frame), **self._options)
 
     def get(self, slots: np.ndarray) -> torch.Tensor:
-        """Frames (*slots.shape, *shape); one that is asked for twice is decompressed once."""
+        """Frames ``(*slots.shape, *shape)``; one that is asked for twice is decompressed once."""
         which, places = np.unique(slots, return_inverse=True)
         frames = np.zeros((len(which), *self._shape), np.uint8)
         for frame, slot in zip(frames, which.tolist(), strict=True):
@@ -100,13 +100,13 @@ def build(
     if kind == "auto":
         small = raw <= _RAW_BYTES or dtype != np.uint8 or device.type == "cuda"
         kind = "raw" if small else "lz4"
-    _check_free(kind, raw, slots, device)
+    _check_free(kind, raw, slots, dtype, device)
     if kind == "lz4":
         return Lz4(slots, shape, device)
     return Raw(slots, shape, torch.uint8 if dtype == np.uint8 else torch.float32, device)
 
 
-def _check_free(kind: str, raw: int, slots: int, device: torch.device) -> None:
+def _check_free(kind: str, raw: int, slots: int, dtype: np.dtype, device: torch.device) -> None:
     needed = raw if kind == "raw" else int(raw * _LZ4_SHARE)
     if device.type == "cuda" and kind == "raw":
         free, where = torch.cuda.mem_get_info(device)[0], "of the GPU's memory"
@@ -114,7 +114,8 @@ def _check_free(kind: str, raw: int, slots: int, device: torch.device) -> None:
         free, where = psutil.virtual_memory().available, "of memory"
     if needed > free:
         fits = int(slots * free / needed) // 1000 * 1000
-        other = "set memory.storage: lz4 or " if kind == "raw" else ""
+        smaller = "memory.storage: lz4" if dtype == np.uint8 else "memory.discretise: true"
+        other = f"set {smaller} or " if kind == "raw" else ""
         raise UserError(
             f"memory.size: {slots:,} frames need {needed / _GIB:.1f} GiB {where}, and "
             f"{free / _GIB:.1f} are free; {other}lower memory.size to {fits:,}"

@@ -292,10 +292,11 @@ class Training:
 
     def _resume(self) -> None:
         content = checkpoints.load(self._files.working / "state", self._files.fingerprint)
-        if content is None:
+        folder = self._files.working / "memory"
+        if content is None or not self._memory.load(folder, content.pop("memory")):
+            # Without a file, or with a damaged one: from the start.
             shutil.rmtree(self._files.working, ignore_errors=True)
             return
-        self._memory.load(self._files.working / "memory", content.pop("memory"))
         self._learner.load_state_dict(content.pop("learner"))
         self._state = State(**content)
 

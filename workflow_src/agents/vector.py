@@ -6,13 +6,14 @@ gives the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import multiprocessing
 import os
 import pickle
 import signal
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,9 @@ from workflow_src.errors import UserError
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from workflow_src.config.agents import AgentProtocol, Environment
+    from workflow_src.config.agents import AgentEnvironment, AgentProtocol
 
-_NEW_GAMES, _STEP = b"n", b"s"
+_NEW_GAMES, _STEP, _STOP = b"n", b"s", b"q"
 _DONE, _FAILED = b"d", b"f"
 
 
@@ -52,18 +53,18 @@ class _Arrays:
 class Vector:
     """``num_envs`` environments; a context that ends its processes.
 
-    Arrays are overwritten by `new_games` and `step`. ``observation`` (n, history, *frame_shape):
-    the newest frame last, zeros before an episode's first. ``first`` bool (n,): whether a history
-    begins with the newest frame. Of the step before: ``reward`` float64 (n,), raw, and ``end``
-    uint8 (n,), an end code of `emulator.environment`. A game that ended is followed by the next one
-    in the same step, so that ``observation``, ``frames`` (of the running game, int64), ``lives``
-    and ``ram`` (n, 128) are those of the next. ``finished`` lists (environment, raw return, steps,
-    frames) of the games that ended.
+    Arrays are overwritten by `new_games` and `step`. ``observation`` ``(n, history,
+    *frame_shape)``: the newest frame last, zeros before an episode's first. ``first`` bool (n,):
+    whether a history begins with the newest frame. Of the step before: ``reward`` float64 (n,),
+    raw, and ``end`` uint8 (n,), an end code of `emulator.environment`. A game that ended is
+    followed by the next one in the same step, so that ``observation``, ``frames`` (of the running
+    game, int64), ``lives`` and ``ram`` (n, 128) are those of the next. ``finished`` lists
+    (environment, raw return, steps, frames) of the games that ended.
     """
 
     def __init__(
         self,
-        settings: Environment,
+        settings: AgentEnvironment,
         protocol: AgentProtocol,
         *,
         game: str,
@@ -117,7 +118,8 @@ class Vector:
     def new_games(self, rngs: Sequence[np.random.Generator]) -> None:
         """Begin a new game in every environment, each with a generator of its own."""
         if self._group is not None:
-            self._group.new_games(rngs)
+            with self._one_line():
+                self._group.new_games(rngs)
         else:
             for pipe, share in zip(self._pipes, self._shares, strict=True):
                 self._tell(pipe, _NEW_GAMES + pickle.dumps([rngs[i] for i in share]))
@@ -138,7 +140,8 @@ class Vector:
     def receive(self) -> None:
         """Wait for the end of a step."""
         if self._group is not None:
-            self._group.step()
+            with self._one_line():
+                self._group.step()
         else:
             self._wait()
         arrays = self._arrays
@@ -154,6 +157,9 @@ class Vector:
             self._group.close()
             self._group = None
         for pipe in self._pipes:
+            # Told so: processes that were forked later hold the pipe open, too.
+            with contextlib.suppress(OSError):
+                pipe.send_bytes(_STOP)
             pipe.close()
         for process in self._processes:
             process.join(timeout=5)
@@ -178,7 +184,19 @@ class Vector:
             if answer[:1] == _FAILED:
                 failed = answer[1:].decode()
         if failed:
-            raise UserError(f"{self._game}: its environment failed in a step: {failed}")
+            raise self._failed(failed)
+
+    @contextlib.contextmanager
+    def _one_line(self) -> Iterator[None]:
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            raise self._failed(_said()) from error
+
+    def _failed(self, said: str) -> UserError:
+        return UserError(f"{self._game}: its environment failed in a step: {said}")
 
     def _ended(self, pipe: Connection) -> UserError:
         process = self._processes[self._pipes.index(pipe)]
@@ -287,6 +305,8 @@ def _work(
             message = pipe.recv_bytes()
         except (EOFError, OSError):
             break
+        if message == _STOP:
+            break
         try:
             if group is None:
                 group = _Group(arrays, share, which, protocol)
@@ -298,6 +318,13 @@ def _work(
         except (BrokenPipeError, KeyboardInterrupt):
             break
         except Exception:
-            said = traceback.format_exc().strip().rpartition("\n")[2]
-            pipe.send_bytes(_FAILED + said.encode())
+            pipe.send_bytes(_FAILED + _said().encode())
+    if group is not None:
+        with contextlib.suppress(Exception):
+            group.close()
     os._exit(0)
+
+
+def _said() -> str:
+    """The last line of the traceback of the error that is being handled."""
+    return traceback.format_exc().strip().rpartition("\n")[2]

@@ -64,7 +64,7 @@ class AgentProtocol(Section):
     epsilon: Share = Field(description="chance of a random action when an agent is evaluated")
 
 
-class Environment(Section):
+class AgentEnvironment(Section):
     """The world that an agent plays in."""
 
     kind: str = Field("atari", description="the name of a file in agents/environments")
@@ -120,7 +120,7 @@ class Environment(Section):
         return Path(self.module.rpartition(":")[0]).expanduser() if self.module else None
 
 
-class Memory(Section):
+class AgentMemory(Section):
     """The replay memory: a ring of single frames."""
 
     size: Annotated[int, Field(ge=64)] = Field(1_000_000, description="frames that it holds")
@@ -170,7 +170,7 @@ class Agent(Row):
 
     kind: str = Field("dqn", description="the name of a file in agents/learners")
     preset: str | None = Field(None, description="a file of presets/agents to start from")
-    environment: Environment = Field(default_factory=lambda: Environment())
+    environment: AgentEnvironment = Field(default_factory=lambda: AgentEnvironment())
     protocol: str = Field("classic", description="a row of agent_protocols")
     variants: list[str] = Field(
         default_factory=list, description="files of agents/variants that change the learner"
@@ -183,7 +183,7 @@ class Agent(Row):
     )
     hidden: Positive = Field(512, description="units between the body and the values")
     history: Positive = Field(4, description="frames of an observation")
-    memory: Memory = Field(default_factory=lambda: Memory())
+    memory: AgentMemory = Field(default_factory=lambda: AgentMemory())
     num_envs: Positive = Field(1, description="environments that are played in lockstep")
     steps: Positive = Field(50_000_000, description="of all environments together")
     learn_start: Positive = Field(50_000, description="steps before the first update")

@@ -18,7 +18,7 @@ def preset_file(preset: str) -> Path:
     """The file of a preset: one that the package ships, by name, or a path that ends in .yaml."""
     if Path(preset).suffix in (".yaml", ".yml"):
         return Path(preset)
-    known = sorted(str(f.relative_to(PRESETS).with_suffix("")) for f in PRESETS.rglob("*.yaml"))
+    known = sorted(str(f.relative_to(PRESETS).with_suffix("")) for f in PRESETS.glob("*.yaml"))
     return PRESETS / f"{one_of('preset', preset, known)}.yaml"
 
 

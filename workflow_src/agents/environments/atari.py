@@ -15,7 +15,7 @@ from ale_py import ALEInterface, LoggerMode
 
 from workflow_src.agents.environment import World, world
 from workflow_src.ari.games import rom_name
-from workflow_src.config.agents import AgentProtocol, Environment
+from workflow_src.config.agents import AgentEnvironment, AgentProtocol
 from workflow_src.emulator.environment import (
     _GRAY,
     CONTINUES,
@@ -39,7 +39,9 @@ class Atari(World):
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, settings: Environment, protocol: AgentProtocol, game: str, training: bool):
+    def __init__(
+        self, settings: AgentEnvironment, protocol: AgentProtocol, game: str, training: bool
+    ):
         ALEInterface.setLoggerMode(LoggerMode.Error)
         cv2.setNumThreads(0)
         self.ale = ALEInterface()
@@ -63,7 +65,7 @@ class Atari(World):
         self._resized = screen != self.frame_shape
         self._as_loaded = self.ale.cloneSystemState()
 
-    def _variant(self, settings: Environment, game: str) -> None:
+    def _variant(self, settings: AgentEnvironment, game: str) -> None:
         """Choose mode and difficulty, which count from the next reset on."""
         for name, choose, known in (
             ("mode", self.ale.setMode, self.ale.getAvailableModes),

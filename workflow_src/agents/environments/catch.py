@@ -17,7 +17,8 @@ import numpy as np
 
 from workflow_src.agents.environment import World, world
 from workflow_src.agents.gym_world import GymWorld
-from workflow_src.config.agents import AgentProtocol, Environment
+from workflow_src.config.agents import AgentEnvironment, AgentProtocol
+from workflow_src.errors import UserError
 
 OPTIONS = {"size": 24, "level": 2, "flickering": 0.0, "obscured": False}
 _HIDDEN_ROWS = 6
@@ -73,6 +74,17 @@ class Catch(gym.Env):
 
 
 @world("catch")
-def catch(settings: Environment, protocol: AgentProtocol, game: str, training: bool) -> World:
+def catch(settings: AgentEnvironment, protocol: AgentProtocol, game: str, training: bool) -> World:
     """Catch as agents play it."""
-    return GymWorld(Catch(**settings.resolved_options))
+    options = settings.resolved_options
+    if options["size"] < 2:
+        raise UserError(
+            f"environment.options.size: a ball cannot fall in {options['size']} row: choose 2 or "
+            "more"
+        )
+    if options["flickering"] > 1:
+        raise UserError(
+            f"environment.options.flickering: {options['flickering']} is no chance: choose a "
+            "number from 0 to 1"
+        )
+    return GymWorld(Catch(**options))

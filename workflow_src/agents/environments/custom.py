@@ -14,12 +14,12 @@ import numpy as np
 
 from workflow_src.agents.environment import World, world
 from workflow_src.agents.gym_world import GymWorld
-from workflow_src.config.agents import AgentProtocol, Environment
+from workflow_src.config.agents import AgentEnvironment, AgentProtocol
 from workflow_src.errors import UserError, explained
 
 
 @world("custom")
-def custom(settings: Environment, protocol: AgentProtocol, game: str, training: bool) -> World:
+def custom(settings: AgentEnvironment, protocol: AgentProtocol, game: str, training: bool) -> World:
     """The environment of a file, after a trial of it; `UserError` when it does not fit."""
     name = settings.module or ""
     env = _make(name, settings.options)

@@ -13,7 +13,7 @@ import numpy as np
 
 from workflow_src.agents.environment import World, world
 from workflow_src.agents.gym_world import GymWorld
-from workflow_src.config.agents import AgentProtocol, Environment
+from workflow_src.config.agents import AgentEnvironment, AgentProtocol
 
 OPTIONS = {"max_steps": 1000}
 _CELLS = 20  # of 0.05, along each side: positions are whole numbers of them
@@ -49,6 +49,8 @@ class GridWorld(gym.Env):
 
 
 @world("gridworld")
-def gridworld(settings: Environment, protocol: AgentProtocol, game: str, training: bool) -> World:
+def gridworld(
+    settings: AgentEnvironment, protocol: AgentProtocol, game: str, training: bool
+) -> World:
     """GridWorld as agents play it."""
     return GymWorld(GridWorld(**settings.resolved_options))

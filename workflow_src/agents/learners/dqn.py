@@ -60,7 +60,7 @@ class DQN:
     # The network
 
     def make_network(self, generator: torch.Generator) -> nn.Module:
-        """Observations (B, k, *shape) -> values (B, heads, actions, units)."""
+        """Observations ``(B, k, *shape)`` -> values (B, heads, actions, units)."""
         trunk, features = build_body(self.row, self.row.history, self.frame_shape, generator)
         return Network(trunk, self.make_heads(features, generator), self.trunk_scale)
 
@@ -110,7 +110,10 @@ class DQN:
 
     def goal(self, batch: Batch) -> torch.Tensor:
         """What the values of the actions that were taken should be: (B, heads, units)."""
-        following = self.target(batch.next_observation)
+        return self.goal_from(batch, self.target(batch.next_observation))
+
+    def goal_from(self, batch: Batch, following: torch.Tensor) -> torch.Tensor:
+        """The goal, given the target's values of the next states (B, heads, actions, units)."""
         future = pick(following, self.best(batch, following))
         return self.discounted(batch.reward[:, None, None], batch.discount[:, None, None], future)
 
@@ -196,7 +199,7 @@ class Actor:
     def values(
         self, observation: np.ndarray, first: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """Values (n, actions) of observations (n, k, *shape); ``first``: of an episode (n,)."""
+        """Values (n, actions) of observations ``(n, k, *shape)``; ``first``: of an episode (n,)."""
         seen = torch.from_numpy(observation).to(self.learner.device)
         values = self.learner.expected(self.learner.network(seen))
         return self.choose(values, first, rng).cpu().numpy()

@@ -19,16 +19,12 @@ EXCLUDES = ["c51", "quantile", "munchausen"]
 class PersistentAdvantage(DQN):
     """Lowers the goal of actions that are not the best."""
 
-    def goal(self, batch: Batch) -> torch.Tensor:
+    def goal_from(self, batch: Batch, following: torch.Tensor) -> torch.Tensor:
         """The goal, less the smaller of both gaps: (B, heads, 1)."""
         goes_on = (batch.discount > 0)[:, None, None]
         now, then = (
-            self._gap(observation, batch.action)
-            for observation in (batch.observation, batch.next_observation)
+            values.amax(2) - pick(values, batch.action[:, None])
+            for values in (self.target(batch.observation), following)
         )
         alpha = self.row.variant_options("persistent-advantage")["alpha"]
-        return super().goal(batch) - alpha * torch.minimum(now, then * goes_on)
-
-    def _gap(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-        values = self.target(observation)
-        return values.amax(2) - pick(values, action[:, None])
+        return super().goal_from(batch, following) - alpha * torch.minimum(now, then * goes_on)

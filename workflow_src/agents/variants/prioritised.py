@@ -1,7 +1,7 @@
 """Prioritised replay (arXiv 1511.05952): transitions with large errors are drawn more often.
 
-``rank``: the chance is 1 / rank^alpha; ``proportional``: |error|^alpha. Importance weights with an
-exponent that grows from ``beta`` to 1 undo the bias; see `agents.priorities`.
+``rank``: the chance is 1 / rank^alpha; ``proportional``: ``|error|^alpha``. Importance weights with
+an exponent that grows from ``beta`` to 1 undo the bias; see `agents.priorities`.
 """
 
 from workflow_src.agents.learner import variant

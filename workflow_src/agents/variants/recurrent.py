@@ -17,7 +17,7 @@ EXCLUDES = ["bootstrapped"]
 
 
 class RecurrentNetwork(nn.Module):
-    """Observations (B, k, *shape), k steps of one frame each -> values of the last one."""
+    """Observations ``(B, k, *shape)``, k steps of one frame each -> values of the last one."""
 
     def __init__(
         self,
