@@ -229,6 +229,36 @@ def test_sticky_actions_are_drawn_a_frame_at_a_time():
     assert all(acted[i] in (chosen[i], acted[i - 1]) for i in range(1, len(chosen)))
 
 
+@pytest.mark.parametrize("pool", ["max-first", "resize-first"])
+def test_the_last_frame_of_a_game_is_its_own(pool):
+    """A game that ends within a step shows its last frame alone, and nothing of the step before."""
+    ours, out = world("breakout", {"pool": pool}, sticky=0.25), np.zeros((84, 84), np.uint8)
+    ours.new_game(rng(11), out)
+    ours.ale, bare = Recorded(ours.ale), bare_emulator("breakout")
+    lengths, at = [], 0
+    for action in rng(12).integers(ours.num_actions, size=1000).tolist():
+        reward, end = ours.step(action, out)
+        screens, bare_reward = [], 0
+        for code in ours.ale.acted[at:]:
+            bare_reward += bare.act(code)
+            screens.append(bare.getScreenGrayscale())
+        at = len(ours.ale.acted)
+        last = screens[-2:] if len(screens) == 4 else screens[-1:]
+        if pool == "resize-first":
+            seen = np.max([area(screen) for screen in last], axis=0)
+        else:
+            seen = area(np.max(last, axis=0))
+        assert np.array_equal(out, seen) and reward == bare_reward
+        assert (end == TERMINATED) == bare.game_over()
+        assert len(screens) == 4 or end == TERMINATED
+        if end == TERMINATED:
+            lengths.append(len(screens))
+            ours.next_game(out)
+            bare.reset_game()
+            assert np.array_equal(out, area(bare.getScreenGrayscale()))
+    assert {1, 2, 3} <= set(lengths)
+
+
 def play(one, steps, seed=0):
     """The ends and rewards of random play."""
     out = np.zeros(one.frame_shape, one.dtype)
@@ -420,7 +450,6 @@ def test_a_vector_ends_at_once_beside_another():
 
 
 PARENT = """
-import sys, time
 import numpy as np
 from workflow_src.agents.vector import Vector
 from workflow_src.config.agents import AgentProtocol, AgentEnvironment
@@ -434,8 +463,8 @@ def make():
 with make() as first, make() as second:
     for envs in (first, second):
         envs.new_games([np.random.default_rng(i) for i in (0, 1)])
-    print(*(p.pid for envs in (first, second) for p in envs._processes), flush=True)
     try:
+        print(*(p.pid for envs in (first, second) for p in envs._processes), flush=True)
         while True:
             for envs in (first, second):
                 envs.step(np.zeros(2, int))
