@@ -40,8 +40,8 @@ def demo(into: Path) -> None:
             _wait_for_epochs(into, _KILLED_AFTER, first)
             os.killpg(first.pid, signal.SIGKILL)
         click.echo(f"killed after epoch {_KILLED_AFTER}; started again", err=True)
-        subprocess.run([*_snakemake(into), "--unlock"], check=True, capture_output=True)
-        _must(subprocess.run([*_snakemake(into), "--rerun-incomplete"]).returncode)
+        _must(subprocess.run(_snakemake(into, "--unlock"), capture_output=True).returncode)
+        _must(subprocess.run(_snakemake(into)).returncode)
         _must(left_alone.wait())
     _compare(into / f"results/agents/{AGENT}/{GAME}-s{SEED}", apart)
     click.echo((into / f"results/agents/{AGENT}/{GAME}-s{SEED}/history.csv").read_text())
@@ -58,11 +58,12 @@ def _undisturbed(out: Path) -> list[str]:
     return [sys.executable, "-m", "workflow_src", "agents", *options, "--workers", "1", "--quiet"]
 
 
-def _snakemake(run: Path) -> list[str]:
+def _snakemake(run: Path, *options: str) -> list[str]:
     from workflow_src.versioning.graph import SNAKEFILE
 
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE)]
-    return [*command, "--directory", str(run), "--cores", "1", "--quiet", "all", "--", "agents"]
+    command += ["--directory", str(run), "--cores", "1", "--quiet", "all", *options]
+    return [*command, "--", "agents"]
 
 
 @contextlib.contextmanager
