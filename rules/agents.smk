@@ -7,7 +7,7 @@ for _agent, _row in CONFIG.agents.items():
     # The state to resume from is kept outside of results, and removed at the end.
     rule:
         name:
-            f"agents_{_agent.replace('-', '_')}"
+            f"agents_{_agent}"
         input:
             list(_row.files.values()),
         output:
@@ -36,7 +36,7 @@ for _agent, _row in CONFIG.agents.items():
 
     rule:
         name:
-            f"evaluations_{_agent.replace('-', '_')}"
+            f"evaluations_{_agent}"
         input:
             list(_row.files.values()),
             weights=[AGENT_PATHS[_agent].replace("{weights}", name) for name in _row.kept],

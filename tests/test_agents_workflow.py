@@ -89,7 +89,7 @@ def test_nothing_to_do_again_and_a_setting_reruns_its_agent(source, agents):
         # An edited variant concerns the agents that have it.
         file.write_text(before)
         variant.write_text(text.replace('"vmax": 10.0', '"vmax": 9.0'))
-        wanted = {"agents_own_c51": 2, "evaluations_own_c51": 2, "agents": 1}
+        wanted = {"agents_own-c51": 2, "evaluations_own-c51": 2, "agents": 1}
         assert jobs(source, agents, "agents") == wanted
         variant.write_text(text + "\n# A comment.\n")
         assert jobs(source, agents, "agents") == {}

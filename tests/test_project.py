@@ -300,3 +300,24 @@ def test_what_documents_point_to_is_there(document):
     assert [
         target for target in local if not (ROOT / document).parent.joinpath(target).exists()
     ] == []
+
+
+def test_paths_in_the_documents_exist():
+    """Files and folders that a document names in `code`, but for examples and what is made."""
+    examples = {"my_method.py", "my_net.py", "my_policy.py", "my_probe.py", "my-method.md"}
+    examples.add("latest.json")  # which `make bench` writes
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    named = {
+        (file.name, path)
+        for file in documents
+        for path in re.findall(
+            r"`((?:workflow_src|tests|speed|rules|docs|reference)/[\w./-]+)`", file.read_text()
+        )
+    }
+    assert len(named) > 20
+    missing = [
+        (file, path)
+        for file, path in named
+        if Path(path).name not in examples and not (ROOT / path).exists()
+    ]
+    assert missing == []
