@@ -83,7 +83,10 @@ class Vector:
         self.num_actions, self.meanings = world.num_actions, world.meanings
         self.frame_shape, self.dtype = world.frame_shape, world.dtype
         self.frame_skip, self._game = world.frame_skip, game
-        self._arrays = _share(num_envs, history, world)
+        self._arrays = arrays = _share(num_envs, history, world)
+        self.observation, self.first = arrays.observation, arrays.first
+        self.reward, self.end = arrays.reward, arrays.end
+        self.frames, self.lives, self.ram = arrays.frames, arrays.lives, arrays.ram
         self.finished: list[tuple[int, float, int, int]] = []
         which = (settings, protocol, game, training)
         self._processes: list[Any] = []
@@ -109,11 +112,6 @@ class Vector:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __getattr__(self, name: str) -> np.ndarray:
-        if name in ("observation", "reward", "end", "first", "frames", "lives", "ram"):
-            return getattr(self._arrays, name)
-        raise AttributeError(name)
 
     def new_games(self, rngs: Sequence[np.random.Generator]) -> None:
         """Begin a new game in every environment, each with a generator of its own."""
