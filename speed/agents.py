@@ -62,20 +62,23 @@ def bare(game: str, steps: int) -> float:
     return steps / limits.play_bare(game, steps, 0)
 
 
-def learning(game: str, steps: int, threads: int, change: dict | None = None) -> float:
+def learning(
+    game: str, steps: int, threads: int, change: dict | None = None, device: str = "cpu"
+) -> float:
     """Steps a second of playing and learning together, as the loop does both."""
     settings = {"num_envs": 8, "learn_start": 2000, "memory": {"size": 20_000}, "threads": threads}
     settings |= {"optimizer": {"kind": "adam", "lr": 1e-4, "eps": 1e-8, "reduction": "mean"}}
     settings |= {"epsilon": {"start": 0.05, "end": 0.05}, "delta_clip": None} | (change or {})
-    settings |= {"validate_every": 2000 + steps, "steps": 2000 + steps}
+    whole = settings["learn_start"] + steps
+    settings |= {"validate_every": whole, "steps": whole}
     row, clock = Agent.model_validate(settings), Clock(settings["learn_start"])
     switches = defaults({}).agent_protocols[row.protocol]
     files = Files(Path(), Path(), {}, "")  # nothing is written
     with (
-        devices.acquire("cpu", threads) as device,
-        Training(row, switches, game, 0, "bench", device, None, files, clock) as training,
+        devices.acquire(device, threads) as place,
+        Training(row, switches, game, 0, "bench", place, None, files, clock) as training,
     ):
-        training.learn(0)
+        training.learn(0)  # ends with the loss on the processor, so with a wait for the device
         return steps / (time.perf_counter() - clock.began)
 
 

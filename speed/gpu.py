@@ -187,7 +187,10 @@ def hours(found: pd.DataFrame, config: Config, probing: float) -> float:
     show_default=True,
     help="cpu: tiny, for tests.",
 )
-def main(device: str) -> None:
+@click.option(
+    "--method", "methods", multiple=True, metavar="NAME", help="Measure these alone, no probes."
+)
+def main(device: str, methods: tuple[str, ...]) -> None:
     """Measure every method on a GPU; prints one table."""
     if device == "cuda" and not torch.cuda.is_available():
         click.echo(
@@ -198,6 +201,12 @@ def main(device: str) -> None:
         sys.exit(2)
     scale = PAPER if device == "cuda" else TINY
     config = defaults(scale.change)
+    if strangers := set(methods) - set(config.methods):
+        click.echo(
+            f"error: unknown method {min(strangers)}; choose from {', '.join(config.methods)}",
+            err=True,
+        )
+        sys.exit(2)
     click.echo(hardware())
     cores = Bench(Path()).cores
     with tempfile.TemporaryDirectory(prefix="speed-") as directory:
@@ -216,7 +225,9 @@ def main(device: str) -> None:
             for source, file in (("pretrain", pretrain), ("probe", probe)):
                 played = play(FrameStore.open(file), acquired)
                 for name in (
-                    name for name, row in config.methods.items() if row.learns_from == source
+                    name
+                    for name, row in config.methods.items()
+                    if row.learns_from == source and name in (methods or config.methods)
                 ):
                     for graphs in (False, True):
                         click.echo(f"measuring {name}", err=True)
@@ -235,7 +246,7 @@ def main(device: str) -> None:
                             )
                             click.echo(f"{name} failed: {error}", err=True)
                 del played
-        _, probing = probes.whole(probe, scale.change)
+        probing = np.nan if methods else probes.whole(probe, scale.change)[1]
     found = pd.DataFrame(rows)
     found.insert(7, "of matmul", found["GFLOP/s"] / limit)
     found["same as without graphs"] = (
@@ -246,10 +257,10 @@ def main(device: str) -> None:
             index=False, na_rep="-", float_format=lambda value: f"{value:.3g}", justify="left"
         )
     )
-    click.echo(
-        f"matrix product, {config.training.precision}: {limit:,.0f} GFLOP/s; all probes of one "
-        f"game: {probing:.1f} s"
-    )
+    click.echo(f"matrix product, {config.training.precision}: {limit:,.0f} GFLOP/s")
+    if methods:
+        return
+    click.echo(f"all probes of one game: {probing:.1f} s")
     click.echo(f"Table 2, 22 games, one seed: {hours(found, config, probing):.2f} GPU-hours")
 
 

@@ -65,6 +65,7 @@ def recordings(monkeypatch):
     """What CUDA graphs do, in so far as a processor can show it: a recording runs nothing, and
     reads fixed tensors.
     """
+    from workflow_src import graphs
     from workflow_src.training import step
 
     seen, made = Recordings(0, [], []), step.Step.__init__
@@ -72,7 +73,7 @@ def recordings(monkeypatch):
     def record(run, generators):
         which = len(seen.replayed)
         seen.replayed.append(0)
-        seen.generators.append(generators())
+        seen.generators.append(generators)
 
         def replay():
             seen.replayed[which] += 1
@@ -89,8 +90,8 @@ def recordings(monkeypatch):
         made(self, *arguments, **named)
         self.recorded = named["cuda_graphs"]
 
-    monkeypatch.setattr(step, "_record", record)
-    monkeypatch.setattr(step, "_side_stream", side_stream)
+    monkeypatch.setattr(graphs, "record", record)
+    monkeypatch.setattr(graphs, "side_stream", side_stream)
     monkeypatch.setattr(step.Step, "__init__", as_on_cuda)
     return seen
 

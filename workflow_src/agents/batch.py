@@ -24,19 +24,32 @@ class Batch:
     slot: np.ndarray  # int64 (B,): where in the memory, for the update of priorities
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Copies of its tensors on the processor, by name: what a checkpoint can hold."""
+        """Its tensors, by name."""
         return {
-            name: value.cpu().clone()
-            for name, value in vars(self).items()
-            if isinstance(value, torch.Tensor)
+            name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor)
         }
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, torch.Tensor], device: torch.device) -> "Batch":
-        """A batch of such copies; where it lay in the memory is forgotten."""
+        """A batch of such tensors; where it lay in the memory is forgotten."""
         mask = tensors.get("mask")
         return cls(
             **{name: value.to(device) for name, value in tensors.items() if name != "mask"},
             mask=None if mask is None else mask.to(device),
             slot=np.zeros(0, np.int64),
         )
+
+    def split(self, size: int) -> list["Batch"]:
+        """Batches of ``size`` transitions, one after another; the tensors are shared."""
+        if len(self.reward) == size:
+            return [self]
+        parts = {name: value.split(size) for name, value in self.tensors().items()}
+        slots = np.array_split(self.slot, len(parts["reward"]))
+        return [
+            Batch(
+                **{name: part[i] for name, part in parts.items() if name != "mask"},
+                mask=None if self.mask is None else parts["mask"][i],
+                slot=slots[i],
+            )
+            for i in range(len(slots))
+        ]

@@ -10,12 +10,13 @@ from workflow_src.config.agents import Optimizer
 
 def build(settings: Optimizer, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer of an agent."""
+    parameters = list(parameters)
+    on_cuda = any(one.is_cuda for one in parameters)  # then its steps can be recorded
+    shared: dict[str, Any] = {"lr": settings.lr, "eps": settings.eps, "capturable": on_cuda}
     if settings.kind == "adam":
-        return torch.optim.Adam(parameters, lr=settings.lr, eps=settings.eps, fused=True)
+        return torch.optim.Adam(parameters, fused=True, **shared)
     if settings.kind == "adadelta":
-        return torch.optim.Adadelta(
-            parameters, lr=settings.lr, rho=settings.decay, eps=settings.eps
-        )
+        return torch.optim.Adadelta(parameters, rho=settings.decay, **shared)
     return CentredRMSProp(parameters, settings.lr, settings.decay, settings.eps)
 
 

@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workflow_src import artifacts, checkpoints, devices, provenance, seeds
+from workflow_src import artifacts, checkpoints, devices, graphs, provenance, seeds
 from workflow_src.agents import learner as learners
 from workflow_src.agents import play, weights
 from workflow_src.agents.batch import Batch
@@ -152,6 +152,7 @@ class Training:
         self._memory: Memory = learners.memory(
             row, self._learner, frame_shape=world.frame_shape, dtype=world.dtype, device=device
         )
+        self._learn = graphs.Recorded(self._learn_from, device, row.cuda_graphs)
         self._state = State()
 
     def __enter__(self) -> "Training":
@@ -195,9 +196,10 @@ class Training:
             vector.send(actions)
             if step >= row.learn_start:
                 self._follow(epoch)
-                for _ in range(self._due(step)):
-                    losses += self._update(step, replay)
-                    updates += 1
+                due = self._due(step)
+                if due:
+                    losses += self._update(step, due, replay)
+                    updates += due
             if step % row.target_every == 0:
                 learner.sync()
             vector.receive()
@@ -229,22 +231,39 @@ class Training:
         n, every = self._row.num_envs, self._row.learn_every
         return n // every if n >= every else int(done % every == 0)
 
-    def _update(self, done: int, rng: np.random.Generator) -> torch.Tensor:
-        """Learn from one batch; its loss, which stays on the device."""
-        row = self._row
+    def _update(self, done: int, due: int, rng: np.random.Generator) -> torch.Tensor:
+        """Learn from ``due`` batches; the sum of their losses, which stays on the device."""
+        row, memory = self._row, self._memory
         share = (done - row.learn_start) / max(row.steps - row.learn_start, 1)
-        batch = self._memory.sample(row.batch_size, rng, self._learner.beta(share))
-        learned = self._learner.learn(batch)
-        if self._learner.prioritised:
-            self._memory.update(batch.slot, learned.delta)
-        return learned.loss
+        beta = self._learner.beta(share)
+        if not self._learner.prioritised:
+            # Drawn together, which is one call for them all.
+            tensors = memory.sample(due * row.batch_size, rng, beta).tensors()
+            return self._learn(*tensors.values())[0]
+        total = torch.zeros((), device=self._device)
+        for _ in range(due):
+            # What is drawn depends on the errors of the batch before.
+            batch = memory.sample(row.batch_size, rng, beta)
+            loss, delta = self._learn(*batch.tensors().values())
+            memory.update(batch.slot, delta)
+            total += loss
+        return total
+
+    def _learn_from(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """An update from each batch of those that a `Batch` holds; losses summed, and errors."""
+        names = [field.name for field in fields(Batch) if field.name != "slot"]
+        batch = Batch.from_tensors(dict(zip(names, tensors, strict=False)), self._device)
+        learned = [self._learner.learn(part) for part in batch.split(self._row.batch_size)]
+        losses = torch.stack([one.loss for one in learned])
+        return losses.sum(), torch.cat([one.delta for one in learned])
 
     def _follow(self, epoch: int) -> None:
         """Set transitions aside when learning begins."""
         if not self._state.followed:
             rng = self._rng(epoch, "followed")
             batch = self._memory.sample(min(FOLLOWED, len(self._memory) // 2), rng, None)
-            self._state.followed = batch.tensors()
+            copies = {name: value.cpu().clone() for name, value in batch.tensors().items()}
+            self._state.followed = copies
 
     def judge(self, epoch: int) -> dict[str, Any]:
         """Evaluate after an epoch; generators of its own, so that it changes nothing."""

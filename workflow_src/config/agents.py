@@ -205,6 +205,7 @@ class Agent(Row):
         "last", description="the epochs whose weights are kept; geometric: 51 of 200"
     )
     threads: Positive = Field(2, description="CPU threads of learning")
+    cuda_graphs: bool = Field(True, description="on CUDA, launch the kernels of an update together")
 
     @pydantic.model_validator(mode="before")
     @classmethod

@@ -1,20 +1,14 @@
 """One step of training: a batch's loss and, where it learns, its gradient and the optimizer's move.
 
-A step is some two hundred small kernels, which a GPU ends sooner than Python can launch them one by
-one. With ``cuda_graphs`` its kernels are recorded once and launched together from then on: the same
-kernels in the same order.
+With ``cuda_graphs`` its kernels are recorded once and launched together, see `graphs`.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 
+from workflow_src import graphs
 from workflow_src.training.objective import Objective
-
-# Steps that run before the recording: what libraries set up at their first calls cannot be
-# recorded.
-_WARM_UP = 3
 
 
 class Step:
@@ -50,13 +44,13 @@ class Step:
         """Process a batch of examples: int64 (frames, B, frame_stack) rows of ``frames``."""
         if not self.recorded:
             self._run(batch)
-        elif self._steps < _WARM_UP:
-            with _side_stream():
+        elif self._steps < graphs.WARM_UP:
+            with graphs.side_stream():
                 self._run(batch)
         else:
             if self._recording is None:
                 fixed = batch.clone()
-                replay = _record(lambda: self._run(fixed), self.objective.generators)
+                replay = graphs.record(lambda: self._run(fixed), self.objective.generators())
                 self._recording = fixed, replay
             fixed, replay = self._recording
             fixed.copy_(batch)
@@ -90,25 +84,3 @@ class Step:
         if self._sums is None:
             self._terms, self._sums = tuple(terms), torch.zeros_like(loss)
         self._sums += loss.detach()
-
-
-@contextlib.contextmanager
-def _side_stream() -> Iterator[None]:
-    """Run on another stream, as CUDA requires of what is recorded later."""
-    stream, main = torch.cuda.Stream(), torch.cuda.current_stream()
-    stream.wait_stream(main)
-    with torch.cuda.stream(stream):
-        yield
-    main.wait_stream(stream)
-
-
-def _record(
-    run: Callable[[], None], generators: Callable[[], tuple[torch.Generator, ...]]
-) -> Callable[[], None]:
-    """Record the kernels of ``run`` without running them; returns what launches them."""
-    graph = torch.cuda.CUDAGraph()
-    for generator in generators():
-        graph.register_generator_state(generator)
-    with torch.cuda.graph(graph):
-        run()
-    return graph.replay

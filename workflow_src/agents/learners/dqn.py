@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from workflow_src import encoders
+from workflow_src import encoders, graphs
 from workflow_src.agents import optimizers
 from workflow_src.agents.learner import learner
 from workflow_src.agents.network import Heads, Network, build_body
@@ -194,6 +194,9 @@ class Actor:
 
     def __init__(self, of: DQN, n: int, evaluation: bool):
         self.learner, self.n, self.evaluation = of, n, evaluation
+        self._expected = graphs.Recorded(
+            lambda seen: of.expected(of.network(seen)), of.device, of.row.cuda_graphs
+        )
 
     @torch.no_grad()
     def values(
@@ -201,8 +204,7 @@ class Actor:
     ) -> np.ndarray:
         """Values (n, actions) of observations ``(n, k, *shape)``; ``first``: of an episode (n,)."""
         seen = torch.from_numpy(observation).to(self.learner.device)
-        values = self.learner.expected(self.learner.network(seen))
-        return self.choose(values, first, rng).cpu().numpy()
+        return self.choose(self._expected(seen), first, rng).cpu().numpy()
 
     def choose(
         self, values: torch.Tensor, first: np.ndarray, rng: np.random.Generator
@@ -213,5 +215,6 @@ class Actor:
 
 def pick(values: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
     """Values (B, heads, actions, units) of one action each, (B, heads) or (B, 1)."""
-    index = action.expand(values.shape[:2])[:, :, None, None]
-    return values.gather(2, index.expand(-1, -1, -1, values.shape[3])).squeeze(2)
+    # Not `gather`, whose gradient sorts on CUDA where kernels have to be deterministic.
+    is_chosen = action[..., None] == torch.arange(values.shape[2], device=values.device)
+    return torch.where(is_chosen[..., None], values, 0).sum(2)

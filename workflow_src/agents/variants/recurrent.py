@@ -5,6 +5,8 @@ sequence from a state of zeros, and the loss is of the last one. In acting, the 
 through the episode; it is the actor's own, so that learning does not touch it.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -55,6 +57,10 @@ class RecurrentNetwork(nn.Module):
 @variant("recurrent")
 class Recurrent(DQN):
     """Has a memory of its own."""
+
+    def __init__(self, *arguments: Any, **named: Any):
+        super().__init__(*arguments, **named)
+        self.target.lstm.flatten_parameters()  # type: ignore[operator, union-attr]
 
     @property
     def head_hidden(self) -> int | None:

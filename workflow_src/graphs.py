@@ -1,0 +1,75 @@
+"""CUDA graphs: the kernels of a step recorded once, and launched together from then on.
+
+A step is some hundred small kernels, which a GPU ends sooner than Python can launch them one by
+one. A recording launches the same kernels in the same order, so it changes no result. It reads and
+writes tensors at fixed addresses.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+# Calls that run before the recording: what libraries set up at their first calls cannot be
+# recorded.
+WARM_UP = 3
+
+
+class Recorded:
+    """A function of tensors, recorded at its fourth call on CUDA; elsewhere, called as it is.
+
+    Every call must have arguments of the same shapes and types. What it returns is overwritten by
+    the next call. ``generators``: those that the function draws from, on the device.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        device: torch.device,
+        enabled: bool = True,
+        generators: Iterable[torch.Generator] = (),
+    ):
+        self._function, self._generators = function, tuple(generators)
+        self._on = enabled and device.type == "cuda"
+        self._calls = 0
+        self._recording: tuple[Sequence[torch.Tensor], Callable[[], None], Any] | None = None
+
+    def __call__(self, *arguments: torch.Tensor) -> Any:
+        """Call the function, or launch what was recorded of it."""
+        if not self._on:
+            return self._function(*arguments)
+        if self._calls < WARM_UP:
+            self._calls += 1
+            with side_stream():
+                return self._function(*arguments)
+        if self._recording is None:
+            inputs = [argument.clone() for argument in arguments]
+            made: list[Any] = []
+            replay = record(lambda: made.append(self._function(*inputs)), self._generators)
+            self._recording = inputs, replay, made[0]
+        fixed, replay, result = self._recording
+        for to, given in zip(fixed, arguments, strict=True):
+            to.copy_(given, non_blocking=True)
+        replay()
+        return result
+
+
+@contextlib.contextmanager
+def side_stream() -> Iterator[None]:
+    """Run on another stream, as CUDA requires of what is recorded later."""
+    stream, main = torch.cuda.Stream(), torch.cuda.current_stream()
+    stream.wait_stream(main)
+    with torch.cuda.stream(stream):
+        yield
+    main.wait_stream(stream)
+
+
+def record(run: Callable[[], None], generators: Iterable[torch.Generator]) -> Callable[[], None]:
+    """Record the kernels of ``run`` without running them; returns what launches them."""
+    graph = torch.cuda.CUDAGraph()
+    for generator in generators:
+        graph.register_generator_state(generator)
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
