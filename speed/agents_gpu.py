@@ -149,15 +149,12 @@ def parts(device: torch.device, envs: int, times: int) -> Iterator[dict]:
                 "us": microseconds(device, lambda n=number: memory.sample(n, rng), times),
             }
         batch = memory.sample(32, rng)
-        for name in ("eager", "graph", "graph, NCHW", "graph, TF32", "graph, NCHW, TF32"):
+        for name in ("eager", "graph", "graph, TF32"):
             if "TF32" in name and device.type != "cuda":
                 continue
             torch.backends.cudnn.allow_tf32 = "TF32" in name
             torch.backends.cuda.matmul.allow_tf32 = "TF32" in name
             one = build()
-            if "NCHW" in name:
-                for network in (one.network, one.target):
-                    network.to(memory_format=torch.contiguous_format)
 
             def learn(*tensors: torch.Tensor, one: DQN = one) -> torch.Tensor:
                 return one.learn(type(batch)(*tensors, mask=None, slot=batch.slot)).loss
@@ -193,7 +190,7 @@ def main(device: str, only: tuple[str, ...]) -> None:
             )
     if "speed" in chosen:
         rows = []
-        for envs in (4,) if tiny else (4, 8, 16, 32):
+        for envs in (4,) if tiny else (16, 32, 64):
             steps = 64 if tiny else 800 * envs
             change = SETTINGS | {"num_envs": envs, "target_every": 32 * envs}
             change["learn_start"] = 64 if tiny else 1600

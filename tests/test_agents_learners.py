@@ -15,7 +15,7 @@ from workflow_src.agents import learner as learners
 from workflow_src.agents import optimizers
 from workflow_src.agents.batch import Batch
 from workflow_src.agents.learners.dqn import pick
-from workflow_src.agents.network import Heads, scale_gradient
+from workflow_src.agents.network import Heads, scale_gradient, unrolled
 from workflow_src.config.agents import VARIANTS, Agent, Optimizer
 from workflow_src.errors import UserError
 
@@ -639,3 +639,29 @@ def test_heads_are_separate_and_share_no_weights():
         )
     action = torch.tensor([[0], [1], [1], [0], [1]])
     assert torch.equal(pick(values, action)[3], values[3, :, 0])
+
+
+@pytest.mark.parametrize(("kernel", "stride", "size"), [(2, 1, 9), (3, 1, 7), (4, 2, 12)])
+def test_unrolled_convolutions_are_convolutions(kernel, stride, size):
+    torch.manual_seed(0)
+    maps = torch.randn(3, 5, size, size + 2, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(4, 5, kernel, kernel, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(4, dtype=torch.float64, requires_grad=True)
+    inputs = (maps, weight, bias)
+    plain = nn.functional.conv2d(*inputs, stride=stride)
+    found = unrolled(*inputs, stride=stride)
+    torch.testing.assert_close(found, plain)
+    into = torch.randn_like(plain)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, inputs, into), torch.autograd.grad(plain, inputs, into)
+    )
+
+
+def test_batches_that_were_drawn_together_are_split():
+    values = torch.arange(6)
+    both = Batch(values, values, values, values, values, values, values[:, None], values.numpy())
+    parts = both.split(2)
+    assert [part.action.tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
+    assert [part.mask.tolist() for part in parts] == [[[0], [1]], [[2], [3]], [[4], [5]]]
+    assert [part.slot.tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
+    assert both.split(6) == [both]

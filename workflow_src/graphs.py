@@ -6,6 +6,7 @@ writes tensors at fixed addresses.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -53,6 +54,26 @@ class Recorded:
             to.copy_(given, non_blocking=True)
         replay()
         return result
+
+
+@contextlib.contextmanager
+def fork(device: torch.device) -> Iterator[Callable[[], None]]:
+    """Run beside what follows on CUDA, also when recorded; what is yielded waits for its end.
+
+    Call that before a result is used.
+    """
+    if device.type != "cuda":
+        yield lambda: None
+        return
+    stream, main = _beside(device), torch.cuda.current_stream(device)
+    stream.wait_stream(main)
+    with torch.cuda.stream(stream):
+        yield lambda: main.wait_stream(stream)
+
+
+@functools.cache
+def _beside(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
 
 
 @contextlib.contextmanager

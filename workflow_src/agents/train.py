@@ -188,18 +188,21 @@ class Training:
         scores: list[float] = []
         losses = torch.zeros((), device=self._device)
         updates, n = 0, row.num_envs
-        begin = epoch * row.validate_every
-        for step in range(begin, begin + row.validate_every, n):
+        begin, end = epoch * row.validate_every, (epoch + 1) * row.validate_every
+        drawn: Batch | None = None
+        for step in range(begin, end, n):
             actions = play.choose(actor, vector, row.epsilon.at(step), explore)
             frames, first = vector.observation[:, -1].copy(), vector.first.copy()
             # The environments play while the network learns from the steps before.
             vector.send(actions)
             if step >= row.learn_start:
                 self._follow(epoch)
-                due = self._due(step)
-                if due:
-                    losses += self._update(step, due, replay)
+                if due := self._due(step):
+                    losses += self._update(step, due, drawn, replay)
                     updates += due
+                # The next batches are drawn while a GPU still learns from these.
+                due = self._due(step + n) if step + n < end else 0
+                drawn = self._draw(due, replay) if due else None
             if step % row.target_every == 0:
                 learner.sync()
             vector.receive()
@@ -214,14 +217,13 @@ class Training:
                 f"{self._names[2]} on {self._names[0]}: the loss of epoch {epoch} is {loss}; lower "
                 "optimizer.lr or set optimizer.max_norm"
             )
-        done = begin + row.validate_every
         return {
             "epoch": epoch,
-            "step": done,
-            "frames": done * vector.frame_skip,
+            "step": end,
+            "frames": end * vector.frame_skip,
             "games": len(scores),
             "training_score": float(np.mean(scores)) if scores else math.nan,
-            "epsilon": row.epsilon.at(done),
+            "epsilon": row.epsilon.at(end),
             "updates": updates,
             "loss": loss,
         }
@@ -231,15 +233,21 @@ class Training:
         n, every = self._row.num_envs, self._row.learn_every
         return n // every if n >= every else int(done % every == 0)
 
-    def _update(self, done: int, due: int, rng: np.random.Generator) -> torch.Tensor:
+    def _draw(self, due: int, rng: np.random.Generator) -> Batch | None:
+        """``due`` batches in one, ahead of their update; None where errors decide what is drawn."""
+        if self._learner.prioritised:
+            return None
+        return self._memory.sample(due * self._row.batch_size, rng)
+
+    def _update(
+        self, done: int, due: int, drawn: Batch | None, rng: np.random.Generator
+    ) -> torch.Tensor:
         """Learn from ``due`` batches; the sum of their losses, which stays on the device."""
         row, memory = self._row, self._memory
+        if drawn := drawn or self._draw(due, rng):
+            return self._learn(*drawn.tensors().values())[0]
         share = (done - row.learn_start) / max(row.steps - row.learn_start, 1)
         beta = self._learner.beta(share)
-        if not self._learner.prioritised:
-            # Drawn together, which is one call for them all.
-            tensors = memory.sample(due * row.batch_size, rng, beta).tensors()
-            return self._learn(*tensors.values())[0]
         total = torch.zeros((), device=self._device)
         for _ in range(due):
             # What is drawn depends on the errors of the batch before.

@@ -112,7 +112,10 @@ class FrameConv2d(nn.Conv2d):
             for n, k in zip(frames.shape[2:], self.kernel_size, strict=True)
         )
         weight = as_channels_last(F.pixel_unshuffle(weight, _WORD))
-        return F.conv2d(_patches(frames, height, width).to(dtype), weight, self.bias)
+        return self._convolve(_patches(frames, height, width).to(dtype), weight)
+
+    def _convolve(self, patches: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(patches, weight, self.bias)
 
 
 class PaddedConvTranspose2d(nn.ConvTranspose2d):

@@ -3,17 +3,17 @@
 import torch
 from torch import nn
 
-from workflow_src.agents.network import body
-from workflow_src.encoders.base import FrameConv2d, uniform
+from workflow_src.agents.network import Conv2d, ObservationConv2d, body
+from workflow_src.encoders.base import uniform
 
 
 @body("catch")
 def catch(channels: int, shape: tuple[int, ...], generator: torch.Generator) -> nn.Module:
     """Two convolutions of 32 (5, stride 2), the first with a padding of 1, ReLU after each."""
     return nn.Sequential(
-        uniform(FrameConv2d, channels, 32, 5, stride=2, padding=1, generator=generator),
+        uniform(ObservationConv2d, channels, 32, 5, stride=2, padding=1, generator=generator),
         nn.ReLU(),
-        uniform(nn.Conv2d, 32, 32, 5, stride=2, generator=generator),
+        uniform(Conv2d, 32, 32, 5, stride=2, generator=generator),
         nn.ReLU(),
         nn.Flatten(),
     )

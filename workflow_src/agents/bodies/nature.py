@@ -3,19 +3,19 @@
 import torch
 from torch import nn
 
-from workflow_src.agents.network import body
-from workflow_src.encoders.base import FrameConv2d, uniform
+from workflow_src.agents.network import Conv2d, ObservationConv2d, body
+from workflow_src.encoders.base import uniform
 
 
 @body("nature")
 def nature(channels: int, shape: tuple[int, ...], generator: torch.Generator) -> nn.Module:
     """Convolutions of 32 (8, stride 4), 64 (4, stride 2) and 64 (3, stride 1), ReLU after each."""
     return nn.Sequential(
-        uniform(FrameConv2d, channels, 32, 8, stride=4, generator=generator),
+        uniform(ObservationConv2d, channels, 32, 8, stride=4, generator=generator),
         nn.ReLU(),
-        uniform(nn.Conv2d, 32, 64, 4, stride=2, generator=generator),
+        uniform(Conv2d, 32, 64, 4, stride=2, generator=generator),
         nn.ReLU(),
-        uniform(nn.Conv2d, 64, 64, 3, generator=generator),
+        uniform(Conv2d, 64, 64, 3, generator=generator),
         nn.ReLU(),
         nn.Flatten(),
     )

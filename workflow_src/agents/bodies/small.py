@@ -3,17 +3,17 @@
 import torch
 from torch import nn
 
-from workflow_src.agents.network import body
-from workflow_src.encoders.base import FrameConv2d, uniform
+from workflow_src.agents.network import Conv2d, ObservationConv2d, body
+from workflow_src.encoders.base import uniform
 
 
 @body("small")
 def small(channels: int, shape: tuple[int, ...], generator: torch.Generator) -> nn.Module:
     """Convolutions of 16 (8, stride 4) and 32 (4, stride 2), ReLU after each."""
     return nn.Sequential(
-        uniform(FrameConv2d, channels, 16, 8, stride=4, generator=generator),
+        uniform(ObservationConv2d, channels, 16, 8, stride=4, generator=generator),
         nn.ReLU(),
-        uniform(nn.Conv2d, 16, 32, 4, stride=2, generator=generator),
+        uniform(Conv2d, 16, 32, 4, stride=2, generator=generator),
         nn.ReLU(),
         nn.Flatten(),
     )

@@ -103,9 +103,10 @@ class DQN:
 
     def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss and the absolute error of each transition and head: (B, heads) both."""
-        chosen = pick(self.network(batch.observation), batch.action[:, None])
-        with torch.no_grad():
+        with graphs.fork(self.device) as join, torch.no_grad():
             goal = self.goal(batch)
+        chosen = pick(self.network(batch.observation), batch.action[:, None])
+        join()
         return self.error(chosen, goal)
 
     def goal(self, batch: Batch) -> torch.Tensor:
