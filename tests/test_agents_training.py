@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from workflow_src.agents import evaluate as evaluating
-from workflow_src.agents import play, train, weights
+from workflow_src.agents import play, replay, train, weights
 from workflow_src.config.agents import Agent, geometric
 from workflow_src.config.run import defaults
 from workflow_src.errors import UserError
@@ -145,7 +145,7 @@ def test_an_evaluation_has_a_row_a_game(undisturbed, tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(train.Training, "_update", lambda *_: torch.tensor(torch.nan))
+    monkeypatch.setattr(replay.Replay, "_update", lambda *_: torch.tensor(torch.nan))
     with pytest.raises(UserError, match=r"tiny on catch: the loss of epoch 0 is nan; lower"):
         trained(tmp_path)
 

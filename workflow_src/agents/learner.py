@@ -12,6 +12,7 @@ from workflow_src.kinds import Registry
 
 if TYPE_CHECKING:
     from workflow_src.agents.learners.dqn import DQN
+    from workflow_src.agents.loop import Loop, Room
     from workflow_src.agents.memory import Memory
 
 _LEARNERS: Registry[Any] = Registry(Agent.folder)
@@ -26,7 +27,7 @@ def build(
     frame_shape: tuple[int, ...],
     generator: torch.Generator,
     device: torch.device,
-) -> DQN:
+) -> Any:
     """The learner of a row; ``generator`` draws its initial weights.
 
     The order of the row's variants does not matter. `UserError` when the body does not fit.
@@ -65,3 +66,14 @@ def memory(
         priorities=ranked,
         device=device,
     )
+
+
+def loop(room: Room, of: Any) -> Loop:
+    """The loop that a learner learns in."""
+    if of.replays:
+        from workflow_src.agents.replay import Replay
+
+        return Replay(room, of)
+    from workflow_src.agents.rollout import Rollouts
+
+    return Rollouts(room, of)

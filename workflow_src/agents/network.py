@@ -164,6 +164,39 @@ class Network(nn.Module):
         return self.heads(features)
 
 
+class PolicyNetwork(nn.Module):
+    """Observations ``(B, k, *shape)`` -> logits (B, actions) and values (B,)."""
+
+    def __init__(
+        self,
+        trunk: nn.Module,
+        features: int,
+        hidden: int,
+        actions: int,
+        generator: torch.Generator,
+    ):
+        super().__init__()
+        self.body = trunk
+        self.hidden = uniform(nn.Linear, features, hidden, generator=generator)
+        self.policy = uniform(nn.Linear, hidden, actions, generator=generator)
+        self.value = uniform(nn.Linear, hidden, 1, generator=generator)
+
+    def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and values of observations, uint8 or float32."""
+        found = self.hidden(self.body(observation)).relu()
+        return self.policy(found), self.value(found)[:, 0]
+
+    def make_orthogonal(self, generator: torch.Generator) -> None:
+        """Draw orthogonal weights, of a small gain for the policy, and set biases to zero."""
+        gains = {self.policy: 0.01, self.value: 1.0}
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                gain = gains.get(module, math.sqrt(2))
+                nn.init.orthogonal_(module.weight, gain, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+
 def scale_gradient(values: torch.Tensor, scale: float) -> torch.Tensor:
     """``values``, whose gradient is multiplied by ``scale`` on its way back."""
     return values * scale + (values * (1 - scale)).detach()

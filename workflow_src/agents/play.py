@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from workflow_src.agents.learners.dqn import Actor
+    from workflow_src.agents.base import Actor
     from workflow_src.agents.vector import Vector
 
 
@@ -22,11 +22,12 @@ class Game:
 
 
 def choose(
-    actor: "Actor", vector: "Vector", epsilon: float, rng: np.random.Generator
+    actor: "Actor", vector: "Vector", epsilon: float | np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """The next action of each environment: greedy, or with chance ``epsilon`` a uniform one.
 
-    Of equal values the lowest action is taken. Every call draws the same number of random numbers.
+    ``epsilon``: one chance, or one for each environment. Of equal values the lowest action is
+    taken. Every call draws the same number of random numbers.
     """
     n = len(vector.end)
     explores = rng.random(n) < epsilon

@@ -11,7 +11,7 @@ import json
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +19,26 @@ import numpy as np
 import pandas as pd
 import torch
 
-from workflow_src import artifacts, checkpoints, devices, graphs, provenance, seeds
+from workflow_src import artifacts, checkpoints, devices, provenance, seeds
 from workflow_src.agents import learner as learners
 from workflow_src.agents import play, weights
-from workflow_src.agents.batch import Batch
-from workflow_src.agents.learners.dqn import DQN
-from workflow_src.agents.memory import Memory
+from workflow_src.agents.base import Learner
+from workflow_src.agents.loop import Room
 from workflow_src.agents.progress import Line
 from workflow_src.agents.vector import Vector
 from workflow_src.config.agents import Agent, AgentProtocol
-from workflow_src.errors import UserError
 
-# Transitions on which the mean value and error are followed, as in Kaixhin/Atari.
-FOLLOWED = 500
 # Evaluations play several games at a time, each in an environment of its own.
 EVALUATED = 8
 
 
 @dataclass
 class State:
-    """All that changes while training, apart from the learner and its memory."""
+    """All that changes while training, apart from the learner and its loop."""
 
     epoch: int = 0  # the next one
     history: list[dict[str, Any]] = field(default_factory=list)
     best_score: float = -math.inf
-    followed: dict[str, torch.Tensor] = field(default_factory=dict)  # a `Batch`
 
 
 def train(
@@ -125,7 +120,7 @@ class Training:
         files: Files,
         line: Line,
     ):
-        self._row, self._switches, self._device = row, switches, device
+        self._row, self._switches = row, switches
         self._names, self._seed = (game, "agents", agent), seed
         self._files, self._line = files, line
         # Forked before anything else is made, so that the processes hold nothing else.
@@ -142,17 +137,15 @@ class Training:
             for count, training in ((row.num_envs, True), (EVALUATED, False))
         )
         world = self._vector
-        self._learner: DQN = learners.build(
+        self._learner: Learner = learners.build(
             row,
             actions=world.num_actions,
             frame_shape=world.frame_shape,
             generator=torch.Generator().manual_seed(seeds.derive(seed, *self._names, "weights")),
             device=device,
         )
-        self._memory: Memory = learners.memory(
-            row, self._learner, frame_shape=world.frame_shape, dtype=world.dtype, device=device
-        )
-        self._learn = graphs.Recorded(self._learn_from, device, row.cuda_graphs)
+        room = Room(row, f"{agent} on {game}", world, device, self._rng, line)
+        self._loop = learners.loop(room, self._learner)
         self._state = State()
 
     def __enter__(self) -> "Training":
@@ -180,105 +173,11 @@ class Training:
         return seeds.generator(self._seed, *self._names, "epoch", epoch, *what)
 
     def learn(self, epoch: int) -> dict[str, Any]:
-        """Play and learn for an epoch; what its row of the history says of it."""
-        row, vector, memory, learner = self._row, self._vector, self._memory, self._learner
-        explore, replay, heads = (self._rng(epoch, what) for what in ("act", "replay", "masks"))
-        vector.new_games([self._rng(epoch, "environment", i) for i in range(row.num_envs)])
-        actor = learner.actor(row.num_envs, evaluation=False)
-        scores: list[float] = []
-        losses = torch.zeros((), device=self._device)
-        updates, n = 0, row.num_envs
-        begin, end = epoch * row.validate_every, (epoch + 1) * row.validate_every
-        drawn: Batch | None = None
-        for step in range(begin, end, n):
-            actions = play.choose(actor, vector, row.epsilon.at(step), explore)
-            frames, first = vector.observation[:, -1].copy(), vector.first.copy()
-            # The environments play while the network learns from the steps before.
-            vector.send(actions)
-            if step >= row.learn_start:
-                self._follow(epoch)
-                if due := self._due(step):
-                    losses += self._update(step, due, drawn, replay)
-                    updates += due
-                # The next batches are drawn while a GPU still learns from these.
-                due = self._due(step + n) if step + n < end else 0
-                drawn = self._draw(due, replay) if due else None
-            if step % row.target_every == 0:
-                learner.sync()
-            vector.receive()
-            scores += [score for _, score, _, _ in vector.finished]
-            masks = learner.draw_masks(n, heads)
-            memory.add(frames, actions, vector.reward, vector.end, first, masks)
-            self._line.at(step + n)
-        memory.cut()
-        loss = float(losses) / updates if updates else math.nan
-        if updates and not math.isfinite(loss):
-            raise UserError(
-                f"{self._names[2]} on {self._names[0]}: the loss of epoch {epoch} is {loss}; lower "
-                "optimizer.lr or set optimizer.max_norm"
-            )
-        return {
-            "epoch": epoch,
-            "step": end,
-            "frames": end * vector.frame_skip,
-            "games": len(scores),
-            "training_score": float(np.mean(scores)) if scores else math.nan,
-            "epsilon": row.epsilon.at(end),
-            "updates": updates,
-            "loss": loss,
-        }
-
-    def _due(self, done: int) -> int:
-        """How many updates are due after so many steps."""
-        n, every = self._row.num_envs, self._row.learn_every
-        return n // every if n >= every else int(done % every == 0)
-
-    def _draw(self, due: int, rng: np.random.Generator) -> Batch | None:
-        """``due`` batches in one, ahead of their update; None where errors decide what is drawn."""
-        if self._learner.prioritised:
-            return None
-        return self._memory.sample(due * self._row.batch_size, rng)
-
-    def _update(
-        self, done: int, due: int, drawn: Batch | None, rng: np.random.Generator
-    ) -> torch.Tensor:
-        """Learn from ``due`` batches; the sum of their losses, which stays on the device."""
-        row, memory = self._row, self._memory
-        if drawn := drawn or self._draw(due, rng):
-            return self._learn(*drawn.tensors().values())[0]
-        share = (done - row.learn_start) / max(row.steps - row.learn_start, 1)
-        beta = self._learner.beta(share)
-        total = torch.zeros((), device=self._device)
-        for _ in range(due):
-            # What is drawn depends on the errors of the batch before.
-            batch = memory.sample(row.batch_size, rng, beta)
-            loss, delta = self._learn(*batch.tensors().values())
-            memory.update(batch.slot, delta)
-            total += loss
-        return total
-
-    def _learn_from(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """An update from each batch of those that a `Batch` holds; losses summed, and errors."""
-        names = [field.name for field in fields(Batch) if field.name != "slot"]
-        batch = Batch.from_tensors(dict(zip(names, tensors, strict=False)), self._device)
-        learned = [self._learner.learn(part) for part in batch.split(self._row.batch_size)]
-        losses = torch.stack([one.loss for one in learned])
-        return losses.sum(), torch.cat([one.delta for one in learned])
-
-    def _follow(self, epoch: int) -> None:
-        """Set transitions aside when learning begins."""
-        if not self._state.followed:
-            rng = self._rng(epoch, "followed")
-            batch = self._memory.sample(min(FOLLOWED, len(self._memory) // 2), rng, None)
-            copies = {name: value.cpu().clone() for name, value in batch.tensors().items()}
-            self._state.followed = copies
+        """Play and learn for an epoch; its row of the history."""
+        return self._loop.learn(epoch)
 
     def judge(self, epoch: int) -> dict[str, Any]:
         """Evaluate after an epoch; generators of its own, so that it changes nothing."""
-        value = delta = math.nan
-        if self._state.followed:
-            batch = Batch.from_tensors(self._state.followed, self._device)
-            value, delta = map(float, self._learner.diagnose(batch))
         games = play.evaluate(
             self._learner.actor(EVALUATED, evaluation=True),
             self._evaluated,
@@ -288,8 +187,7 @@ class Training:
             self._rng(epoch, "evaluation"),
         )
         return {
-            "value": value,
-            "delta": delta,
+            **self._loop.diagnose(),
             "score": play.mean_score(games),
             "evaluated_games": sum(game.finished for game in games),
         }
@@ -311,16 +209,16 @@ class Training:
     def _save(self) -> None:
         """Save the state: whole at any moment, since the memory's old files stay until the end."""
         folder = self._files.working / "memory"
-        memory = self._memory.save(folder)
-        content = {"learner": self._learner.state_dict(), "memory": memory, **vars(self._state)}
+        loop = self._loop.save(folder)
+        content = {"learner": self._learner.state_dict(), "loop": loop, **vars(self._state)}
         checkpoints.save(self._files.working / "state", self._files.fingerprint, content)
-        self._memory.prune(folder, memory)
+        self._loop.prune(folder, loop)
         self._write_history()
 
     def _resume(self) -> None:
         content = checkpoints.load(self._files.working / "state", self._files.fingerprint)
         folder = self._files.working / "memory"
-        if content is None or not self._memory.load(folder, content.pop("memory")):
+        if content is None or not self._loop.load(folder, content.pop("loop")):
             # Without a file, or with a damaged one: from the start.
             shutil.rmtree(self._files.working, ignore_errors=True)
             return

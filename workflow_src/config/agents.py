@@ -158,6 +158,12 @@ class Optimizer(Section):
     max_norm: AboveZeroOrNone = Field(
         10.0, description="the gradient's norm is clipped at this; none: not"
     )
+    centred: bool = Field(
+        True, description="rmsprop only: whether it divides by the deviation, or by the root mean"
+    )
+    anneal: bool = Field(
+        False, description="whether lr falls to 0 along a line; of learners without a memory"
+    )
     reduction: Literal["sum", "mean"] = Field(
         "sum", description="of the losses of a batch, as in Torch7, or their mean"
     )
@@ -176,7 +182,7 @@ class Agent(Row):
         default_factory=list, description="files of agents/variants that change the learner"
     )
     options: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="settings of variants, by variant"
+        default_factory=dict, description="settings of the kind and of variants, by their names"
     )
     body: str = Field(
         "nature", description="a file of agents/bodies, or path/to/file.py:Class of a torch module"
@@ -224,12 +230,31 @@ class Agent(Row):
             if self.variants.count(name) > 1:
                 raise ValueError(f"variants: duplicate entry {name}; list each once")
         for name, options in self.options.items():
-            if name not in self.variants:
+            if name != self.kind and name not in self.variants:
                 raise ValueError(
-                    f"options: {name} is not among this agent's variants; add it there, or "
-                    "remove its options"
+                    f"options: {name} is neither this agent's kind nor among its variants; add it "
+                    "there, or remove its options"
                 )
-            _check_kind(VARIANTS, name, options, f"options.{name}")
+            folder = self.folder if name == self.kind else VARIANTS
+            _check_kind(folder, name, options, f"options.{name}")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _fits_its_kind(self) -> typing.Self:
+        declared, plain = kinds.declared(self.folder, self.kind), type(self).model_construct()
+        for name in self.variants:
+            if name not in declared.get("VARIANTS", kinds.names(VARIANTS)):
+                allowed = ", ".join(declared["VARIANTS"]) or "none"
+                raise ValueError(
+                    f"variants: {name} cannot be combined with kind {self.kind}; remove it "
+                    f"(allowed: {allowed})"
+                )
+        for key in declared.get("IGNORES", ()):
+            here, there = self, plain
+            for part in key.split("."):
+                here, there = getattr(here, part), getattr(there, part)
+            if here != there:
+                raise ValueError(f"{key} has no effect on kind {self.kind}; remove it")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -244,13 +269,20 @@ class Agent(Row):
             check_class("body", self.body)
         else:
             known_kind("body", self.body, BODIES)
-        if self.num_envs % self.learn_every and self.learn_every % self.num_envs:
+        if horizon := self.kind_options.get("horizon"):
+            played = self.num_envs * horizon
+            if self.validate_every % played:
+                raise ValueError(
+                    f"validate_every: {self.validate_every} is not a multiple of num_envs x "
+                    f"horizon: {self.num_envs} x {horizon} = {played}"
+                )
+        elif self.num_envs % self.learn_every and self.learn_every % self.num_envs:
             raise ValueError(
                 f"num_envs: {self.num_envs} and learn_every: {self.learn_every} do not divide one "
                 "another; change one of them"
             )
         for name in ("validate_every", "target_every", "learn_start", "steps"):
-            if getattr(self, name) % self.num_envs:
+            if not horizon and getattr(self, name) % self.num_envs:
                 raise ValueError(
                     f"{name}: {getattr(self, name)} is not a multiple of num_envs: {self.num_envs}"
                 )
@@ -291,6 +323,11 @@ class Agent(Row):
     def kept(self) -> list[str]:
         """The names of the weights that training leaves."""
         return ["last", "best", *map(self.step_name, self.kept_steps)]
+
+    @property
+    def kind_options(self) -> dict[str, Any]:
+        """The options of the kind: the declared defaults, overridden by this row's."""
+        return resolved_options(self.folder, self.kind, self.options.get(self.kind, {}))
 
     def variant_options(self, variant: str) -> dict[str, Any]:
         """The options of a variant: the declared defaults, overridden by this row's."""

@@ -15,14 +15,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from workflow_src import encoders, graphs
-from workflow_src.agents import optimizers
+from workflow_src import graphs
+from workflow_src.agents.base import Learner
 from workflow_src.agents.learner import learner
 from workflow_src.agents.network import Heads, Network, build_body
 
 if TYPE_CHECKING:
     from workflow_src.agents.batch import Batch
     from workflow_src.config.agents import Agent
+
+IGNORES = ["optimizer.anneal"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Learned:
 
 
 @learner("dqn")
-class DQN:
+class DQN(Learner):
     """A network, its target and their optimizer."""
 
     heads = 1  # estimates that learn side by side
@@ -51,11 +53,8 @@ class DQN:
         device: torch.device,
     ):
         """``actions``: how many; ``frame_shape``: of a single frame of an observation."""
-        self.row, self.actions, self.frame_shape, self.device = row, actions, frame_shape, device
-        network = self.make_network(generator).to(device)
-        encoders.channels_last(network)
-        self.network, self.target = network, copy.deepcopy(network).requires_grad_(False)
-        self.optimizer = optimizers.build(row.optimizer, network.parameters())
+        super().__init__(row, actions, frame_shape, generator, device)
+        self.target = copy.deepcopy(self.network).requires_grad_(False)
 
     # The network
 
@@ -94,11 +93,7 @@ class DQN:
         total = (each * batch.weight).sum()
         if self.row.optimizer.reduction == "mean":
             total = total / len(each)
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        if self.row.optimizer.max_norm is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.row.optimizer.max_norm)
-        self.optimizer.step()
+        self.move(total)
         return Learned(each.detach().mean(), delta.mean(1))
 
     def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -115,11 +110,11 @@ class DQN:
 
     def goal_from(self, batch: Batch, following: torch.Tensor) -> torch.Tensor:
         """The goal, given the target's values of the next states (B, heads, actions, units)."""
-        future = pick(following, self.best(batch, following))
+        future = pick(following, self.best(batch.next_observation, following))
         return self.discounted(batch.reward[:, None, None], batch.discount[:, None, None], future)
 
-    def best(self, batch: Batch, following: torch.Tensor) -> torch.Tensor:
-        """The action of the next state whose value counts: (B, heads)."""
+    def best(self, observation: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+        """The action of the next state ``observation`` whose value counts: (B, heads)."""
         return self.expected(following).argmax(2)
 
     def discounted(
@@ -153,9 +148,9 @@ class DQN:
 
     # Acting
 
-    def actor(self, n: int, evaluation: bool) -> Actor:
-        """An actor in ``n`` environments."""
-        return Actor(self, n, evaluation)
+    def preferences(self, observation: torch.Tensor) -> torch.Tensor:
+        """The expected values of the actions: (B, heads, actions)."""
+        return self.expected(self.network(observation))
 
     # What the memory has to do for this learner
 
@@ -169,49 +164,14 @@ class DQN:
 
     # Files
 
-    def weights(self) -> dict[str, torch.Tensor]:
-        """The weights of the network, by name."""
-        return self.network.state_dict()
-
     def state_dict(self) -> dict[str, Any]:
         """All that learning changes."""
-        return {
-            "network": self.network.state_dict(),
-            "target": self.target.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
+        return super().state_dict() | {"target": self.target.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
-        self.network.load_state_dict(state["network"])
+        super().load_state_dict(state)
         self.target.load_state_dict(state["target"])
-        self.optimizer.load_state_dict(state["optimizer"])
-
-
-class Actor:
-    """Gives the action values by which an agent plays."""
-
-    recurrent = False  # whether it has to see every frame
-
-    def __init__(self, of: DQN, n: int, evaluation: bool):
-        self.learner, self.n, self.evaluation = of, n, evaluation
-        self._expected = graphs.Recorded(
-            lambda seen: of.expected(of.network(seen)), of.device, of.row.cuda_graphs
-        )
-
-    @torch.no_grad()
-    def values(
-        self, observation: np.ndarray, first: np.ndarray, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Values (n, actions) of observations ``(n, k, *shape)``; ``first``: of an episode (n,)."""
-        seen = torch.from_numpy(observation).to(self.learner.device)
-        return self.choose(self._expected(seen), first, rng).cpu().numpy()
-
-    def choose(
-        self, values: torch.Tensor, first: np.ndarray, rng: np.random.Generator
-    ) -> torch.Tensor:
-        """The values (n, actions) that count, of those of all heads (n, heads, actions)."""
-        return values[:, 0]
 
 
 def pick(values: torch.Tensor, action: torch.Tensor) -> torch.Tensor:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from workflow_src.agents.base import Actor
 from workflow_src.agents.learner import variant
-from workflow_src.agents.learners.dqn import DQN, Actor
+from workflow_src.agents.learners.dqn import DQN
 
 OPTIONS = {"heads": 10, "mask_probability": 0.5}
 # An agent with an LSTM carries one state; ten heads that take turns would each need its own.

@@ -2,7 +2,6 @@
 
 import torch
 
-from workflow_src.agents.batch import Batch
 from workflow_src.agents.learner import variant
 from workflow_src.agents.learners.dqn import DQN
 
@@ -14,6 +13,6 @@ EXCLUDES = ["munchausen"]
 class Double(DQN):
     """Chooses the next action by the network that learns."""
 
-    def best(self, batch: Batch, following: torch.Tensor) -> torch.Tensor:
+    def best(self, observation: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
         """The best action of the network, not of its target: (B, heads)."""
-        return self.expected(self.network(batch.next_observation)).argmax(2)
+        return self.expected(self.network(observation)).argmax(2)

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from workflow_src.agents.base import Actor
 from workflow_src.agents.learner import variant
-from workflow_src.agents.learners.dqn import DQN, Actor
+from workflow_src.agents.learners.dqn import DQN
 from workflow_src.agents.network import build_body, scale_gradient
+from workflow_src.agents.rollout import Rollout
 
 EXCLUDES = ["bootstrapped"]
 
@@ -74,6 +76,16 @@ class Recurrent(DQN):
         hidden, scale = self.row.hidden, self.trunk_scale
         return RecurrentNetwork(trunk, features, hidden, heads, scale, generator)
 
+    def rollout_values(self, network: Any, rollout: Rollout) -> torch.Tensor:
+        """Of steps that were just played, from the state that the actors were in."""
+        state, found = rollout.state, []
+        for observation, first in zip(rollout.observation, rollout.first, strict=True):
+            goes_on = ~first[None, :, None]
+            state = (state[0] * goes_on, state[1] * goes_on)
+            values, state = network.step(observation[:, -1:], state)
+            found.append(self.expected(values)[:, 0])
+        return torch.stack(found)
+
     def actor(self, n: int, evaluation: bool) -> Actor:
         """An actor that carries its state through the episode."""
         return RecurrentActor(self, n, evaluation)
@@ -83,10 +95,15 @@ class RecurrentActor(Actor):
     """Sees the newest frame only, and remembers those before."""
 
     recurrent = True
+    learner: DQN
 
     def __init__(self, of: DQN, n: int, evaluation: bool):
         super().__init__(of, n, evaluation)
         self._state = (torch.zeros(1, n, of.row.hidden, device=of.device),) * 2
+
+    def state(self) -> tuple[torch.Tensor, ...]:
+        """A copy of the LSTM's state."""
+        return tuple(one.clone() for one in self._state)
 
     @torch.no_grad()
     def values(
