@@ -83,8 +83,26 @@ def code(name, *modules):
 def policy_code(wildcards):
     """The code of collecting and of the policy's kind."""
     policy = POLICIES[wildcards.policy]
-    kind = provenance.of_kind("episodes/policies", CONFIG.policies[policy].kind)
-    return code(f"episodes.{policy}", "episodes.collect", kind)
+    row = CONFIG.policies[policy]
+    agent = provenance.of_agent(CONFIG.agents[row.agent]) if row.agent else []
+    kind = provenance.of_kind("episodes/policies", row.kind)
+    preset = presets(CONFIG.agents[row.agent]) if row.agent else {}
+    return code(f"episodes.{policy}", "episodes.collect", kind, *agent) | preset
+
+
+def weights_that_play(wildcards):
+    """The weights of a policy's agent."""
+    agent = CONFIG.policy(wildcards.policy).agent
+    which = {"agent": agent, "game": wildcards.game, "seed": wildcards.seed}
+    names = CONFIG.weights_that_play(wildcards.policy)
+    files = [layout.AGENTS.path.format(weights=name, **which) for name in names]
+    return {"weights": files} if files else {}
+
+
+def player_settings(policy):
+    """The settings of a policy's agent that decide how it plays."""
+    agent = CONFIG.policy(policy).agent
+    return [f"agents.{agent}", f"agent_protocols.{CONFIG.agents[agent].protocol}"] if agent else []
 
 
 def method_code(step, wildcards):

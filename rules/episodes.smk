@@ -1,5 +1,7 @@
 # Playing: one job a file of frames and RAM.
 rule episodes:
+    input:
+        unpack(weights_that_play),
     output:
         layout.EPISODES.path,
     log:
@@ -13,10 +15,12 @@ rule episodes:
             "episodes.frame_skip",
             "episodes.noop_max",
             f"policies.{POLICIES[w.policy]}",
+            *player_settings(w.policy),
         ),
+        weights=lambda w, input: " ".join(f"--weights {file}" for file in input.get("weights", [])),
     threads: 2
     conda:
         ENVIRONMENT
     shell:
         "python -m workflow_src episodes --game {wildcards.game} --policy {wildcards.policy} --purpose {wildcards.purpose}"
-        " --seed {wildcards.seed} --out {output} --workers {threads} > {log} 2>&1"
+        " --seed {wildcards.seed} --out {output} --workers {threads} {params.weights} > {log} 2>&1"

@@ -72,6 +72,7 @@ class Actor:
     """Gives the action values by which an agent plays."""
 
     recurrent = False  # whether it has to see every frame
+    samples = True  # whether a policy's actions are drawn, or the likeliest is taken
 
     def __init__(self, of: Learner, n: int, evaluation: bool):
         self.learner, self.n, self.evaluation = of, n, evaluation

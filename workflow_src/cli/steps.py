@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workflow_src.cli.options import FILE, command, shared
+from workflow_src.errors import UserError
 
 if TYPE_CHECKING:
     from workflow_src.config.run import Config
@@ -25,16 +26,30 @@ _IDENTITY = ("config", "game", "policy", "protocol", "method", "seed")
     type=click.IntRange(min=1),
     help="Processes; by default one per processor. The file is the same for any number.",
 )
+@click.option(
+    "--weights", type=FILE, multiple=True, help="Those of the policy's agent, as its row says."
+)
 @shared("quiet")
-def episodes(config: Config, game: str, policy: str, quiet: bool, **which: Any) -> None:
+def episodes(
+    config: Config, game: str, policy: str, weights: tuple[Path, ...], quiet: bool, **which: Any
+) -> None:
     """Play a game and store its frames and RAM."""
     from workflow_src.episodes.collect import collect
+    from workflow_src.episodes.policy import Player
 
+    row, players = config.policy(policy), []
+    if (needed := len(config.weights_that_play(policy))) != len(weights):
+        raise UserError(f"policy {policy} needs {needed} --weights, and {len(weights)} were given")
+    if row.agent is not None:
+        agent = config.agent(row.agent)
+        clears = config.agent_protocols[agent.protocol].clear_history
+        players = [Player(agent, clears, game, file) for file in weights]
     collect(
         game=config.game(game),
         policy=policy,
-        policy_settings=config.policy(policy),
+        policy_settings=row,
         settings=config.episodes,
+        players=players,
         progress=not quiet,
         **which,
     )

@@ -1,10 +1,14 @@
 """How frames are collected: ``policies``, ``episodes`` and a protocol's switches for playing."""
 
-from typing import Annotated, ClassVar
+import typing
+from typing import Annotated, Any, ClassVar, Literal
 
+import pydantic
 from pydantic import Field
 
-from workflow_src.config.section import Positive, Purpose, Row, Section, quirk
+from workflow_src.config.section import Identifier, Positive, Purpose, Row, Section, quirk
+
+Checkpoint = Literal["last", "best"] | Positive
 
 
 class Policy(Row):
@@ -14,8 +18,48 @@ class Policy(Row):
 
     noop: bool = Field(
         False,
-        description="whether action 0 is drawn too, in every protocol (Q2)",
+        description="whether action 0 is drawn too, in every protocol (Q2); of kind random",
     )
+    agent: Identifier | None = Field(None, description="kind agent only: a row of agents")
+    checkpoint: Checkpoint | Annotated[list[Checkpoint], Field(min_length=1)] = Field(
+        "last",
+        description="kind agent only: whose weights play: last, best, or those after a number of "
+        "steps; of a list, each environment takes one in turn",
+    )
+    random: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.2, description="kind agent only: the chance of a uniform action, no-ops included"
+    )
+    sample: bool = Field(
+        True,
+        description="kind agent only: whether actions are drawn from a policy, or its likeliest",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _fits_its_kind(self) -> typing.Self:
+        if self.kind == "agent":
+            if self.agent is None:
+                raise ValueError("kind agent needs agent: the name of a row of agents")
+            if self.noop:
+                raise ValueError("noop belongs to kind random; remove it")
+        else:
+            for name in _AGENTS_OWN:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} belongs to kind agent; remove it or set kind: agent")
+        return self
+
+    @pydantic.model_serializer(mode="wrap")
+    def _of_its_kind(self, serialize: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what other kinds have: files of frames say by whom they were played."""
+        others = _AGENTS_OWN if self.kind != "agent" else ("noop",)
+        return {name: value for name, value in serialize(self).items() if name not in others}
+
+    @property
+    def checkpoints(self) -> list[str | int]:
+        """The weights that play."""
+        return list(self.checkpoint) if isinstance(self.checkpoint, list) else [self.checkpoint]
+
+
+_AGENTS_OWN = ("agent", "checkpoint", "random", "sample")
 
 
 class Frames(Section):

@@ -103,12 +103,49 @@ class Config(Section):
             if agent.protocol not in self.agent_protocols:
                 known = unknown("protocol of agents", agent.protocol, self.agent_protocols)
                 raise ValueError(f"agents.{name}.protocol: {known}")
+        for name, policy in self.policies.items():
+            self._check_player(f"policies.{name}", policy)
         self._check_studies()
         for name in _with_noop(self.policies):
             if name in self.policies:
                 base = name.removesuffix(_NOOP)
                 raise ValueError(f"policies: {name} is reserved for {base} with no-ops; rename it")
         return self
+
+    def _check_player(self, key: str, policy: Policy) -> None:
+        """ValueError unless a policy's agent can play the frames that are stored."""
+        if policy.agent is None:
+            return
+        if policy.agent not in self.agents:
+            raise ValueError(f"{key}.agent: {unknown('agent', policy.agent, self.agents)}")
+        row = self.agents[policy.agent]
+        if row.environment.kind != "atari":
+            raise ValueError(
+                f"{key}.agent: {policy.agent} plays {row.environment.kind}, not the games of the "
+                "run; name another agent"
+            )
+        for name, here in (("pool", "max-first"), ("frame_skip", self.episodes.frame_skip)):
+            if getattr(row.environment, name) != here:
+                raise ValueError(
+                    f"{key}.agent: {policy.agent} has environment.{name}: "
+                    f"{getattr(row.environment, name)}, and frames are stored with {here}; name "
+                    "another agent"
+                )
+        for step in policy.checkpoints:
+            if step not in ("last", "best", *row.kept_steps):
+                kept = ", ".join(map(str, row.kept_steps)) or "no step (see checkpoints)"
+                raise ValueError(
+                    f"{key}.checkpoint: {policy.agent} keeps no weights of step {step}; choose "
+                    f"last, best, or {kept}"
+                )
+
+    def weights_that_play(self, policy: str) -> list[str]:
+        """The names of the weights that a policy plays with; none without an agent."""
+        row = self.policy(policy)
+        if row.agent is None:
+            return []
+        name = self.agents[row.agent].step_name
+        return [one if isinstance(one, str) else name(one) for one in row.checkpoints]
 
     def _check_studies(self) -> None:
         sections: dict[str, Ledger | Scaling | None] = {
@@ -168,7 +205,9 @@ class Config(Section):
 
     def playing_policy(self, policy: str, protocol: str) -> str:
         """The policy whose frames a protocol uses: ``policy``, or the same with no-ops (Q2)."""
-        asked = self.protocol(protocol).episodes.noop and not self.policy(policy).noop
+        asked = self.protocol(protocol).episodes.noop and f"{policy}{_NOOP}" in _with_noop(
+            self.policies
+        )
         return f"{policy}{_NOOP}" if asked else policy
 
     def for_game(self, name: str) -> "Config":
@@ -237,7 +276,7 @@ def _with_noop(policies: dict[str, Policy]) -> dict[str, Policy]:
     return {
         f"{name}{_NOOP}": row.model_copy(update={"noop": True})
         for name, row in policies.items()
-        if not row.noop
+        if not row.noop and row.agent is None
     }
 
 

@@ -8,12 +8,13 @@ any number of workers. ale-py's own vector environment gives no RAM, so it is no
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +28,7 @@ from tqdm import tqdm
 from workflow_src import artifacts, seeds
 from workflow_src.emulator.environment import CONTINUES, TRUNCATED, Environment
 from workflow_src.episodes import store
-from workflow_src.episodes.policy import find
+from workflow_src.episodes.policy import GAME, LIFE, Player, find
 from workflow_src.errors import explained
 
 # For type checkers only: settings come as values, so an edit of the configuration's code does not
@@ -49,6 +50,7 @@ class EnvJob:
     seed: int
     number: int
     frames: int
+    player: Player | None = None
 
     def rng(self, name: str) -> np.random.Generator:
         """This environment's own generator for the thing called ``name``."""
@@ -78,18 +80,22 @@ def collect(
     purpose: Purpose,
     seed: int,
     out: Path,
+    players: Sequence[Player] = (),
     workers: int | None = None,
     progress: bool = True,
 ) -> None:
     """Collect ``settings.frames.of(purpose)`` frames of ``game`` and write them to ``out``.
 
-    ``workers``: processes, by default one for each processor this process may use. Memory: one
-    chunk per worker, and 150 bytes per frame for the other columns.
+    ``players``: for a policy of the kind ``agent``; environments take one in turn. ``workers``:
+    processes, by default one for each processor this process may use. Memory: one chunk per worker,
+    and 150 bytes per frame for the other columns.
     """
     shares = frames_per_env(settings.frames.of(purpose), settings.num_envs)
     jobs = [
-        EnvJob(game, policy, policy_settings, settings, purpose, seed, k, n)
-        for k, n in enumerate(shares)
+        EnvJob(game, policy, policy_settings, settings, purpose, seed, k, n, player)
+        for k, n, player in zip(
+            range(len(shares)), shares, itertools.cycle(players or [None]), strict=False
+        )
     ]
     workers = min(workers or _processors(), len(jobs))
     # In the output's directory: a full disk shows here, and parts are never moved across disks.
@@ -189,7 +195,8 @@ def _play(job: EnvJob, prefix: Path) -> list[str]:
     environment = _loaded(job.game, job.settings.frame_skip, job.settings.noop_max)
     environment.restart(job.rng("environment"))
     make = find(job.policy_settings.kind)
-    policy = make(job.policy_settings, len(environment.actions), job.rng("policy"))
+    actions = len(environment.actions)
+    policy = make(job.policy_settings, actions, job.rng("policy"), job.player)
     columns = store.empty_columns(job.frames)
     with (
         explained("write", prefix.parent.parent),
@@ -217,7 +224,7 @@ def _record(
     chunk = np.zeros((store.CHUNK, *store.FRAME_SHAPE), np.uint8)
     ram, action, reward, lives, end, episode, game = (columns[name] for name in store.COLUMNS)
     frames = len(ram)
-    fresh, episodes, games = True, -1, -1
+    fresh, episodes, games, begins = True, -1, -1, 0
     for i in range(frames):
         at = i % store.CHUNK
         if at == 0 and i:
@@ -225,10 +232,13 @@ def _record(
         frame = chunk[at]
         if fresh:
             episodes += 1
-            games += environment.reset(frame)
+            new_game = environment.reset(frame)
+            games += new_game
+            begins = GAME if new_game else LIFE
             action[i], ended = store.NO_ACTION, CONTINUES
         else:
-            chosen = policy(chunk[at - 1])
+            chosen = policy(chunk[at - 1], begins)
+            begins = 0
             reward[i], ended = environment.step(chosen, frame)
             action[i] = chosen
         environment.ram(ram[i])

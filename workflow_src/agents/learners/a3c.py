@@ -99,6 +99,8 @@ class PolicyActor(Actor):
         """Logits with Gumbel noise, of which the largest is a draw from the policy."""
         # Copies: a recorded network writes to the same place again.
         self._noted = {"logits": values[:, :-1].clone(), "value": values[:, -1].clone()}
+        if not self.samples:
+            return values[:, :-1]
         noise = rng.gumbel(size=(self.n, values.shape[1] - 1)).astype(np.float32)
         return values[:, :-1].cpu() + torch.from_numpy(noise)
 
