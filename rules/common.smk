@@ -9,6 +9,7 @@ from pathlib import Path
 import workflow_src
 from workflow_src import artifacts, catalogue, kinds, layout, provenance
 from workflow_src.ari.labels import LABEL_SETS
+from workflow_src.config.agents import Agent
 from workflow_src.config.methods import Training
 from workflow_src.config.probes import KINDS as PROBE_KINDS
 from workflow_src.config.reading import leaves, read_yaml
@@ -204,6 +205,15 @@ def learning(wildcards):
 def files_of_its_own(wildcards):
     """The Python file and the weights of an encoder that is not ours."""
     return {name: str(file) for name, file in CONFIG.methods[wildcards.method].files.items()}
+
+
+def weights_of_its_agent(wildcards):
+    """The weights of an agent that serves as an encoder."""
+    row = CONFIG.methods[wildcards.method]
+    if row.agent is None:
+        return {}
+    which = {"agent": row.agent, "weights": Agent.weights_name(row.checkpoint)}
+    return {"agent": layout.AGENTS.path.format(game=wildcards.game, seed=wildcards.seed, **which)}
 
 
 def weights_to_probe(wildcards):

@@ -3,6 +3,7 @@ rule encoders:
     input:
         unpack(frames_to_learn_from),
         unpack(files_of_its_own),
+        unpack(weights_of_its_agent),
     output:
         weights=layout.ENCODERS.path,
         history=layout.HISTORIES.path,
@@ -13,7 +14,7 @@ rule encoders:
     params:
         code=lambda w: method_code("encoders", w),
         settings=lambda w: leaves(config, f"methods.{w.method}") | learning(w),
-        files=lambda w, input: options(input, frames="frames", split="split"),
+        files=lambda w, input: options(input, frames="frames", split="split", **{"agent-weights": "agent"}),
         checkpoint="checkpoints/{policy}/{protocol}/{method}/{game}-s{seed}.pt",
     threads: CONFIG.training.threads
     resources:

@@ -83,6 +83,7 @@ def splits(config: Config, protocol: str, **which: Any) -> None:
 @shared("out")
 @click.option("--history", type=FILE, required=True, help="CSV of losses to write.")
 @click.option("--checkpoint", type=FILE, help="Where to keep the state, to resume if killed.")
+@click.option("--agent-weights", "agent", type=FILE, help="The weights of the method's agent.")
 @shared("quiet")
 def encoders(config: Config, protocol: str, method: str, quiet: bool, **which: Any) -> None:
     """Train an encoder."""

@@ -319,6 +319,11 @@ class Agent(Row):
         """The name of the weights after so many steps."""
         return f"step-{step:09}"
 
+    @classmethod
+    def weights_name(cls, checkpoint: str | int) -> str:
+        """The name of the weights that ``last``, ``best`` or a number of steps means."""
+        return checkpoint if isinstance(checkpoint, str) else cls.step_name(checkpoint)
+
     @property
     def kept(self) -> list[str]:
         """The names of the weights that training leaves."""

@@ -1,14 +1,20 @@
 """How frames are collected: ``policies``, ``episodes`` and a protocol's switches for playing."""
 
 import typing
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import pydantic
 from pydantic import Field
 
-from workflow_src.config.section import Identifier, Positive, Purpose, Row, Section, quirk
-
-Checkpoint = Literal["last", "best"] | Positive
+from workflow_src.config.section import (
+    Checkpoint,
+    Identifier,
+    Positive,
+    Purpose,
+    Row,
+    Section,
+    quirk,
+)
 
 
 class Policy(Row):

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from workflow_src import kinds
 from workflow_src.config.section import (
+    Checkpoint,
+    Identifier,
     LearningRate,
     Positive,
     Purpose,
@@ -69,6 +71,10 @@ class Method(Row):
         default_factory=dict, description="custom only: keyword arguments of the class"
     )
     weights: str | None = Field(None, description="custom only: its state, .safetensors or .pt")
+    agent: Identifier | None = Field(None, description="kind agent only: a row of agents")
+    checkpoint: Checkpoint = Field(
+        "last", description="kind agent only: last, best, or the weights after a number of steps"
+    )
     epochs: Positive | None = Field(None, description="overrides training.epochs")
     patience: Positive | None = Field(None, description="overrides training.patience")
     batch_size: Annotated[int, Field(ge=2)] | None = Field(
@@ -89,6 +95,13 @@ class Method(Row):
         elif self.module is not None or self.kwargs or self.weights is not None:
             raise ValueError(
                 "module, kwargs and weights belong to kind custom; remove them or set kind: custom"
+            )
+        if self.kind == "agent":
+            if self.agent is None:
+                raise ValueError("kind agent needs agent: the name of a row of agents")
+        elif self.agent is not None or self.checkpoint != "last":
+            raise ValueError(
+                "agent and checkpoint belong to kind agent; remove them or set kind: agent"
             )
         unused = set() if self.learns_from else set(Training.model_fields)
         unused |= {"encoder", "feature_size"} if not self.has_architecture else set()

@@ -105,6 +105,9 @@ class Config(Section):
                 raise ValueError(f"agents.{name}.protocol: {known}")
         for name, policy in self.policies.items():
             self._check_player(f"policies.{name}", policy)
+        for name, method in self.methods.items():
+            if method.agent is not None:
+                self._check_weights(f"methods.{name}", method.agent, [method.checkpoint])
         self._check_studies()
         for name in _with_noop(self.policies):
             if name in self.policies:
@@ -116,14 +119,7 @@ class Config(Section):
         """ValueError unless a policy's agent can play the frames that are stored."""
         if policy.agent is None:
             return
-        if policy.agent not in self.agents:
-            raise ValueError(f"{key}.agent: {unknown('agent', policy.agent, self.agents)}")
-        row = self.agents[policy.agent]
-        if row.environment.kind != "atari":
-            raise ValueError(
-                f"{key}.agent: {policy.agent} plays {row.environment.kind}, not the games of the "
-                "run; name another agent"
-            )
+        row = self._check_weights(key, policy.agent, policy.checkpoints)
         for name, here in (("pool", "max-first"), ("frame_skip", self.episodes.frame_skip)):
             if getattr(row.environment, name) != here:
                 raise ValueError(
@@ -131,21 +127,32 @@ class Config(Section):
                     f"{getattr(row.environment, name)}, and frames are stored with {here}; name "
                     "another agent"
                 )
-        for step in policy.checkpoints:
+
+    def _check_weights(self, key: str, agent: str, checkpoints: Sequence[str | int]) -> Agent:
+        """The row of an agent that plays the run's games; ValueError without such weights."""
+        if agent not in self.agents:
+            raise ValueError(f"{key}.agent: {unknown('agent', agent, self.agents)}")
+        row = self.agents[agent]
+        if row.environment.kind != "atari":
+            raise ValueError(
+                f"{key}.agent: {agent} plays {row.environment.kind}, not the games of the run; "
+                "name another agent"
+            )
+        for step in checkpoints:
             if step not in ("last", "best", *row.kept_steps):
                 kept = ", ".join(map(str, row.kept_steps)) or "no step (see checkpoints)"
                 raise ValueError(
-                    f"{key}.checkpoint: {policy.agent} keeps no weights of step {step}; choose "
-                    f"last, best, or {kept}"
+                    f"{key}.checkpoint: {agent} keeps no weights of step {step}; choose last, "
+                    f"best, or {kept}"
                 )
+        return row
 
     def weights_that_play(self, policy: str) -> list[str]:
         """The names of the weights that a policy plays with; none without an agent."""
         row = self.policy(policy)
         if row.agent is None:
             return []
-        name = self.agents[row.agent].step_name
-        return [one if isinstance(one, str) else name(one) for one in row.checkpoints]
+        return [Agent.weights_name(one) for one in row.checkpoints]
 
     def _check_studies(self) -> None:
         sections: dict[str, Ledger | Scaling | None] = {

@@ -15,6 +15,8 @@ PURPOSES: tuple[Purpose, ...] = typing.get_args(Purpose)
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Positive = Annotated[int, Field(ge=1)]
+# Weights of an agent: the last, those of the best evaluation, or those after so many steps.
+Checkpoint = Literal["last", "best"] | Positive
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 

@@ -35,6 +35,7 @@ def train(
     split: Path | None,
     out: Path,
     history: Path,
+    agent: Path | None = None,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 20.0,
     seed_protocol: str | None = None,
@@ -45,6 +46,7 @@ def train(
     """Train one encoder; write its weights (safetensors) and its history (CSV, one row per epoch).
 
     A method that does not learn needs neither ``frames`` nor ``split``, and its history is empty.
+    ``agent``: the weights of an agent, for the kind ``agent``.
     ``label_set`` and ``classes`` matter to supervised methods only. ``seed_protocol``: the protocol
     whose name the seeds are derived from, by default ``protocol``. Memory: the frames' bytes and
     about 1 GB; 2 GB for CPC's large batches.
@@ -52,6 +54,9 @@ def train(
     artifacts.check_writable(out, history, *([checkpoint] if checkpoint else []))
     if not row.has_encoder:
         raise UserError(f"{method} has no encoder: choose a method that has one")
+    if (row.agent is None) != (agent is None):
+        said = "no agent's weights" if row.agent is None else f"the weights of agent {row.agent}"
+        raise UserError(f"{method} needs {said}: see --agent-weights")
     names = (game, "encoders", policy, seed_protocol or protocol, method)
     generator = torch.Generator().manual_seed(seeds.derive(seed, *names, "weights"))
     rows: list[dict[str, float]] = []
@@ -59,7 +64,8 @@ def train(
         device if row.learns_from else "cpu", settings.threads, trainings_per_gpu
     ) as place:
         if row.learns_from is None:
-            model = objective.find(row.kind)(row, generator)
+            given = {} if agent is None else {"agent": agent}
+            model = objective.find(row.kind)(row, generator, **given)
         else:
             if frames is None or split is None:
                 raise UserError(
