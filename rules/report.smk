@@ -28,7 +28,7 @@ rule scores:
 rule tables:
     input:
         scores=layout.SCORES.path,
-        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))]
+        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table[!s]*.csv"))]
         + [os.path.relpath(REFERENCE / "reproduction_report_pong.csv")],
         labels=ANNOTATIONS,
     output:
@@ -49,7 +49,10 @@ rule tables:
 rule variables:
     input:
         scores=layout.SCORES.path,
-        reference=os.path.relpath(REFERENCE / "paper_table4_boxing_f1_by_variable.csv"),
+        reference=[
+            os.path.relpath(REFERENCE / f"paper_{name}.csv")
+            for name in ("table4_boxing_f1_by_variable", "tables35to56_f1_by_variable_ppo_agent")
+        ],
     output:
         shown(*catalogue.select("table", "scores", by_game=True)),
     log:
@@ -57,7 +60,7 @@ rule variables:
     params:
         code=lambda w: code("variables", "report.tables.write", "report.tables.by_variable") | labels(w.game),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, "splits.min_entropy"),
-        reference=lambda w, input: os.path.dirname(input.reference),
+        reference=lambda w, input: os.path.dirname(input.reference[0]),
     conda:
         ENVIRONMENT
     shell:

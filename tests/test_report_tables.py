@@ -16,7 +16,14 @@ from workflow_src.errors import UserError
 from workflow_src.report import aggregate
 from workflow_src.report.data import Data, read_data
 from workflow_src.report.figures.write import write_figures
-from workflow_src.report.tables import by_category, by_game, f1_by_probe, iqm, variables_by_category
+from workflow_src.report.tables import (
+    by_category,
+    by_game,
+    by_variable,
+    f1_by_probe,
+    iqm,
+    variables_by_category,
+)
 from workflow_src.report.tables.write import write_tables, write_variables
 
 NO_SCORES = Data(pd.DataFrame(), REFERENCE)
@@ -275,3 +282,64 @@ def test_the_table_of_interquartile_means_has_intervals_of_several_seeds_alone()
         ) in shown
         assert r"VAE & -- & -- \\" in shown
         assert ("a single seed has none" in shown) == (len(seeds) == 1)
+
+
+def with_agents(config):
+    """Two policies: the random agent, and PPO as the paper's second data set."""
+    row = {"kind": "ppo", "steps": 20, "validate_every": 20, "num_envs": 4}
+    row["options"] = {"ppo": {"horizon": 5}}
+    agents = {"mine": row, "dqn": {**row, "kind": "dqn", "options": {}, "learn_every": 4}}
+    policies = {"random_agent": {"kind": "random"}} | {
+        name: {"kind": "agent", "agent": agent} for name, agent in (("ppo", "mine"), ("q", "dqn"))
+    }
+    methods = {"pretrained-rl-agent": {"kind": "agent", "agent": "mine"}}
+    content = config.model_dump() | {"agents": agents, "policies": policies}
+    content |= {"ledger": None, "scaling": None, "studies": []}
+    return Config.check(content | {"methods": content["methods"] | methods}, source="a test")
+
+
+def test_frames_of_agents_are_beside_the_published_values_of_such_frames(config, tmp_path):
+    """Tables 2, 6 and 10; a DQN's frames are nobody else's."""
+    config = with_agents(config)
+    played = [
+        probe(game, method, f1=0.3, policy=policy)
+        for game in ("pong", "boxing")
+        for method in ("st-dim", "pretrained-rl-agent")
+        for policy in ("random_agent", "ppo", "q")
+    ]
+    found = by_game.table(config, data_of(tmp_path, *played))
+    found = found[found["protocol"] == "paper"].set_index(["policy", "game"])
+    theirs = {
+        (policy, game): found.loc[(policy, game), "st-dim_paper"]
+        for policy in config.policies
+        for game in ("pong", "boxing")
+    }
+    assert theirs[("random_agent", "pong")] == 0.81 and theirs[("random_agent", "boxing")] == 0.58
+    table6 = NO_SCORES.published("paper_table6_f1_ppo_agent.csv", "game")["st-dim"]
+    assert theirs[("ppo", "pong")] == table6["pong"] != 0.81
+    assert theirs[("ppo", "boxing")] == table6["boxing"]
+    assert math.isnan(theirs[("q", "pong")])
+    table10 = NO_SCORES.published("paper_table10_f1_rl_probe_ppo_agent.csv", "game")
+    column = found["pretrained-rl-agent_paper"]
+    assert column[("ppo", "pong")] == table10.loc["pong", "pretrained-rl-agent"]
+    assert math.isnan(column[("random_agent", "pong")])
+    means = found.xs("mean", level="game")["st-dim_paper"]
+    assert means["ppo"] == pytest.approx((table6["pong"] + table6["boxing"]) / 2)
+
+
+def test_categories_and_variables_of_agents_frames(config, tmp_path):
+    """Tables 7, and 35 to 56."""
+    config = with_agents(config)
+    played = [probe("pong", policy=policy) for policy in ("random_agent", "ppo")]
+    data = data_of(tmp_path, *played)
+    found = by_category.table(config, data).set_index(["policy", "protocol", "category"])
+    table7 = NO_SCORES.published("paper_table7_f1_by_category_ppo_agent.csv", "category")
+    theirs = found["st-dim_paper"].xs("paper", level="protocol")
+    for category in CATEGORIES:
+        assert theirs[("ppo", category)] == table7.loc[category, "st-dim"]
+    found = by_variable.table(config, data, "pong").set_index(["policy", "protocol", "variable"])
+    values = NO_SCORES.published(by_variable.OF_AGENTS, "game", "variable", "method")["f1"]
+    for name in ("ball_x", "player_score"):
+        theirs = found["st-dim_paper"].xs("paper", level="protocol")
+        assert theirs[("ppo", name)] == values[("pong", name, "st-dim")]
+        assert math.isnan(theirs[("random_agent", name)])

@@ -14,6 +14,7 @@ from workflow_src.report.tables.columns import (
     has_published,
     method_columns,
     published_values,
+    read_published,
     side_by_side,
 )
 from workflow_src.report.tables.rendering import score_blocks
@@ -24,9 +25,8 @@ def table(config: Config, data: Data, metric: str = "f1") -> pd.DataFrame:
 
     Columns as in `by_game`, after ``games``: how many games the block has.
     """
-    published = data.published(PUBLISHED_CATEGORIES, "category")
-    if metric != "f1":  # nothing else was published
-        published = published.iloc[:, :0]
+    # Nothing but F1 was published.
+    published = read_published(data, PUBLISHED_CATEGORIES, "category") if metric == "f1" else {}
     rows = aggregate.blocks(config, category=list(CATEGORIES))
     ours = aggregate.by_category(config, data.scores, metric)
     table = side_by_side(config, ours, published_values(config, published, rows))

@@ -16,9 +16,10 @@ from workflow_src.report.tables.columns import (
     PUBLISHED,
     PUBLISHED_GAMES,
     STD,
-    is_published,
     method_columns,
+    published_player,
     published_values,
+    read_published,
     side_by_side,
 )
 from workflow_src.report.tables.rendering import DASH, score_blocks, score_text
@@ -30,9 +31,8 @@ def table(config: Config, data: Data, metric: str = "f1") -> pd.DataFrame:
     Columns: policy, protocol, game, then those of each method. The mean, ours and the published
     one, is over the games that any method has.
     """
-    published = data.published(PUBLISHED_GAMES, "game")
-    if metric != "f1":  # nothing else was published
-        published = published.iloc[:, :0]
+    # Nothing but F1 was published.
+    published = read_published(data, PUBLISHED_GAMES, "game") if metric == "f1" else {}
     games = aggregate.by_game(config, data.scores, metric)
     rows = aggregate.blocks(config, game=[*config.games, MEAN])
     paper = published_values(config, published, rows)
@@ -40,8 +40,9 @@ def table(config: Config, data: Data, metric: str = "f1") -> pd.DataFrame:
         present = part.dropna(how="all").index.get_level_values("game")
         # The published mean itself where it is of the same games: it differs from the mean of the
         # rounded values.
-        if is_published(config, policy) and set(present) != set(published.index) - {MEAN}:
-            same = published.reindex(index=present, columns=paper.columns)
+        theirs = published.get(published_player(config, policy) or "")
+        if theirs is not None and set(present) != set(theirs.index) - {MEAN}:
+            same = theirs.reindex(index=present, columns=paper.columns)
             paper.loc[(policy, protocol, MEAN), :] = same.mean(skipna=False)
     return side_by_side(config, aggregate.with_mean(games).reindex(rows), paper)
 

@@ -15,6 +15,7 @@ PUBLISHED_LABELS = "paper-2019"
 TIE = 0.01
 
 THE_PAPER = f"the paper ({PAPER}: label set paper-2019, random agents)"
+THE_AGENTS = "where an agent played, of the paper's PPO agents"
 
 
 def score_note(
@@ -27,6 +28,8 @@ def score_note(
     published = "No values were published. "
     if has_published(table):
         other = label_set_note(config)
+        if any(row.agent is not None for row in config.policies.values()):
+            source = f"{source}; {THE_AGENTS}"
         published = f"Published values are of {source}. {f'{other} ' if other else ''}"
     methods = [method for method in method_columns(table) if learns_labels(config, method)]
     with_labels = " and ".join(map(method_name, methods))

@@ -1,15 +1,39 @@
 """The columns of the tables: our means with their spread, the published values, the differences."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from workflow_src.config.run import Config
 from workflow_src.report import aggregate
+from workflow_src.report.data import Data
 
 STD, PUBLISHED, DIFFERENCE = "std", "paper", "difference"
 # Takes the place of PUBLISHED for values of the reproduction report.
 REPRODUCED = "report"
-PUBLISHED_GAMES = "paper_table2_f1_random_agent.csv"
-PUBLISHED_CATEGORIES = "paper_table3_f1_by_category.csv"
+# The published numbers by who played: a random agent, or one that learned by PPO.
+RANDOM, PPO = "random", "ppo"
+PUBLISHED_GAMES = {
+    RANDOM: ["paper_table2_f1_random_agent.csv"],
+    PPO: ["paper_table6_f1_ppo_agent.csv", "paper_table10_f1_rl_probe_ppo_agent.csv"],
+}
+PUBLISHED_CATEGORIES = {
+    RANDOM: ["paper_table3_f1_by_category.csv"],
+    PPO: ["paper_table7_f1_by_category_ppo_agent.csv"],
+}
+
+# Tables of published numbers, by who played.
+Published = Mapping[str, pd.DataFrame]
+
+
+def read_published(data: Data, files: Mapping[str, list[str]], index: str) -> Published:
+    """Read published numbers; of a column that several files have, the first file's."""
+    found = {}
+    for player, names in files.items():
+        tables = [data.published(name, index) for name in names]
+        whole = pd.concat(tables, axis=1)
+        found[player] = whole.loc[:, ~whole.columns.duplicated()]
+    return found
 
 
 def side_by_side(config: Config, wide: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
@@ -25,19 +49,24 @@ def side_by_side(config: Config, wide: pd.DataFrame, paper: pd.DataFrame) -> pd.
     return pd.DataFrame(columns).reset_index()
 
 
-def published_values(config: Config, published: pd.DataFrame, rows: pd.MultiIndex) -> pd.DataFrame:
+def published_values(config: Config, published: Published, rows: pd.MultiIndex) -> pd.DataFrame:
     """The published values for ``rows``, by their last level: a column for each method, or NaN."""
-    names = rows.get_level_values(-1)
-    paper = published.reindex(index=names, columns=list(config.methods))
-    paper = paper.set_index(rows).astype(float)
-    others = [not is_published(config, policy) for policy in rows.get_level_values("policy")]
-    paper[others] = float("nan")
+    names, methods = rows.get_level_values(-1), list(config.methods)
+    paper = pd.DataFrame(float("nan"), index=rows, columns=methods)
+    players = [published_player(config, policy) for policy in rows.get_level_values("policy")]
+    for player, table in published.items():
+        here = [one == player for one in players]
+        found = table.reindex(index=names[here], columns=methods).astype(float)
+        paper.loc[here, :] = found.to_numpy()
     return paper
 
 
-def is_published(config: Config, policy: str) -> bool:
-    """Whether the published numbers are about this policy: they are about random agents."""
-    return config.policies[policy].kind == "random"
+def published_player(config: Config, policy: str) -> str | None:
+    """Who of those in the published numbers a policy is, if it is one of them."""
+    row = config.policies[policy]
+    if row.agent is None:
+        return RANDOM if row.kind == "random" else None
+    return PPO if config.agents[row.agent].kind == "ppo" else None
 
 
 def method_columns(table: pd.DataFrame) -> list[str]:

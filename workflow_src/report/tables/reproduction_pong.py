@@ -15,6 +15,7 @@ from workflow_src.report.tables.captions import score_note
 from workflow_src.report.tables.columns import (
     DIFFERENCE,
     PUBLISHED,
+    RANDOM,
     REPRODUCED,
     STD,
     method_columns,
@@ -40,7 +41,7 @@ def table(config: Config, data: Data) -> pd.DataFrame:
         theirs = theirs.droplevel("metric")
         rows = aggregate.blocks(config, category=list(theirs.index))
         ours = _by_category(config, data.scores, str(metric)).reindex(rows)
-        table = side_by_side(config, ours, published_values(config, theirs, rows))
+        table = side_by_side(config, ours, published_values(config, {RANDOM: theirs}, rows))
         table.insert(2, "metric", metric)
         parts.append(table)
     table = pd.concat(parts, ignore_index=True)
