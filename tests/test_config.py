@@ -40,8 +40,9 @@ def test_the_repository_s_configuration_is_the_paper_s_run():
         assert row.kind == {"maj-clf": "majority"}.get(name, name)
         changed = {"eps": 1e-8} if name == "cpc" else {}
         assert row.training(loaded.training).model_dump() == loaded.training.model_dump() | changed
-    # Every method that the repository has is a column, but for one's own.
-    assert {row.kind for row in loaded.methods.values()} == set(kinds.names("methods")) - {"custom"}
+    # Every method that the repository has is a column, but for one's own encoders and agents.
+    others = {"custom", "agent"}
+    assert {row.kind for row in loaded.methods.values()} == set(kinds.names("methods")) - others
     assert len(loaded.methods) == 12
     assert loaded.methods["vae"].resolved_options == {"beta": 1.0}
     assert {"sequence_length": 100, "horizon_step": 4}.items() <= loaded.methods[

@@ -24,7 +24,7 @@ _HIDDEN = ("hidden", "heads.hidden", "heads.advantage.hidden", "heads.value.hidd
 
 
 @method("agent")
-class Agent(Objective):
+class AgentNetwork(Objective):
     """What an agent's network makes of frames."""
 
     def __init__(self, settings: Method, generator: torch.Generator, agent: Path):
