@@ -67,10 +67,10 @@ OPTIONS = {"action": 2}
 class MyPolicy:
     """The action of the row's options."""
 
-    def __init__(self, settings, actions, rng):
+    def __init__(self, settings, actions, rng, player=None):
         self.action = settings.options.get("action", OPTIONS["action"])
 
-    def __call__(self, frame):
+    def __call__(self, frame, begins):
         return self.action
 '''
 PROBE = '''"""The nearest neighbour in train."""

@@ -19,8 +19,6 @@ from workflow_src.errors import UserError
 from workflow_src.training.objective import Objective, method
 
 LEARNS_FROM = None
-# Hidden layers in the files of agents: of policies, of values, and of dueling values.
-_HIDDEN = ("hidden", "heads.hidden", "heads.advantage.hidden", "heads.value.hidden")
 
 
 @method("agent")
@@ -42,7 +40,9 @@ class AgentNetwork(Objective):
         layers: list[dict[str, list[torch.Tensor]]] = [
             {part: [found[f"{name}.{part}"]] for part in ("weight", "bias")} for name in bodies
         ]
-        hidden = [name for name in _HIDDEN if f"{name}.weight" in found]
+        # Of policies, of values, and of dueling values.
+        layer_names = ("hidden", "heads.hidden", "heads.advantage.hidden", "heads.value.hidden")
+        hidden = [name for name in layer_names if f"{name}.weight" in found]
         layers.append(
             {part: [found[f"{name}.{part}"] for name in hidden] for part in ("weight", "bias")}
         )
