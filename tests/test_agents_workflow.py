@@ -122,7 +122,10 @@ MISTAKES = [
     ),
     ({"variants": ["doubl"]}, "agents.a: unknown variant 'doubl' (did you mean double?)"),
     ({"variants": ["c51", "quantile"]}, "c51 and quantile cannot be combined; remove one of them"),
-    ({"options": {"c51": {"atoms": 5}}}, "options: c51 is not among this agent's variants"),
+    (
+        {"options": {"c51": {"atoms": 5}}},
+        "options: c51 is neither this agent's kind nor among its variants",
+    ),
     (
         {"variants": ["c51"], "options": {"c51": {"atoms": 0}}},
         "options.c51.atoms: 0 is not a whole number above 0, such as 51",
