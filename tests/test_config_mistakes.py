@@ -51,7 +51,7 @@ MISTAKES = [
         "policies.random_agent.nop",
         True,
         r"unknown key policies\.random_agent\.nop \(did you mean noop\?\); .*: kind, options, "
-        "noop$",
+        "noop, agent, checkpoint, random, sample$",
     ),
     (
         "splits.probe.trian",
@@ -79,14 +79,14 @@ MISTAKES = [
     (
         "methods.st-dim.kind",
         "st-din",
-        r"methods\.st-dim\.kind: unknown kind 'st-din' \(did you mean st-dim\?\); known: cpc, "
-        ".*majority, .*st-dim",
+        r"methods\.st-dim\.kind: unknown kind 'st-din' \(did you mean st-dim\?\); known: agent, "
+        "cpc, .*majority, .*st-dim",
     ),
     (
         "methods.st-dim.encoder",
         "nateur",
         r"methods\.st-dim\.encoder: unknown encoder 'nateur' \(did you mean nature\?\); known: "
-        "impala, nature$",
+        "dqn, impala, nature$",
     ),
     ("device", "gpu", r"device: input should be 'auto', 'cpu' or 'cuda' \(it is 'gpu'\)$"),
     (
@@ -97,7 +97,7 @@ MISTAKES = [
     (
         "policies.random_agent.kind",
         "ppo",
-        r"policies\.random_agent\.kind: unknown kind 'ppo'; known: random$",
+        r"policies\.random_agent\.kind: unknown kind 'ppo'; known: agent, random$",
     ),
     (
         "protocols.paper.methods.sampling",

@@ -25,6 +25,8 @@ from workflow_src.encoders.registry import FOLDER as ARCHITECTURES
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.training import objective
 
+# Encoders that have a mirror.
+DECODING = ("impala", "nature")
 CPU = torch.device("cpu")
 HEADER = {"encoder": "nature", "feature_size": 16, "game": "pong", "seed": 0}
 ROW = Method(kind="random-cnn", feature_size=16)
@@ -134,7 +136,7 @@ def test_a_residual_block_is_two_convolutions_beside_the_identity():
 
 @torch.no_grad()
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("name", kinds.names(ARCHITECTURES))
+@pytest.mark.parametrize("name", DECODING)
 def test_a_decoder_gives_frames(name, channels):
     decoder = encoders.build_decoder(name, 16, generator(), channels)
     for scale in (0, 1, 1e4):  # as sure as can be is still between 0 and 1
@@ -144,8 +146,8 @@ def test_a_decoder_gives_frames(name, channels):
     assert decoder(torch.randn(2, 16)).std() > 0
     in_half = decoder.bfloat16()(torch.randn(2, 16).bfloat16())
     assert (in_half.shape, in_half.dtype) == ((2, channels, 210, 160), torch.float32)
-    for name in kinds.names(ARCHITECTURES):
-        assert isinstance(encoders.build_decoder(name, 4, generator()), nn.Module)
+    with pytest.raises(UserError, match="encoder dqn has no decoder: choose another encoder"):
+        encoders.build_decoder("dqn", 4, generator())
 
 
 @pytest.mark.parametrize(
@@ -251,10 +253,7 @@ def test_the_nature_decoder_mirrors_its_encoder():
 
 MADE = {
     **{name: partial(encoders.build, name, 16) for name in kinds.names(ARCHITECTURES)},
-    **{
-        f"{name} decoder": partial(encoders.build_decoder, name, 16)
-        for name in kinds.names(ARCHITECTURES)
-    },
+    **{f"{name} decoder": partial(encoders.build_decoder, name, 16) for name in DECODING},
     "classifier": lambda g: Classifier(partial(encoders.build, "nature", 4, g), 2, 3, g),
     "shared": lambda g: SharedClassifier(partial(encoders.build, "nature", 4, g), 2, 3, g),
     "orthogonal": lambda g: base.orthogonal(nn.Conv2d, 3, 4, 2, generator=g),

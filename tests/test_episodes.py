@@ -340,7 +340,7 @@ def test_what_ends_an_episode(lives, end):
 
 def drawn(noop, actions, n, seed=0):
     policy = RandomPolicy(Policy(kind="random", noop=noop), actions, np.random.default_rng(seed))
-    return np.array([policy(None) for _ in range(n)])
+    return np.array([policy(None, 0) for _ in range(n)])
 
 
 @pytest.mark.parametrize(("noop", "first"), [(True, 0), (False, 1)])
@@ -452,7 +452,7 @@ def test_records_are_what_a_replay_by_hand_shows(breakout):
                 action, reward, end = NO_ACTION, 0, CONTINUES
                 episode, game = episode + 1, game + over
             else:
-                action = choose(frame)
+                action = choose(frame, 0)
                 reward, end = env.step(action, frame)
                 over = end == TERMINATED
             stored_end = TRUNCATED if left == 1 and end == CONTINUES else end
@@ -524,7 +524,7 @@ def test_record_of_made_up_ends(last, stored):
     columns = store.empty_columns(8)
     env = FakeEnvironment([CONTINUES, LIFE_LOST, LIFE_LOST, TERMINATED, last], [True, False, True])
     env.ends = iter([CONTINUES, LIFE_LOST, LIFE_LOST, CONTINUES, last])
-    (chunk,) = collecting._record(env, lambda frame: int(frame[0, 0]), columns)
+    (chunk,) = collecting._record(env, lambda frame, begins: int(frame[0, 0]), columns)
     assert columns["end"].tolist() == [
         CONTINUES,
         CONTINUES,

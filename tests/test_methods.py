@@ -1209,8 +1209,8 @@ def test_an_untrained_encoder_needs_no_frames(collected, tmp_path):
 def test_every_kind_has_a_class():
     rows = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
     assert {row["kind"] for row in rows.values()} <= set(kinds.names("methods"))
-    # A custom encoder needs a file: test_an_encoder_of_one_s_own.
-    for kind in set(kinds.names("methods")) - {"majority", "custom"}:
+    # These two need files: test_an_encoder_of_one_s_own, test_agents_as_encoders.py.
+    for kind in set(kinds.names("methods")) - {"majority", "custom", "agent"}:
         cls, row = objective.find(kind), Method(kind=kind, feature_size=8)
         assert issubclass(cls, Objective)
         assert cls.__module__ == f"workflow_src.methods.{kind.replace('-', '_')}"

@@ -27,9 +27,11 @@ from workflow_src.training.objective import EpisodeIndex, Objective, draw_frames
 
 PAPER = MethodProtocol(wrap_pairs=True, keep="last", sampling="replacement")
 CORRECTED = MethodProtocol(wrap_pairs=False, keep="best", sampling="permutation")
-LEARNING = [kind for kind in kinds.names("methods") if kind != "majority" and Method(
-    kind=kind, module="a.py:A" if kind == "custom" else None
-).learns_from]  # fmt: skip
+LEARNING = [
+    kind
+    for kind in kinds.names("methods")
+    if kind not in ("majority", "custom", "agent") and Method(kind=kind).learns_from
+]
 VARIABLES, CLASSES = ["ball_x", "ball_y", "lives"], 5
 # Frames an example.
 TAKES = {"vae": 1, "dim": 1, "supervised": 1, "supervised-shared": 1, "jsd-st-dim": 3, "cpc": 7}
