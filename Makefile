@@ -50,9 +50,10 @@ docs: .venv/installed
 bench: .venv/installed
 	@$(BIN)/python -m speed.bench --rounds $(ROUNDS)
 
-# The trainings on a GPU, from an empty checkout in under ten minutes.
+# The trainings on a GPU, encoders' and agents', from an empty checkout in under fifteen minutes.
 bench-gpu: .venv/installed
 	@$(BIN)/python -m speed.gpu
+	@$(BIN)/python -m speed.agents_gpu
 
 # Record in dvc.lock, or adopt from it (docs/versioning.md); another run: make record RUN=runs/quick
 record adopt: .venv/installed

@@ -7,7 +7,6 @@ runs the same code at a tiny scale.
 
 import functools
 import hashlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ import pandas as pd
 import torch
 
 from speed.agents import GAME, Clock, learning
-from speed.bench import hardware
+from speed.bench import check_device, hardware
 from workflow_src import devices, graphs
 from workflow_src.agents import learner as learners
 from workflow_src.agents.learners.dqn import DQN
@@ -173,13 +172,7 @@ def parts(device: torch.device, envs: int, times: int) -> Iterator[dict]:
 @click.option("--only", type=click.Choice(["parts", "speed", "bytes"]), multiple=True)
 def main(device: str, only: tuple[str, ...]) -> None:
     """Measure agents on a GPU; prints tables."""
-    if device == "cuda" and not torch.cuda.is_available():
-        click.echo(
-            "error: no CUDA device here; run it on a machine that has one, or try the code with "
-            "--device cpu",
-            err=True,
-        )
-        sys.exit(2)
+    check_device(device)
     tiny = device == "cpu"
     chosen = only or ("parts", "speed", "bytes")
     click.echo(hardware())

@@ -2,6 +2,7 @@
 
 import importlib
 import platform
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,19 @@ from workflow_src import artifacts
 STEPS = ("collect", "store", "duplicates", "train", "methods", "probes", "agents", "workflow")
 LATEST = Path(__file__).with_name("latest.json")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8", "sve", "bf16")
+
+
+def check_device(device: str) -> None:
+    """End with one line if ``device`` is cuda and there is none."""
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        click.echo(
+            "error: no CUDA device here; run it on a machine that has one, or try the code with "
+            "--device cpu",
+            err=True,
+        )
+        sys.exit(2)
 
 
 def hardware() -> str:

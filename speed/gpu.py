@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 
 from speed import flops, limits, probes
-from speed.bench import hardware
+from speed.bench import check_device, hardware
 from speed.frames import gather
 from speed.measure import Bench
 from speed.methods import EXAMPLE
@@ -192,13 +192,7 @@ def hours(found: pd.DataFrame, config: Config, probing: float) -> float:
 )
 def main(device: str, methods: tuple[str, ...]) -> None:
     """Measure every method on a GPU; prints one table."""
-    if device == "cuda" and not torch.cuda.is_available():
-        click.echo(
-            "error: no CUDA device here; run it on a machine that has one, or try the code with "
-            "--device cpu",
-            err=True,
-        )
-        sys.exit(2)
+    check_device(device)
     scale = PAPER if device == "cuda" else TINY
     config = defaults(scale.change)
     if strangers := set(methods) - set(config.methods):

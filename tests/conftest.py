@@ -66,9 +66,8 @@ def recordings(monkeypatch):
     reads fixed tensors.
     """
     from workflow_src import graphs
-    from workflow_src.training import step
 
-    seen, made = Recordings(0, [], []), step.Step.__init__
+    seen, made = Recordings(0, [], []), graphs.Recorded.__init__
 
     def record(run, generators):
         which = len(seen.replayed)
@@ -86,13 +85,13 @@ def recordings(monkeypatch):
         seen.aside += 1
         yield
 
-    def as_on_cuda(self, *arguments, **named):
-        made(self, *arguments, **named)
-        self.recorded = named["cuda_graphs"]
+    def as_on_cuda(self, function, device, enabled=True, generators=tuple):
+        made(self, function, device, enabled, generators)
+        self._on = enabled
 
     monkeypatch.setattr(graphs, "record", record)
     monkeypatch.setattr(graphs, "side_stream", side_stream)
-    monkeypatch.setattr(step.Step, "__init__", as_on_cuda)
+    monkeypatch.setattr(graphs.Recorded, "__init__", as_on_cuda)
     return seen
 
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from speed import (
     agents,
+    agents_gpu,
     bench,
     collect,
     duplicates,
@@ -298,9 +299,21 @@ def test_the_gpus_table_on_the_processor(one_thread):
     assert "GPU-hours" in done.stdout.splitlines()[-1]
 
 
+def test_the_gpus_tables_of_agents_on_the_processor(one_thread):
+    only = [word for part in ("parts", "speed") for word in ("--only", part)]
+    done = CliRunner().invoke(agents_gpu.main, ["--device", "cpu", *only])
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert "update 32, graph" in done.stdout and "sample 128" in done.stdout
+    *_, names, row = done.stdout.splitlines()
+    assert names.split() == ["environments", "steps/s", "updates/s"]
+    envs, steps, updates = map(float, row.split())
+    assert envs == 4 and steps == pytest.approx(4 * updates) and steps > 0
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_it_says_so():
-    done = CliRunner().invoke(gpu.main, [])
+@pytest.mark.parametrize("script", [gpu, agents_gpu])
+def test_without_a_gpu_it_says_so(script):
+    done = CliRunner().invoke(script.main, [])
     assert (
         done.exit_code == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     )

@@ -7,7 +7,7 @@ writes tensors at fixed addresses.
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -21,7 +21,7 @@ class Recorded:
     """A function of tensors, recorded at its fourth call on CUDA; elsewhere, called as it is.
 
     Every call must have arguments of the same shapes and types. What it returns is overwritten by
-    the next call. ``generators``: those that the function draws from, on the device.
+    the next call. ``generators``: gives those that the function draws from, on the device.
     """
 
     def __init__(
@@ -29,12 +29,15 @@ class Recorded:
         function: Callable[..., Any],
         device: torch.device,
         enabled: bool = True,
-        generators: Iterable[torch.Generator] = (),
+        generators: Callable[[], Iterable[torch.Generator]] = tuple,
     ):
-        self._function, self._generators = function, tuple(generators)
+        self._function, self._generators = function, generators
         self._on = enabled and device.type == "cuda"
         self._calls = 0
-        self._recording: tuple[Sequence[torch.Tensor], Callable[[], None], Any] | None = None
+        # The tensors that recorded kernels read, what launches them, and what they write.
+        self._inputs: list[torch.Tensor] = []
+        self._replay: Callable[[], None] | None = None
+        self._result: Any = None
 
     def __call__(self, *arguments: torch.Tensor) -> Any:
         """Call the function, or launch what was recorded of it."""
@@ -44,16 +47,16 @@ class Recorded:
             self._calls += 1
             with side_stream():
                 return self._function(*arguments)
-        if self._recording is None:
-            inputs = [argument.clone() for argument in arguments]
-            made: list[Any] = []
-            replay = record(lambda: made.append(self._function(*inputs)), self._generators)
-            self._recording = inputs, replay, made[0]
-        fixed, replay, result = self._recording
-        for to, given in zip(fixed, arguments, strict=True):
+        if self._replay is None:
+            self._inputs = [argument.clone() for argument in arguments]
+            self._replay = record(self._run, self._generators())
+        for to, given in zip(self._inputs, arguments, strict=True):
             to.copy_(given, non_blocking=True)
-        replay()
-        return result
+        self._replay()
+        return self._result
+
+    def _run(self) -> None:
+        self._result = self._function(*self._inputs)
 
 
 @contextlib.contextmanager

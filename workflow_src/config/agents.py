@@ -27,6 +27,8 @@ from workflow_src.config.section import (
 )
 from workflow_src.errors import unknown
 
+# Settings of learning from a memory, which have no effect on learners without one.
+_OF_REPLAY = ("memory", "learn_start", "learn_every", "batch_size")
 ENVIRONMENTS, VARIANTS, BODIES = "agents/environments", "agents/variants", "agents/bodies"
 PRESETS = Path(__file__).parent.parent / "presets" / "agents"
 
@@ -249,7 +251,8 @@ class Agent(Row):
                     f"variants: {name} cannot be combined with kind {self.kind}; remove it "
                     f"(allowed: {allowed})"
                 )
-        for key in declared.get("IGNORES", ()):
+        others = _OF_REPLAY if "horizon" in self.kind_options else ("optimizer.anneal",)
+        for key in (*others, *declared.get("IGNORES", ())):
             here, there = self, plain
             for part in key.split("."):
                 here, there = getattr(here, part), getattr(there, part)

@@ -3,8 +3,6 @@
 With ``cuda_graphs`` its kernels are recorded once and launched together, see `graphs`.
 """
 
-from collections.abc import Callable
-
 import torch
 
 from workflow_src import graphs
@@ -34,28 +32,13 @@ class Step:
             frames,
             labels,
         )
-        self.half, self.recorded = precision == "bfloat16", cuda_graphs and frames.is_cuda
-        self._steps = 0
+        self.half = precision == "bfloat16"
         self._sums: torch.Tensor | None = None
-        # The tensor that recorded kernels read their batch from, and what launches them.
-        self._recording: tuple[torch.Tensor, Callable[[], None]] | None = None
+        self._step = graphs.Recorded(self._run, frames.device, cuda_graphs, objective.generators)
 
     def __call__(self, batch: torch.Tensor) -> None:
         """Process a batch of examples: int64 (frames, B, frame_stack) rows of ``frames``."""
-        if not self.recorded:
-            self._run(batch)
-        elif self._steps < graphs.WARM_UP:
-            with graphs.side_stream():
-                self._run(batch)
-        else:
-            if self._recording is None:
-                fixed = batch.clone()
-                replay = graphs.record(lambda: self._run(fixed), self.objective.generators())
-                self._recording = fixed, replay
-            fixed, replay = self._recording
-            fixed.copy_(batch)
-            replay()
-        self._steps += 1
+        self._step(batch)
 
     def start(self) -> None:
         """Reset the running losses."""

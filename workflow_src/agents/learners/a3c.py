@@ -22,16 +22,7 @@ if TYPE_CHECKING:
 
 OPTIONS = {"horizon": 5, "entropy": 0.01, "value": 0.5, "orthogonal": False}
 VARIANTS: list[str] = []
-IGNORES = [
-    "memory",
-    "learn_start",
-    "learn_every",
-    "batch_size",
-    "epsilon",
-    "target_every",
-    "delta_clip",
-    "optimizer.reduction",
-]
+IGNORES = ["epsilon", "target_every", "delta_clip", "optimizer.reduction"]
 
 
 @learner("a3c")

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from workflow_src.agents.batch import Batch
     from workflow_src.config.agents import Agent
 
-IGNORES = ["optimizer.anneal"]
-
 
 @dataclass(frozen=True)
 class Learned:

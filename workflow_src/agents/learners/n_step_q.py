@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 OPTIONS = {"horizon": 5, "per_actor": True}
 VARIANTS = ["double", "dueling"]
-IGNORES = ["memory", "learn_start", "learn_every", "batch_size"]
 
 
 @learner("n-step-q")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 OPTIONS = {"horizon": 5, "per_actor": True}
 VARIANTS = ["dueling", "recurrent"]
-IGNORES = ["memory", "learn_start", "learn_every", "batch_size"]
 
 
 @learner("one-step-q")

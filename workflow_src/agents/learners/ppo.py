@@ -30,16 +30,7 @@ OPTIONS = {
     "orthogonal": True,
 }
 VARIANTS: list[str] = []
-IGNORES = [
-    "memory",
-    "learn_start",
-    "learn_every",
-    "batch_size",
-    "epsilon",
-    "target_every",
-    "delta_clip",
-    "optimizer.reduction",
-]
+IGNORES = ["epsilon", "target_every", "delta_clip", "optimizer.reduction"]
 
 
 @learner("ppo")
