@@ -28,6 +28,7 @@ rule scores:
 rule tables:
     input:
         scores=layout.SCORES.path,
+        # Not paper_tables35to56: those are of every variable, for the rule below.
         reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table[!s]*.csv"))]
         + [os.path.relpath(REFERENCE / "reproduction_report_pong.csv")],
         labels=ANNOTATIONS,

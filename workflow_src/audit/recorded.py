@@ -106,8 +106,10 @@ def readable(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
     Features (n, F) float32, values (n, B) uint8 -> (B,) float64.
 
     A ridge regression on kernel features (Nyström), of all bytes at once. NaN where a byte is
-    constant in either part: there is nothing to read. Never below -1.
+    constant in either part: there is nothing to read. Never below -1. In float64 and rounded to
+    four digits: the last digits depend on how many threads sum, and on the processor.
     """
+    seen = seen.astype(np.float64)
     learned = int(len(seen) * (1 - HELD_OUT))
     truth, held = values[:learned].astype(np.float64), values[learned:].astype(np.float64)
     some = (
@@ -125,5 +127,5 @@ def readable(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
     reader = make_pipeline(StandardScaler(), kernel, Ridge(_ALPHA))
     reader.fit(seen[:learned], truth[:, some] / scale)
     error = (reader.predict(seen[learned:]) * scale - held[:, some]) ** 2
-    found[some] = np.maximum(1 - error.mean(axis=0) / held[:, some].var(axis=0), -1)
+    found[some] = np.maximum(1 - error.mean(axis=0) / held[:, some].var(axis=0), -1).round(4)
     return found
