@@ -216,11 +216,20 @@ def weights_of_its_agent(wildcards):
     return {"agent": layout.AGENTS.path.format(game=wildcards.game, seed=wildcards.seed, **which)}
 
 
+def split_to_probe(wildcards):
+    """The split of the probe's frames; a run of the transfer study has its base's."""
+    names = dict(wildcards.items()) | {"protocol": CONFIG.derived.split_protocol(wildcards.protocol)}
+    return layout.SPLITS.path.format(**names | {"purpose": "probe"})
+
+
 def weights_to_probe(wildcards):
     """The encoder, for the methods that have one; a quirk that no training sees is probed on its base's."""
     if not CONFIG.methods[wildcards.method].has_encoder:
         return {}
-    names = dict(wildcards.items()) | {"protocol": CONFIG.derived.encoder_protocol(wildcards.protocol, CONFIG.methods[wildcards.method])}
+    names = dict(wildcards.items()) | {
+        "policy": CONFIG.derived.encoder_policy(wildcards.policy, wildcards.protocol),
+        "protocol": CONFIG.derived.encoder_protocol(wildcards.protocol, CONFIG.methods[wildcards.method]),
+    }
     return {"encoder": layout.ENCODERS.path.format(**names)}
 
 

@@ -4,7 +4,7 @@ rule probes:
         unpack(weights_to_probe),
         unpack(files_of_its_own),
         frames=lambda w: frames(w, "probe"),
-        split=layout.SPLITS.path.replace("{purpose}", "probe"),
+        split=split_to_probe,
     output:
         layout.PROBES.path,
     log:

@@ -154,7 +154,7 @@ for study in STUDIES:
             "python -m workflow_src scores --study {params.study} --out {output} > {log} 2>&1"
 
 
-# Targets of their own, `snakemake ledger` and `snakemake scaling`, unless `studies` names them: both train again.
+# Targets of their own, such as `snakemake ledger`, unless `studies` names them: ledger and scaling train again.
 rule ledger:
     input:
         scores=layout.STUDY_SCORES.path.format(study="ledger"),
@@ -185,3 +185,46 @@ rule scaling:
         ENVIRONMENT
     shell:
         "python -m workflow_src scaling --scores {input.scores} --tables results/tables --figures results/figures > {log} 2>&1"
+
+
+rule transfer:
+    input:
+        scores=layout.STUDY_SCORES.path.format(study="transfer"),
+    output:
+        shown(*catalogue.select(source="transfer")),
+    log:
+        "logs/transfer.log",
+    params:
+        code=code("transfer", "report.studies.write", "report.studies.transfer"),
+        settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["transfer"] if CONFIG.transfer else [])),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src transfer --scores {input.scores} --tables results/tables --figures results/figures > {log} 2>&1"
+
+
+# The probe's frames of each policy, in the first protocol.
+FIRST = next(iter(CONFIG.protocols))
+DESCRIBED = [dict(policy=p, game=game, seed=seed) for p in CONFIG.policies for game in CONFIG.games for seed in CONFIG.seeds]
+
+
+rule frames_by_policy:
+    input:
+        splits=[layout.SPLITS.path.format(protocol=FIRST, purpose="probe", **names) for names in DESCRIBED],
+        frames=[
+            layout.EPISODES.path.format(purpose="probe", **names | {"policy": CONFIG.playing_policy(names["policy"], FIRST)})
+            for names in DESCRIBED
+        ],
+    output:
+        shown(*catalogue.select(source="frames")),
+    log:
+        "logs/frames_by_policy.log",
+    params:
+        code=code("frames_by_policy", "report.tables.frames_by_policy", "splits.describe"),
+        settings=lambda w: leaves(config, *SHAPE, "policies", "protocols", "splits.min_entropy"),
+        frames=lambda w, input: [f"--frames {file}" for file in input.frames],
+        out=catalogue.select(source="frames")[0].path,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src frames-by-policy {input.splits} {params.frames} --out {params.out} > {log} 2>&1"

@@ -113,7 +113,7 @@ def _episodes(config: Config, scope: Scope) -> Iterator[Names]:
 def _splits(config: Config, scope: Scope) -> Iterator[Names]:
     return _product(
         policy=config.policies,
-        protocol=scope.methods,
+        protocol=dict.fromkeys(map(config.derived.split_protocol, scope.methods)),
         game=config.games,
         seed=config.seeds,
         purpose=PURPOSES,
@@ -123,13 +123,16 @@ def _splits(config: Config, scope: Scope) -> Iterator[Names]:
 def _by_method(config: Config, scope: Scope, method: str) -> Iterator[Names]:
     """Every policy, protocol that has the method, game and seed."""
     protocols = [name for name, methods in scope.methods.items() if method in methods]
-    return _product(
+    names = _product(
         method=[method],
         policy=config.policies,
         protocol=protocols,
         game=config.games,
         seed=config.seeds,
     )
+    for one in names:
+        if not config.derived.is_base(str(one["policy"]), str(one["protocol"])):
+            yield one
 
 
 def _encoders(config: Config, scope: Scope) -> Iterator[Names]:

@@ -43,6 +43,8 @@ SECTIONS: dict[str, list[click.Command]] = {
         report.agent_scores,
         report.ledger,
         report.scaling,
+        report.transfer,
+        report.frames_by_policy,
         report.report,
         report.paper,
     ],

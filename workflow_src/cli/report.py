@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from workflow_src.cli.options import FILE, FOLDER, command, shared
+from workflow_src.errors import UserError
 
 if TYPE_CHECKING:
     from workflow_src.config.run import Config
@@ -148,6 +149,35 @@ def scaling(config: Config, scores: Path, tables: Path, figures: Path) -> None:
     from workflow_src.report.studies.write import write_study
 
     write_study(config, "scaling", scores, tables, figures)
+
+
+@command()
+@shared("config", "scores")
+@click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
+@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
+def transfer(config: Config, scores: Path, tables: Path, figures: Path) -> None:
+    """Show F1 of encoders that learned from another policy's frames."""
+    from workflow_src.report.studies.write import write_study
+
+    write_study(config, "transfer", scores, tables, figures)
+
+
+@command("frames-by-policy")
+@shared("config")
+@click.argument("splits", type=FILE, nargs=-1, required=True)
+@click.option("--frames", type=FILE, multiple=True, required=True, help="Those of each split.")
+@shared("out-stem")
+def frames_by_policy(
+    config: Config, splits: tuple[Path, ...], frames: tuple[Path, ...], out: Path
+) -> None:
+    """Describe the probe's frames of each policy: how many differ, what is kept, who scores."""
+    from workflow_src.report.tables.frames_by_policy import write_frames_by_policy
+    from workflow_src.splits.describe import describe
+
+    if len(splits) != len(frames):
+        raise UserError(f"{len(splits)} splits have {len(frames)} --frames: name those of each")
+    rows = [describe(split, store) for split, store in zip(splits, frames, strict=True)]
+    write_frames_by_policy(config, rows, out)
 
 
 @command()

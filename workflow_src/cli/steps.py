@@ -153,7 +153,7 @@ def examples(config: Config, method: str, **which: Any) -> None:
 @shared("config")
 @click.option(
     "--study",
-    type=click.Choice(["ledger", "scaling"]),
+    type=click.Choice(["ledger", "scaling", "transfer"]),
     help="Collect a study's probes instead of the run's.",
 )
 @shared("out")

@@ -22,7 +22,7 @@ from workflow_src.config.protocols import Protocol
 from workflow_src.config.reading import merge, read_yaml
 from workflow_src.config.section import PURPOSES, Identifier, Positive, Section
 from workflow_src.config.splits import Splits
-from workflow_src.config.studies import Ledger, Scaling, Studies, Study
+from workflow_src.config.studies import Ledger, Scaling, Studies, Study, Transfer
 from workflow_src.errors import UserError, one_of, unknown
 
 PACKAGED = Path(__file__).with_name("paper.yaml")  # the paper's run, as in the repository's root
@@ -69,9 +69,10 @@ class Config(Section):
     agents: dict[Identifier, Agent] = Field(default_factory=dict)
     ledger: Ledger | None = None
     scaling: Scaling | None = None
+    transfer: Transfer | None = None
     studies: list[Study] = Field(
         default_factory=list,
-        description="the studies (ledger, scaling) that are part of the run",
+        description="the studies (ledger, scaling, transfer) that are part of the run",
     )
 
     @pydantic.field_validator("label_set")
@@ -155,9 +156,10 @@ class Config(Section):
         return [Agent.weights_name(one) for one in row.checkpoints]
 
     def _check_studies(self) -> None:
-        sections: dict[str, Ledger | Scaling | None] = {
+        sections: dict[str, Ledger | Scaling | Transfer | None] = {
             "ledger": self.ledger,
             "scaling": self.scaling,
+            "transfer": self.transfer,
         }
         for study, section in sections.items():
             if section is None:
@@ -172,14 +174,19 @@ class Config(Section):
             for name in section.methods:
                 if name not in self.methods:
                     raise ValueError(f"{study}.methods: {unknown('method', name, self.methods)}")
-                if study == "scaling" and self.methods[name].learns_from != "pretrain":
+                if study != "ledger" and self.methods[name].learns_from != "pretrain":
                     raise ValueError(
-                        f"scaling.methods: {name} does not learn from the encoder's frames; "
+                        f"{study}.methods: {name} does not learn from the encoder's frames; "
                         "name others"
                     )
             _check_unique(f"{study}.methods", section.methods)
             if isinstance(section, Scaling):
                 _check_unique("scaling.percent", section.percent)
+            if isinstance(section, Transfer) and len(self.policies) < 2:
+                raise ValueError(
+                    "transfer: it compares policies, and there is one; add another to policies, or "
+                    "leave the section out"
+                )
         for name, row in self.derived.found.items():
             for protocol in row.derived:
                 if protocol in self.protocols:
@@ -191,8 +198,8 @@ class Config(Section):
 
     @property
     def derived(self) -> Studies:
-        """The protocols that the sections ``ledger`` and ``scaling`` derive."""
-        parts = (self.protocols, self.ledger, self.scaling)
+        """The protocols that the sections of studies derive."""
+        parts = (self.protocols, self.policies, self.ledger, self.scaling, self.transfer)
         # Kept, but not for a copy with other sections, which `model_copy` would give it to.
         if self._derived is None or any(
             a is not b for a, b in zip(self._derived[0], parts, strict=True)

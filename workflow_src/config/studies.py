@@ -1,11 +1,11 @@
 """Studies: runs that differ from a protocol in one thing.
 
-The sections `Ledger` and `Scaling` say what is compared. `Studies` derives from them the protocols
-that are run, and what these take from the protocols they were derived from.
+The sections `Ledger`, `Scaling` and `Transfer` say what is compared. `Studies` derives from them
+the protocols that are run, and what these take from the protocols they were derived from.
 """
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ from workflow_src.config.protocols import QUIRKS, Protocol
 from workflow_src.config.section import Identifier, Section
 from workflow_src.errors import UserError
 
-Study = Literal["ledger", "scaling"]
+Study = Literal["ledger", "scaling", "transfer"]
 STUDIES: tuple[Study, ...] = typing.get_args(Study)
 
 # (section, switch) of a protocol
@@ -45,6 +45,13 @@ class Scaling(Section):
         description="percentages of the encoder's frames, counted from the first; "
         "100 percent is the run of the base itself"
     )
+    methods: Annotated[list[Identifier], Field(min_length=1)]
+
+
+class Transfer(Section):
+    """Encoders of one policy's frames, probed on another's: ``base`` for each pair of policies."""
+
+    base: Identifier
     methods: Annotated[list[Identifier], Field(min_length=1)]
 
 
@@ -89,20 +96,43 @@ class ScalingStudy:
 
 
 @dataclass(frozen=True)
+class TransferStudy:
+    """The runs of the transfer study: its base, and the base with the encoders of each policy."""
+
+    base: str
+    methods: tuple[str, ...]
+    row: Protocol
+    sources: dict[str, str]  # the policy whose encoders are probed, by name, such as paper-from-ppo
+
+    @property
+    def derived(self) -> dict[str, Protocol]:
+        """{name: row} for each policy; the rows are the base's."""
+        return dict.fromkeys(self.sources, self.row)
+
+
+AnyStudy = LedgerStudy | ScalingStudy | TransferStudy
+
+
+@dataclass(frozen=True)
 class Studies:
     """The studies of a configuration and the protocols derived for them.
 
     A derived protocol uses the seeds of its base, so the runs differ in one thing and nothing else.
     """
 
-    found: Mapping[Study, LedgerStudy | ScalingStudy] = field(default_factory=dict)
+    found: Mapping[Study, AnyStudy] = field(default_factory=dict)
 
     @classmethod
     def derive(
-        cls, protocols: Mapping[str, Protocol], ledger: Ledger | None, scaling: Scaling | None
+        cls,
+        protocols: Mapping[str, Protocol],
+        policies: Iterable[str],
+        ledger: Ledger | None = None,
+        scaling: Scaling | None = None,
+        transfer: Transfer | None = None,
     ) -> "Studies":
         """Derive the runs of the sections that are given, from the rows of ``protocols``."""
-        found: dict[Study, LedgerStudy | ScalingStudy] = {}
+        found: dict[Study, AnyStudy] = {}
         if ledger is not None:
             variants = _variants(ledger.base, protocols[ledger.base], protocols[ledger.target])
             found["ledger"] = LedgerStudy(
@@ -112,6 +142,11 @@ class Studies:
             percents = {f"{scaling.base}-p{percent}": percent for percent in scaling.percent}
             found["scaling"] = ScalingStudy(
                 scaling.base, tuple(scaling.methods), protocols[scaling.base], percents
+            )
+        if transfer is not None:
+            sources = {f"{transfer.base}-from-{policy}": policy for policy in policies}
+            found["transfer"] = TransferStudy(
+                transfer.base, tuple(transfer.methods), protocols[transfer.base], sources
             )
         return cls(found)
 
@@ -129,7 +164,14 @@ class Studies:
         assert isinstance(study, ScalingStudy)
         return study
 
-    def require(self, study: Study) -> LedgerStudy | ScalingStudy:
+    @property
+    def transfer(self) -> TransferStudy:
+        """The transfer study; `UserError` where the configuration has no such section."""
+        study = self.require("transfer")
+        assert isinstance(study, TransferStudy)
+        return study
+
+    def require(self, study: Study) -> AnyStudy:
         """A study by name; `UserError` where the configuration has no such section."""
         if study not in self.found:
             raise UserError(
@@ -166,8 +208,29 @@ class Studies:
         study = self.found.get("scaling")
         return study.percents.get(protocol, 100) if isinstance(study, ScalingStudy) else 100
 
+    def encoder_policy(self, policy: str, protocol: str) -> str:
+        """The policy whose encoders are probed on the frames of ``policy``."""
+        study = self.found.get("transfer")
+        sources = study.sources if isinstance(study, TransferStudy) else {}
+        return sources.get(protocol, policy)
+
+    def is_base(self, policy: str, protocol: str) -> bool:
+        """Whether a derived protocol is no other than its base, on the frames of ``policy``."""
+        return self.is_transfer(protocol) and self.encoder_policy(policy, protocol) == policy
+
+    def is_transfer(self, protocol: str) -> bool:
+        """Whether ``protocol`` has splits and encoders of its base, and only probes of its own."""
+        study = self.found.get("transfer")
+        return isinstance(study, TransferStudy) and protocol in study.sources
+
+    def split_protocol(self, protocol: str) -> str:
+        """The protocol whose splits ``protocol`` uses."""
+        return self.seed_protocol(protocol) if self.is_transfer(protocol) else protocol
+
     def encoder_protocol(self, protocol: str, method: Method) -> str:
         """The protocol whose encoders ``protocol`` uses: the base's, unless training differs."""
+        if self.is_transfer(protocol):
+            return self.seed_protocol(protocol)
         study = self.found.get("ledger")
         untouched = set(_PROBES_ONLY)
         if method.learns_from == "probe":  # the probe's own split decides what it learns
