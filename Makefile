@@ -39,7 +39,7 @@ check test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist loadgroup $(FAST)
+	$(BIN)/pytest -n auto --dist loadfile $(FAST)
 
 # The documentation as a site that needs no server and no network: open site/index.html.
 docs: .venv/installed

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from steps import split
 from workflow import PARTS, ROOT, TINY, configure, snakemake
+from xdist.scheduler import LoadScopeScheduling
 
 from workflow_src.config.episodes import Episodes, Frames, Policy
 from workflow_src.config.run import Config, defaults
@@ -24,18 +25,28 @@ def needs(*tools):
         )
 
 
-def pytest_collection_modifyitems(items):
-    """Whole files to a worker, those that share a run together; the long ones first, so that no
-    worker is left with one of them at the end.
+class ByRun(LoadScopeScheduling):
+    """Whole files to a worker, and those that share a run to the same one.
+
+    Not by xdist's groups: xdist 3.8 writes them into names that pytest 9.2 computes anew.
     """
-    for item in items:
-        shared = "finished" in getattr(item, "fixturenames", ()) or item.path.name in FINISHED
-        item.add_marker(pytest.mark.xdist_group("finished" if shared else item.path.stem))
+
+    def _split_scope(self, nodeid):
+        file = nodeid.partition("::")[0]
+        return "finished" if Path(file).name in FINISHED else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByRun(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """The long files first, so that no worker is left with one of them at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)  # a stable sort
 
 
-# Files whose tests need the whole tiny run, the other tests of which go with them.
+# Files whose tests need the whole tiny run.
 FINISHED = ("test_workflow.py", "test_recipes.py")
 RANDOM = Policy(kind="random", noop=False)
 

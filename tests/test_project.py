@@ -154,7 +154,7 @@ def test_plain_commands_of_the_readme_are_those_of_make():
         "ruff check .",
         "ruff format --check .",
         "lint-imports",
-        "pytest -n auto --dist loadgroup",
+        "pytest -n auto --dist loadfile",
     ):
         assert command in readme, command
 

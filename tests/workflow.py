@@ -20,8 +20,9 @@ PARTS = [
 PARTS += ["docs", "workflow_src"]
 SMALL = {
     "episodes": {"frames": {"pretrain": 1500, "probe": 3000}, "num_envs": 2},
-    "training": {"epochs": 2, "batch_size": 16},
-    "probe": {"epochs": 3},
+    # A thread each: two jobs of two threads on two cores mostly wait for each other.
+    "training": {"epochs": 2, "batch_size": 16, "threads": 1},
+    "probe": {"epochs": 3, "threads": 1},
 }
 KEPT = ("maj-clf", "random-cnn", "st-dim")
 ROWS = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
