@@ -1,5 +1,7 @@
 """Frames that an agent of ours plays: what it sees and does, and that the bytes are the same."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -170,6 +172,14 @@ def test_actions_are_drawn_or_the_likeliest(player):
         made = agent_policy.AgentPolicy(settings, 4, np.random.default_rng(0), player)
         chosen = {made(frame, GAME) for _ in range(60)}
         assert len(chosen) > 1 if sample else len(chosen) == 1
+
+
+def test_it_plays_in_float32_whatever_it_learned_in(player, tmp_path):
+    reduced = replace(player, row=player.row.model_copy(update={"precision": "bfloat16"}))
+    found = [
+        played(tmp_path / f"{i}.b2nd", [one], frames=300) for i, one in enumerate((player, reduced))
+    ]
+    assert found[0].sha256 == found[1].sha256
 
 
 def test_environments_take_checkpoints_in_turn(tmp_path):

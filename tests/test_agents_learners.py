@@ -665,3 +665,26 @@ def test_batches_that_were_drawn_together_are_split():
     assert [part.mask.tolist() for part in parts] == [[[0], [1]], [[2], [3]], [[4], [5]]]
     assert [part.slot.tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
     assert both.split(6) == [both]
+
+
+@pytest.mark.parametrize(
+    ("kind", "variants"),
+    [("dqn", []), ("dqn", ["dueling", "c51"]), ("dqn", ["recurrent"]), ("ppo", [])],
+)
+def test_bfloat16_is_of_body_and_hidden_layer_alone(kind, variants):
+    """Values are float32 and near those of float32, and so is the gradient."""
+    made, gradients = {}, {}
+    frames = torch.randint(0, 256, (8, 4, 84, 84), generator=torch.Generator().manual_seed(1))
+    for precision in ("float32", "bfloat16"):
+        settings = {"kind": kind, "variants": variants, "precision": precision, "hidden": 64}
+        settings |= {"num_envs": 8, "validate_every": 1024, "steps": 1024} if kind == "ppo" else {}
+        learner = build(Agent.model_validate(settings), shape=(84, 84))
+        found = learner.network(frames.to(torch.uint8))
+        made[precision] = found[0] if isinstance(found, tuple) else found
+        made[precision].square().sum().backward()
+        gradients[precision] = learner.network.body[0].weight.grad
+    assert made["bfloat16"].dtype == gradients["bfloat16"].dtype == torch.float32
+    scale = made["float32"].abs().max()
+    assert 0 < (made["float32"] - made["bfloat16"]).abs().max() < 0.02 * scale
+    apart = (gradients["float32"] - gradients["bfloat16"]).norm()
+    assert 0 < apart < 0.1 * gradients["float32"].norm()

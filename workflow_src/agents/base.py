@@ -10,6 +10,7 @@ from torch import nn
 
 from workflow_src import encoders, graphs
 from workflow_src.agents import optimizers
+from workflow_src.agents.network import set_precision
 
 if TYPE_CHECKING:
     from workflow_src.config.agents import Agent
@@ -31,6 +32,7 @@ class Learner:
         """``actions``: how many; ``frame_shape``: of a single frame of an observation."""
         self.row, self.actions, self.frame_shape, self.device = row, actions, frame_shape, device
         self.network = self.make_network(generator).to(device)
+        set_precision(self.network, row.precision)
         encoders.channels_last(self.network)
         self.optimizer = optimizers.build(row.optimizer, self.network.parameters())
 

@@ -45,7 +45,37 @@ def build_body(
         made = nn.Sequential(Fractions(), custom.make(Path(file), name, kwargs, seed)).eval()
     else:
         made = _BODIES.find(row.body)(channels, tuple(frame_shape), generator)
-    return made, _features(made, row.body, (channels, *frame_shape))
+    trunk = Trunk(*made) if type(made) is nn.Sequential else Trunk(made)
+    return trunk, _features(trunk, row.body, (channels, *frame_shape))
+
+
+class InHalf(nn.Module):
+    """Float32 outside, and inside bfloat16 if ``reduced`` is set."""
+
+    reduced: bool = False
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """What the module gives, as float32."""
+        if not self.reduced:
+            return super().forward(values)
+        # Without a cache: what it holds would not be of a step that is recorded.
+        with torch.autocast(values.device.type, torch.bfloat16, cache_enabled=False):
+            return super().forward(values).float()
+
+
+class Trunk(InHalf, nn.Sequential):
+    """A body."""
+
+
+class HiddenLinear(InHalf, nn.Linear):
+    """The linear map after the body, which has a fifth of the products of a DQN."""
+
+
+def set_precision(network: nn.Module, precision: str) -> None:
+    """Let the body and the hidden layer compute in ``precision``; values stay float32."""
+    for module in network.modules():
+        if isinstance(module, InHalf):
+            module.reduced = precision == "bfloat16"
 
 
 def unrolled(
@@ -130,7 +160,7 @@ class Heads(nn.Module):
         self.shape = (heads, actions, units)
         self.hidden = None
         if hidden is not None:
-            self.hidden = uniform(nn.Linear, features, heads * hidden, generator=generator)
+            self.hidden = uniform(HiddenLinear, features, heads * hidden, generator=generator)
         inputs = features if hidden is None else hidden
         bound = 1 / math.sqrt(inputs)
         self.weight = nn.Parameter(torch.empty(heads, inputs, actions * units))
@@ -177,7 +207,7 @@ class PolicyNetwork(nn.Module):
     ):
         super().__init__()
         self.body = trunk
-        self.hidden = uniform(nn.Linear, features, hidden, generator=generator)
+        self.hidden = uniform(HiddenLinear, features, hidden, generator=generator)
         self.policy = uniform(nn.Linear, hidden, actions, generator=generator)
         self.value = uniform(nn.Linear, hidden, 1, generator=generator)
 

@@ -212,6 +212,9 @@ class Agent(Row):
     checkpoints: Literal["all", "last", "geometric"] = Field(
         "last", description="the epochs whose weights are kept; geometric: 51 of 200"
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the body and the hidden layer, where values stay float32"
+    )
     threads: Positive = Field(2, description="CPU threads of learning")
     cuda_graphs: bool = Field(True, description="on CUDA, launch the kernels of an update together")
 

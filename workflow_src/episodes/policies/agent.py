@@ -36,7 +36,8 @@ class AgentPolicy:
         assert player is not None, "the kind agent needs a player"
         cv2.setNumThreads(0)
         self._chance, self._actions, self._rng = settings.random, actions, rng
-        self._clears, row = player.clear_history, player.row
+        self._clears = player.clear_history
+        row = player.row.model_copy(update={"precision": "float32"})
         self._size = SIZES[row.environment.observation]
         self._history = np.zeros((1, row.history, *self._size), np.uint8)
         self._first = np.zeros(1, bool)
