@@ -136,6 +136,33 @@ def test_frames_are_resized_as_agents_see_them(stacks):
 
 
 @pytest.mark.parametrize(
+    ("name", "layer", "place"),
+    [("dqn", "conv3", 6), ("a3c", "conv1", 2), ("benchmark", "conv4", 8)],
+)
+def test_a_convolution_is_a_layer_too(tmp_path, stacks, name, layer, place):
+    """As many modules of the body as there are up to its ReLU."""
+    network, method, out = exported(tmp_path, name, layer=layer)
+    encoder, header = encoders.load(out, method)
+    assert header["layer"] == layer
+    seen = torch.from_numpy(stacks[:, -method.frame_stack :])
+    found = encoders.encode(encoder, seen.numpy(), torch.device("cpu"))
+    if name != "benchmark":
+        seen = AreaResize()(seen)
+    with torch.no_grad():
+        expected = network.body[:place](seen).flatten(1)
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+    with pytest.raises(UserError, match=f"has layer '{layer}', but the configuration says None"):
+        encoders.load(out, method.model_copy(update={"layer": "hidden"}))
+
+
+def test_a_layer_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(
+        UserError, match="layer conv4: the encoder has 3 convolutions; choose conv1"
+    ):
+        exported(tmp_path, "dqn", layer="conv4")
+
+
+@pytest.mark.parametrize(
     "change",
     [{"feature_size": 25}, {"encoder": "nature"}, {"frame_stack": 3}, {"encoder": "impala"}],
 )
@@ -156,12 +183,16 @@ def test_weights_of_another_agent_are_refused(tmp_path):
         ({"kind": "agent"}, "methods.m: kind agent needs agent: the name of a row of agents"),
         (
             {"kind": "st-dim", "agent": "dqn"},
-            "methods.m: agent and checkpoint belong to kind agent; remove them or set kind: agent",
+            "methods.m: agent, checkpoint and layer belong to kind agent; remove them or set",
         ),
         ({"kind": "agent", "agent": "dqm"}, "methods.m.agent: unknown agent 'dqm' (did you mean"),
         (
             {"kind": "agent", "agent": "dqn", "checkpoint": 8},
             "methods.m.checkpoint: dqn keeps no weights of step 8; choose last, best, or no step",
+        ),
+        (
+            {"kind": "agent", "agent": "dqn", "layer": "conv12"},
+            "methods.m.layer: 'conv12' is no layer; choose hidden, or conv1, conv2, ...",
         ),
         ({"kind": "agent", "agent": "dqn", "lr": 0.1}, "methods.m: lr has no effect on kind agent"),
     ],

@@ -1,6 +1,7 @@
 """How encoders are trained: ``training``, ``methods`` and a protocol's switches for training."""
 
 import json
+import re
 import typing
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -75,6 +76,10 @@ class Method(Row):
     checkpoint: Checkpoint = Field(
         "last", description="kind agent only: last, best, or the weights after a number of steps"
     )
+    layer: str = Field(
+        "hidden",
+        description="kind agent only: hidden, or conv1, conv2, ... after its ReLU",
+    )
     epochs: Positive | None = Field(None, description="overrides training.epochs")
     patience: Positive | None = Field(None, description="overrides training.patience")
     batch_size: Annotated[int, Field(ge=2)] | None = Field(
@@ -88,6 +93,13 @@ class Method(Row):
     def _encoder_is_known(cls, encoder: str) -> str:
         return known_kind("encoder", encoder, ARCHITECTURES)
 
+    @pydantic.field_validator("layer")
+    @classmethod
+    def _layer_is_known(cls, layer: str) -> str:
+        if not re.fullmatch("hidden|conv[1-9]", layer):
+            raise ValueError(f"{layer!r} is no layer; choose hidden, or conv1, conv2, ...")
+        return layer
+
     @pydantic.model_validator(mode="after")
     def _fits_its_kind(self) -> typing.Self:
         if self.kind == "custom":
@@ -99,9 +111,9 @@ class Method(Row):
         if self.kind == "agent":
             if self.agent is None:
                 raise ValueError("kind agent needs agent: the name of a row of agents")
-        elif self.agent is not None or self.checkpoint != "last":
+        elif self.agent is not None or self.checkpoint != "last" or self.layer != "hidden":
             raise ValueError(
-                "agent and checkpoint belong to kind agent; remove them or set kind: agent"
+                "agent, checkpoint and layer belong to kind agent; remove them or set kind: agent"
             )
         unused = set() if self.learns_from else set(Training.model_fields)
         unused |= {"encoder", "feature_size"} if not self.has_architecture else set()
@@ -147,6 +159,11 @@ class Method(Row):
     def learns_from(self) -> Purpose | None:
         """The frames that training needs: supervised methods use the probe's, with labels."""
         return self._declared("LEARNS_FROM", "pretrain" if self.has_encoder else None)
+
+    @property
+    def inner_layer(self) -> str | None:
+        """The layer of an agent whose values are the representation; None: the last one."""
+        return None if self.layer == "hidden" else self.layer
 
     @property
     def decodes(self) -> int | None:

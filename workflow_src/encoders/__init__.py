@@ -7,6 +7,7 @@ of an encoder; each file in `architectures` is an architecture.
 """
 
 from workflow_src.encoders.applying import channels_last, classify, encode, scale
+from workflow_src.encoders.base import up_to
 from workflow_src.encoders.files import KIND, load, load_heads, save
 from workflow_src.encoders.registry import build, build_decoder
 
@@ -21,4 +22,5 @@ __all__ = [
     "load_heads",
     "save",
     "scale",
+    "up_to",
 ]

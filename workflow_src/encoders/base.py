@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from workflow_src.errors import UserError
+
 
 class Encoder(nn.Module):
     """Frames (N, channels, 210, 160) -> representation (N, feature_size), float.
@@ -54,6 +56,26 @@ class Encoder(nn.Module):
         last = self.head[-1]
         assert isinstance(last, nn.Linear)
         return last
+
+
+def up_to(encoder: Encoder, layer: str) -> Encoder:
+    """The part of an encoder that gives the values of ``conv1``, ``conv2``, ..., after the ReLU.
+
+    Its representation is their maps, flattened: (N, channels x H x W). `UserError` if there is no
+    such convolution.
+    """
+    modules = [*encoder.local, *encoder.head]
+    found = [at for at, module in enumerate(modules) if isinstance(module, nn.Conv2d)]
+    number = int(layer.removeprefix("conv"))
+    if number > len(found):
+        raise UserError(
+            f"layer {layer}: the encoder has {len(found)} convolutions; choose conv1 to "
+            f"conv{len(found)}, or hidden"
+        )
+    last = found[number - 1]
+    channels = modules[last].out_channels
+    local = nn.Sequential(*modules[: last + 2])
+    return Encoder(local, nn.Sequential(nn.Flatten()), local_channels=int(channels))
 
 
 def orthogonal(

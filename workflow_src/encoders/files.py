@@ -16,6 +16,7 @@ from torch import nn
 from workflow_src import artifacts
 from workflow_src.config.methods import Method
 from workflow_src.encoders import custom
+from workflow_src.encoders.base import up_to
 from workflow_src.encoders.classifier import Classifier, SharedClassifier
 from workflow_src.encoders.registry import build
 from workflow_src.errors import UserError
@@ -87,6 +88,7 @@ def _expected(row: Method, variables: Sequence[str] | None, classes: int | None)
         kwargs = json.loads(json.dumps(row.kwargs))
         return expected | {"encoder": CUSTOM, "module": file, "class": name, "kwargs": kwargs}
     expected |= {"encoder": row.encoder, "feature_size": row.feature_size}
+    expected |= {"layer": row.inner_layer}
     if row.learns_from == "probe":
         expected |= {
             "variables": None if variables is None else [*variables],
@@ -120,6 +122,8 @@ def _custom(path: str | os.PathLike, row: Method, header: Mapping[str, Any]) -> 
 def _own(row: Method, variables: Sequence[str], classes: int) -> nn.Module:
     generator = torch.Generator()
     make = partial(build, row.encoder, row.feature_size, generator, row.frame_stack)
+    if row.inner_layer is not None:
+        return up_to(make(), row.inner_layer)
     if row.learns_from != "probe":
         return make()
     kind = SharedClassifier if row.shares_encoder else Classifier

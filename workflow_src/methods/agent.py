@@ -4,16 +4,17 @@ The row names the ``agent`` and its ``checkpoint``. The encoder is its convoluti
 layer before the ReLU, as an ordinary file of weights: ``encoder: nature`` for agents that see
 single frames with the body ``benchmark`` (the paper's pretrained-rl-agent), ``encoder: dqn`` with
 ``frame_stack: 4`` for those that see 84 x 84 with the body ``nature``. Both streams of dueling
-networks stand side by side.
+networks stand side by side. With ``layer: conv3`` it ends with that convolution's maps.
 """
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from workflow_src import artifacts
+from workflow_src import artifacts, encoders
 from workflow_src.config.methods import Method
 from workflow_src.errors import UserError
 from workflow_src.training.objective import Objective, method
@@ -28,6 +29,7 @@ class AgentNetwork(Objective):
     def __init__(self, settings: Method, generator: torch.Generator, agent: Path):
         """`UserError` when the file is no agent's of that name, or does not fit the encoder."""
         super().__init__(settings, generator)
+        self._layer = settings.inner_layer
         arrays, header = artifacts.read_arrays(agent, "agent")
         if header.get("agent") != settings.agent:
             raise UserError(
@@ -57,6 +59,13 @@ class AgentNetwork(Objective):
                 if value.shape != parameter.shape:
                     raise self._misfit(agent, settings)
                 parameter.data.copy_(value)
+        if self._layer is not None:
+            self.encoder = encoders.up_to(self.encoder, self._layer)
+
+    @property
+    def header(self) -> dict[str, Any]:
+        """The layer, unless it is the hidden one."""
+        return {"layer": self._layer} if self._layer else {}
 
     def _misfit(self, agent: Path, settings: Method) -> UserError:
         return UserError(
