@@ -5,7 +5,7 @@ file and an entry.
 import pytest
 from scored import REFERENCE, probe, scored, settings
 
-from workflow_src import layout
+from workflow_src import catalogue, layout
 from workflow_src.report.figures.learning_curves import write_learning_curves
 from workflow_src.report.figures.write import write_figures
 from workflow_src.report.tables.write import write_tables
@@ -33,3 +33,13 @@ def test_the_files_of_the_layout_are_those_that_are_written(tmp_path, change):
         assert sorted(
             f"results/{folder}/{p.name}" for p in (tmp_path / folder).iterdir()
         ) == sorted(files)
+
+
+def test_the_page_shows_every_game_by_variable_where_an_agent_played():
+    """The paper has those of its agents for all games, of the random agent for boxing alone."""
+    agents = {"mine": {"kind": "a3c", "validate_every": 20, "steps": 20}}
+    for policies, shown in (({}, ["boxing"]), ({"a": {"kind": "agent", "agent": "mine"}}, None)):
+        config = settings(games=["pong", "boxing"], agents=agents, policies=policies)
+        found = [file for file in catalogue.on_page(config) if "by_variable" in file]
+        wanted = [f"results/tables/table4_f1_by_variable/{game}.csv" for game in config.games]
+        assert found == [file for file in wanted if shown is None or "boxing" in file]

@@ -71,7 +71,8 @@ class Exhibit:
     # The heading in Snakemake's own report, by default that of the kind.
     heading: str = ""
     game_part: GamePart = "probes"
-    # The only game that the source published: the page shows no other, the paper prefers it.
+    # The only game that was published of random agents: their page shows no other, the paper
+    # prefers it.
     published_game: str = ""
 
     @property
