@@ -1,4 +1,4 @@
-"""Agents: playing without a network, learning by replay, and the memory's share of a step."""
+"""Agents: playing without a network, DQN and PPO against plain scripts."""
 
 import time
 from collections.abc import Iterator
@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from speed import limits
-from speed.baselines import dqn as baseline
+from speed.baselines import dqn, ppo
 from speed.measure import Bench, Row, interleaved, row, script
 from workflow_src import devices
+from workflow_src.agents import priorities
 from workflow_src.agents.progress import Line
 from workflow_src.agents.train import Files, Training
 from workflow_src.config.agents import Agent
@@ -69,17 +70,43 @@ def learning(
     settings = {"num_envs": 8, "learn_start": 2000, "memory": {"size": 20_000}, "threads": threads}
     settings |= {"optimizer": {"kind": "adam", "lr": 1e-4, "eps": 1e-8, "reduction": "mean"}}
     settings |= {"epsilon": {"start": 0.05, "end": 0.05}, "delta_clip": None} | (change or {})
-    whole = settings["learn_start"] + steps
-    settings |= {"validate_every": whole, "steps": whole}
-    row, clock = Agent.model_validate(settings), Clock(settings["learn_start"])
+    return _timed(game, settings, settings["learn_start"], steps, device)
+
+
+def learning_ppo(game: str, updates: int, threads: int, precision: str = "float32") -> float:
+    """Steps a second of PPO's rollouts and updates, with the settings of the preset."""
+    settings = {"preset": "ppo", "threads": threads, "precision": precision}
+    return _timed(game, settings, 0, updates * 8 * 128, "cpu")
+
+
+def _timed(game: str, settings: dict, warm: int, steps: int, device: str) -> float:
+    """Steps a second after the first ``warm`` steps."""
+    settings = settings | {"validate_every": warm + steps, "steps": warm + steps}
+    row, clock = Agent.model_validate(settings), Clock(warm)
     switches = defaults({}).agent_protocols[row.protocol]
     files = Files(Path(), Path(), {}, "")  # nothing is written
     with (
-        devices.acquire(device, threads) as place,
+        devices.acquire(device, row.threads) as place,
         Training(row, switches, game, 0, "bench", place, None, files, clock) as training,
     ):
+        if not warm:
+            clock.began = time.perf_counter()
         training.learn(0)  # ends with the loss on the processor, so with a wait for the device
         return steps / (time.perf_counter() - clock.began)
+
+
+def drawing(kind: str, size: int, updates: int) -> float:
+    """Seconds in which 32 of ``size`` transitions are drawn by priority, and get new ones."""
+    made, rng = priorities.build(size, kind=kind, alpha=0.6), np.random.default_rng(0)
+    made.add(np.arange(size))
+    for slots in np.arange(size).reshape(-1, 100):
+        made.update(slots, rng.random(100))
+    deltas = rng.random((updates, 32))
+    start = time.perf_counter()
+    for some in deltas:
+        slots, _ = made.sample(32, rng)
+        made.update(slots, some)
+    return (time.perf_counter() - start) / updates
 
 
 class Clock(Line):
@@ -107,9 +134,22 @@ def rows(at: Bench) -> Iterator[Row]:
     steps = at.size(2_000, 64)
     sides = {
         "ours": partial(learning, GAME, steps, at.threads),
-        "baseline": partial(baseline.learn, GAME, steps, at.threads),
+        "baseline": partial(dqn.learn, GAME, steps, at.threads),
     }
-    yield row("agents: DQN", "steps/s", interleaved(at.rounds, sides))
+    learned = row("agents: DQN", "steps/s", interleaved(at.rounds, sides))
+    yield learned
+    for kind in ("proportional", "rank"):
+        taken = drawing(kind, at.size(1_000_000, 1000), at.size(2000, 10))
+        # Of an update and of the steps that are played for it.
+        share = 100 * taken * learned.ours / Agent().learn_every
+        yield Row(f"agents: {kind} priorities", "% of an update", share)
+    updates = at.size(2, 1)
+    for precision in ("float32", "bfloat16"):
+        sides = {
+            "ours": partial(learning_ppo, GAME, updates, at.threads, precision),
+            "baseline": partial(ppo.learn, GAME, updates, at.threads),
+        }
+        yield row(f"agents: PPO, {precision}", "steps/s", interleaved(at.rounds, sides))
 
 
 if __name__ == "__main__":

@@ -256,8 +256,10 @@ def test_probes_end_with_the_same_f1(at, one_thread):
 
 
 def test_agents(at, here):
-    played, learned = numbers(agents.rows(at)).values()
-    assert played.baseline > 0 and played.limit > 0 and learned.baseline > 0
+    played, learned, *drawn, policy, reduced = numbers(agents.rows(at)).values()
+    assert played.baseline > 0 and played.limit > 0
+    assert all(row.baseline > 0 for row in (learned, policy, reduced))
+    assert [0 < row.ours < 100 for row in drawn] == [True, True]
 
 
 def test_workflow(at):
