@@ -223,7 +223,7 @@ rule frames_by_policy:
         code=code("frames_by_policy", "report.tables.frames_by_policy", "splits.describe"),
         settings=lambda w: leaves(config, *SHAPE, "policies", "protocols", "splits.min_entropy"),
         frames=lambda w, input: [f"--frames {file}" for file in input.frames],
-        out=catalogue.select(source="frames")[0].path,
+        out=lambda w, output: os.path.splitext(output[0])[0],
     conda:
         ENVIRONMENT
     shell:

@@ -136,8 +136,11 @@ def rows(at: Bench) -> Iterator[Row]:
         "ours": partial(learning, GAME, steps, at.threads),
         "baseline": partial(dqn.learn, GAME, steps, at.threads),
     }
-    learned = row("agents: DQN", "steps/s", interleaved(at.rounds, sides))
+    sides["reduced"] = partial(learning, GAME, steps, at.threads, {"precision": "bfloat16"})
+    found = interleaved(at.rounds, sides)
+    learned = row("agents: DQN, float32", "steps/s", found)
     yield learned
+    yield row("agents: DQN, bfloat16", "steps/s", found | {"ours": found["reduced"]})
     for kind in ("proportional", "rank"):
         taken = drawing(kind, at.size(1_000_000, 1000), at.size(2000, 10))
         # Of an update and of the steps that are played for it.

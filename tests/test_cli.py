@@ -22,7 +22,8 @@ from workflow_src.training import objective, reconstruct
 
 ROOT = Path(__file__).parents[1]
 JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
-REPORTS = ["scores", "tables", "variables", "figures", "curves", "ledger", "scaling", "report"]
+STUDIES = ["ledger", "scaling", "transfer"]
+REPORTS = ["scores", "tables", "variables", "figures", "curves", *STUDIES, "report"]
 BRIDGE = ["stages", "code", "record", "adopt", "verify"]
 AUDIT = ["audit-measure", "audit", "audit-frames", "audit-summary"]
 AGENTS = ["agents", "evaluations", "agent-scores"]
@@ -33,6 +34,7 @@ STEPS = [
     *AGENTS,
     *REPORTS,
     *AUDIT,
+    "frames-by-policy",
     "reconstructions",
     "paper",
     "show",

@@ -1,13 +1,16 @@
 """What tests of the real workflow share: a copy of its sources, and commands run on it."""
 
+import functools
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).parent.parent
+WARM = Path(__file__).parent / "warm"
 PARTS = [
     "Snakefile",
     "config.yaml",
@@ -46,12 +49,29 @@ def also(base: dict, change: dict) -> dict:
     return base | both
 
 
-def run(source: Path, *command: str | Path) -> subprocess.CompletedProcess:
+@functools.cache
+def warm_server() -> str:
+    """The socket of a process that has imported the libraries, see `warm/server.py`.
+
+    It ends with this process, which holds its standard input.
+    """
+    address = f"{tempfile.mkdtemp()}/socket"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    server = subprocess.Popen([sys.executable, WARM / "server.py", address], **pipes)
+    assert server.stdout.readline() == b"ready\n"
+    warm_server.process = server  # kept, or its input would be closed
+    return address
+
+
+def run(source: Path, *command: str | Path, warm: bool = True) -> subprocess.CompletedProcess:
     """Run a command on the sources of ``source``, which finds the programs of this environment as
-    after activating it.
+    after activating it. ``warm``: in forks of a process that has imported the libraries.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PYTHONPATH": f"{source}{os.pathsep}{ROOT}", "PATH": path}
+    places = [str(source), str(ROOT), *([str(WARM)] if warm else [])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(places), "PATH": path}
+    if warm:
+        environment["WARM_SERVER"] = warm_server()
     return subprocess.run(
         list(map(str, command)), capture_output=True, text=True, cwd=source, env=environment
     )
