@@ -15,6 +15,9 @@ import yaml
 
 from workflow_src.agents import evaluate as evaluating
 from workflow_src.agents import play, replay, train, weights
+from workflow_src.agents.learners.dqn import DQN
+from workflow_src.agents.memory import Memory
+from workflow_src.agents.vector import Vector
 from workflow_src.config.agents import Agent, geometric
 from workflow_src.config.run import defaults
 from workflow_src.errors import UserError
@@ -255,3 +258,40 @@ def test_the_header_says_what_made_the_weights(undisturbed):
     network = torch.nn.Linear(1, 1)
     with pytest.raises(UserError, match="does not fit this agent's network"):
         weights.load(directory / "out" / "last.safetensors", network, {"agent": "tiny", "seed": 3})
+
+
+def test_a_tape_of_200_steps(tmp_path, monkeypatch):
+    """What the loop does, call by call: it plays while the network learns from older steps."""
+    tape = []
+
+    def record(owner, name, what=None):
+        plain = getattr(owner, name)
+
+        def recorded(self, *arguments, **named):
+            tape.append(what(self, *arguments) if what else name)
+            return plain(self, *arguments, **named)
+
+        monkeypatch.setattr(owner, name, recorded)
+
+    record(Vector, "send")
+    record(Vector, "receive")
+    record(DQN, "learn", lambda self, batch: ("learn", len(batch.action)))
+    record(DQN, "sync")
+    record(Memory, "sample", lambda self, number, *_: ("sample", number, len(self)))
+    record(Memory, "add")
+    short = {"steps": 200, "validate_every": 200, "learn_start": 100, "target_every": 80}
+    monkeypatch.setattr(train.Training, "judge", lambda self, epoch: {"score": 0.0})
+    trained(tmp_path, variants=[], **short)
+    expected = []
+    for step in range(0, 200, 4):
+        learns = step >= 100
+        stored = step  # of the steps before this one
+        expected.append("send")
+        if step == 100:  # the transitions that are followed, and the first batch
+            expected += [("sample", stored // 2, stored), ("sample", 16, stored)]
+        expected += [("learn", 16)] if learns else []
+        # The batch of the next step, from the same memory.
+        expected += [("sample", 16, stored)] if learns and step + 4 < 200 else []
+        expected += ["sync"] if step % 80 == 0 else []
+        expected += ["receive", "add"]
+    assert tape == expected
