@@ -18,6 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from configs import PAPER
 from dvc.repo import Repo
 from workflow import PARTS, ROOT, run, snakemake
 from workflow import jobs as planned_jobs
@@ -26,7 +27,7 @@ from workflow_src import provenance
 from workflow_src.cli.main import main
 from workflow_src.config.reading import merge
 from workflow_src.config.run import Config
-from workflow_src.versioning import graph, stages
+from workflow_src.versioning import graph, stages, verify
 
 pytestmark = pytest.mark.slow
 
@@ -877,3 +878,19 @@ def test_metrics_tell_what_a_change_did(repro):
         f"random_agent.paper.dim.linear.{name}" for name in ("spaceinvaders", "mean")
     }
     assert all(row["diff"] for row in differ.values())
+
+
+def test_a_run_with_studies_can_be_made_again_elsewhere(tmp_path):
+    """The studies stay, without the methods whose files are not the same seen from elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "mine.py").touch()
+    mine = {"kind": "custom", "module": "../mine.py:Mine"}
+    change = {"methods": {"mine": mine}, "studies": ["ledger", "scaling"]}
+    change["ledger"] = {"methods": ["mine"]}
+    content = merge(PAPER, change)
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(content))
+    verify._configure(tmp_path / "run", tmp_path / "elsewhere", ["pong"], [])
+    config = Config.load(tmp_path / "elsewhere" / "config.yaml")
+    assert config.studies == ["scaling"] and config.ledger is None and "mine" not in config.methods
+    assert config.scaling.methods == content["scaling"]["methods"]

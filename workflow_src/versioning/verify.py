@@ -14,6 +14,7 @@ import yaml
 from workflow_src import artifacts, layout
 from workflow_src.config.reading import read_yaml
 from workflow_src.config.run import Config
+from workflow_src.config.studies import STUDIES
 from workflow_src.errors import UserError, one_of
 from workflow_src.layout import game_of, step_of
 from workflow_src.versioning import graph, lock
@@ -113,7 +114,6 @@ def _check_settings(run: Path, steps: set[str]) -> None:
 def _configure(run: Path, directory: Path, games: list[str], wanted: list[str]) -> None:
     """Write the run's configuration for some games; custom encoders' files keep their paths."""
     content = read_yaml(run / "config.yaml") | {"games": games}
-    content.pop("ledger", None)
     for name, row in list(content["methods"].items()):
         for file in filter(None, (row.get("module", "").rpartition(":")[0], row.get("weights"))):
             if Path(file).expanduser().is_absolute():
@@ -128,6 +128,12 @@ def _configure(run: Path, directory: Path, games: list[str], wanted: list[str]) 
                 )
             else:
                 content["methods"].pop(name, None)
+    for study in STUDIES:
+        section = content.get(study) or {"methods": []}
+        section["methods"] = [name for name in section["methods"] if name in content["methods"]]
+        if not section["methods"]:
+            content.pop(study, None)
+    content["studies"] = [name for name in content.get("studies", ()) if name in content]
     artifacts.write_text(directory / "config.yaml", yaml.safe_dump(content, sort_keys=False))
 
 
