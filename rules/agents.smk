@@ -58,6 +58,49 @@ for _agent, _row in CONFIG.agents.items():
             " --out {output} --workers {threads} {input.weights} > {log} 2>&1"
 
 
+    rule:
+        name:
+            f"recordings_{_agent}"
+        input:
+            list(_row.files.values()),
+            weights=AGENT_PATHS[_agent],
+        output:
+            layout.RECORDINGS.path.replace("{agent}", _agent),
+        wildcard_constraints:
+            game="|".join(_row.games(CONFIG.games)),
+            weights="last|best",
+        log:
+            f"logs/recordings/{_agent}/{{game}}-s{{seed}}/{{weights}}.log",
+        params:
+            agent=_agent,
+            code=agent_code("recordings", _agent, "agents.recording"),
+            settings=leaves(
+                config, f"agents.{_agent}", f"agent_protocols.{_row.protocol}", *(["recordings"] if "recordings" in config else [])
+            ),
+        conda:
+            ENVIRONMENT
+        shell:
+            "python -m workflow_src recordings --agent {params.agent} --game {wildcards.game} --seed {wildcards.seed}"
+            " --out {output} {input.weights} > {log} 2>&1"
+
+
+# Films of agents at play, with what their values depend on, and the labels of the game.
+rule films:
+    input:
+        layout.RECORDINGS.path,
+    output:
+        layout.FILMS.path,
+    log:
+        "logs/films/{agent}/{game}-s{seed}/{weights}.log",
+    params:
+        code=lambda w: code("films", "report.agents.film") | (labels(w.game) if w.game in CONFIG.games else {}),
+        settings=lambda w: leaves(config, "label_set"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src films {input} --out {output} > {log} 2>&1"
+
+
 # `snakemake agents`: their table and figure, and all that these need.
 rule agents:
     input:

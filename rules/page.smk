@@ -4,7 +4,7 @@ PAGE = ROOT / "workflow_src/report/page/templates"
 
 rule report:
     input:
-        shown=catalogue.on_page(CONFIG),
+        shown=catalogue.on_page(CONFIG) + layout.FILMS.files(CONFIG),
         scores=layout.SCORES.path,
         splits=layout.SPLITS.files(CONFIG),
         histories=layout.HISTORIES.files(CONFIG),

@@ -41,7 +41,7 @@ def saved(path, row, game="breakout", seed=0, name="mine"):
         generator=torch.Generator().manual_seed(seed),
         device=torch.device("cpu"),
     )
-    weights.save(path, learner.weights(), {"agent": name, "game": game})
+    weights.save(path, learner.weights(), {"agent": name, "game": game, "step": 40})
     return Player(row, clear_history=False, game=game, weights=path)
 
 

@@ -14,7 +14,7 @@ MISTAKES = [
         "gamess",
         ["pong"],
         r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, .*, probe, "
-        "agent_protocols, agents, ledger, scaling, transfer, studies$",
+        "agent_protocols, agents, recordings, ledger, scaling, transfer, studies$",
     ),
     (
         "methods.st-dim.betaa",

@@ -176,6 +176,14 @@ def _weights(config: Config, scope: Scope) -> Iterator[Names]:
             yield names | {"weights": weights}
 
 
+def _films(config: Config, scope: Scope) -> Iterator[Names]:
+    """Of the first seed, the last weights and the best."""
+    for names in _agents(config, scope):
+        row = config.agents[str(names["agent"])]
+        if row.can_be_filmed and names["seed"] == config.seeds[0]:
+            yield from (names | {"weights": weights} for weights in ("last", "best"))
+
+
 def _games(config: Config, scope: Scope) -> Iterator[Names]:
     return _product(game=config.games)
 
@@ -229,6 +237,10 @@ EXAMPLES = Artifact(
 AGENTS = Artifact("agents", "results/agents/{agent}/{game}-s{seed}/{weights}.safetensors", _weights)
 AGENT_HISTORIES = Artifact("agents", "results/agents/{agent}/{game}-s{seed}/history.csv", _agents)
 EVALUATIONS = Artifact("evaluations", "results/evaluations/{agent}/{game}-s{seed}.csv", _agents)
+RECORDINGS = Artifact(
+    "recordings", "results/recordings/{agent}/{game}-s{seed}/{weights}.safetensors", _films
+)
+FILMS = Artifact("films", "results/films/{agent}/{game}-s{seed}/{weights}.gif", _films)
 PROBES = Artifact(
     "probes",
     "results/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.json",
@@ -251,6 +263,8 @@ ARTIFACTS: tuple[Artifact, ...] = (
     AGENTS,
     AGENT_HISTORIES,
     EVALUATIONS,
+    RECORDINGS,
+    FILMS,
     SCORES,
     METRICS,
     STUDY_SCORES,

@@ -52,6 +52,10 @@ class Learner:
         """What an `Actor` chooses by: (B, heads, actions)."""
         raise NotImplementedError
 
+    def action_values(self, observation: torch.Tensor) -> torch.Tensor:
+        """The values of the actions, the mean of all heads', or a policy's logits: (B, actions)."""
+        return self.preferences(observation).mean(1)
+
     def actor(self, n: int, evaluation: bool) -> Actor:
         """An actor in ``n`` environments."""
         return Actor(self, n, evaluation)

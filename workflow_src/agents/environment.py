@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workflow_src.config.agents import ENVIRONMENTS
+from workflow_src.errors import UserError
 from workflow_src.kinds import Registry
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ class World(ABC):
 
     def ram(self, out: np.ndarray) -> None:  # noqa: B027 - most worlds have none
         """Copy the emulator's 128 bytes to ``out``, where there is one."""
+
+    def screen(self, frame: np.ndarray) -> np.ndarray:
+        """What a person sees, (H, W, 3) uint8, when ``frame`` is the newest: itself, in grays."""
+        if frame.ndim != 2 or frame.dtype != np.uint8:
+            raise UserError("only environments whose frames are (H, W) of bytes can be recorded")
+        size = max(1, 160 // max(frame.shape))  # large enough to be looked at
+        return frame.repeat(size, 0).repeat(size, 1)[:, :, None].repeat(3, 2)
 
     def close(self) -> None:  # noqa: B027 - most worlds hold nothing
         """Free what the environment holds."""

@@ -68,3 +68,37 @@ def evaluations(
         device=config.device,
         **which,
     )
+
+
+@command()
+@shared("config", "game")
+@_AGENT
+@shared("seed", "out")
+@click.argument("weights", type=FILE)
+def recordings(config: Config, agent: str, game: str, seed: int, weights: Path, out: Path) -> None:
+    """Record an agent with a file of its WEIGHTS at play: screens, actions, values, saliency."""
+    from workflow_src.agents.recording import record
+
+    row = config.agent(agent)
+    record(
+        game=one_of("game", game, row.games(config.games)),
+        agent=agent,
+        seed=seed,
+        row=row,
+        switches=config.agent_protocols[row.protocol],
+        weights_file=weights,
+        steps=config.recordings.steps,
+        mode=config.recordings.saliency,
+        out=out,
+    )
+
+
+@command()
+@shared("config")
+@click.argument("recording", type=FILE)
+@shared("out")
+def films(config: Config, recording: Path, out: Path) -> None:
+    """Draw a RECORDING of an agent as an animated GIF."""
+    from workflow_src.report.agents.film import write_film
+
+    write_film(recording, config.label_set, out)

@@ -29,6 +29,8 @@ SECTIONS: dict[str, list[click.Command]] = {
         steps.scores,
         agents.agents,
         agents.evaluations,
+        agents.recordings,
+        agents.films,
     ],
     "Tables, figures and documents (the rules call them; so can you)": [
         report.tables,

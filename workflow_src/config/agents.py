@@ -171,6 +171,15 @@ class Optimizer(Section):
     )
 
 
+class Recordings(Section):
+    """How agents are recorded at play, for the films of a run."""
+
+    steps: Annotated[int, Field(ge=1, le=2000)] = 120
+    saliency: Literal["normal", "guided", "deconvnet"] = Field(
+        "guided", description="how gradients pass a ReLU on their way back to the pixels"
+    )
+
+
 class Agent(Row):
     """A row of ``agents``."""
 
@@ -351,6 +360,11 @@ class Agent(Row):
         if ":" in self.body:
             found["body"] = Path(self.body.rpartition(":")[0]).expanduser()
         return {name: file for name, file in found.items() if file is not None}
+
+    @property
+    def can_be_filmed(self) -> bool:
+        """Whether there is a screen, and a network that all of an observation goes through."""
+        return self.environment.kind in ("atari", "catch")
 
     def games(self, games: list[str]) -> list[str]:
         """What it plays: the run's games, or the one that its environment is."""

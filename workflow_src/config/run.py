@@ -13,7 +13,7 @@ import pydantic
 from pydantic import Field
 
 from workflow_src.ari.labels import GAMES, LABEL_SETS
-from workflow_src.config.agents import Agent, AgentProtocol
+from workflow_src.config.agents import Agent, AgentProtocol, Recordings
 from workflow_src.config.episodes import Episodes, Policy
 from workflow_src.config.explaining import explain
 from workflow_src.config.methods import Method, Training
@@ -67,6 +67,7 @@ class Config(Section):
     probe: Probe
     agent_protocols: dict[Identifier, AgentProtocol] = Field(default_factory=dict)
     agents: dict[Identifier, Agent] = Field(default_factory=dict)
+    recordings: Recordings = Field(default_factory=lambda: Recordings())
     ledger: Ledger | None = None
     scaling: Scaling | None = None
     transfer: Transfer | None = None

@@ -159,6 +159,10 @@ class Atari(World):
             np.maximum(*self._last, out=self._merged)  # type: ignore[call-overload]
             cv2.resize(self._merged, size, dst=out, interpolation=cv2.INTER_AREA)
 
+    def screen(self, frame: np.ndarray) -> np.ndarray:
+        """The emulator's colours."""
+        return self.ale.getScreenRGB()
+
     def ram(self, out: np.ndarray) -> None:
         """Copy the emulator's 128 bytes to ``out``."""
         self.ale.getRAM(out)

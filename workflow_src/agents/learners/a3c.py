@@ -45,6 +45,10 @@ class A3C(OnPolicy):
         logits, value = self.network(observation)
         return torch.cat([logits, value[:, None]], 1)
 
+    def action_values(self, observation: torch.Tensor) -> torch.Tensor:
+        """The logits."""
+        return self.network(observation)[0]
+
     def actor(self, n: int, evaluation: bool) -> Actor:
         """An actor that draws from the policy."""
         return PolicyActor(self, n, evaluation)

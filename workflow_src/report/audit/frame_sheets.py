@@ -77,7 +77,7 @@ def tile(
     for number, (name, value) in enumerate(zip(names, values.tolist(), strict=True)):
         column, line = divmod(number, lines)
         left, top = column * wide + MARGIN, line * _LINE
-        draw.text((left, top), f"{name:<{letters - 4}}{value:>3}", fill=255, font=_font())
+        draw.text((left, top), f"{name:<{letters - 4}}{value:>3}", fill=255, font=font())
         if changed is not None and changed[number]:
             right = left + round((letters - 1) * _LETTER)
             mark.rectangle(
@@ -86,14 +86,16 @@ def tile(
     paper = np.where(
         np.asarray(marks)[:, :, None] > 0, np.array(MARK, np.uint8), np.array(PAPER, np.uint8)
     )
-    shade = (np.asarray(text)[:, :, None].astype(np.float64) * (_SHADES - 1) / 255).round() / (
-        _SHADES - 1
-    )
-    panel = (paper * (1 - shade) + np.array(INK) * shade).round().astype(np.uint8)
-    return np.hstack([large, panel])
+    return np.hstack([large, shaded(np.asarray(text), paper, np.array(INK))])
 
 
-def _font() -> ImageFont.FreeTypeFont:
+def shaded(shades: np.ndarray, paper: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    """Ink of some shades (h, w) uint8 on paper: (h, w, 3) uint8, of few colours."""
+    share = (shades[:, :, None].astype(np.float64) * (_SHADES - 1) / 255).round() / (_SHADES - 1)
+    return (paper * (1 - share) + ink * share).round().astype(np.uint8)
+
+
+def font() -> ImageFont.FreeTypeFont:
     """A font that is part of matplotlib: the same on every machine."""
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSansMono.ttf"
     return ImageFont.truetype(str(path), _TYPE, layout_engine=ImageFont.Layout.BASIC)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from workflow_src import catalogue
+from workflow_src import catalogue, layout
 from workflow_src.config.run import Config
 from workflow_src.errors import DamagedFile, UserError, explained
 from workflow_src.report.page.cells import Table, download, lay_out, read_table
@@ -17,6 +17,10 @@ PICTURES = {"PNG": "image/png", "GIF": "image/gif"}
 
 _DOTS = 150  # per printed inch, on the page
 _DEFAULT_DOTS = 72  # per inch, of a picture that does not say
+_FILM = (
+    "Left: the screen. Middle: in red, the pixels on which the value of the action depends. "
+    "Right: the values of all actions (a policy's logits), the one it takes, and the labels."
+)
 # Parts of a game's view, in the order of the page.
 _PARTS = ("frames", "probes", "labels", "learning", "reconstructions")
 
@@ -72,6 +76,11 @@ def subject(config: Config, path: Path) -> Subject:
             )
             game = names.get("game")
             return Subject(ident, title, caption, exhibit.key, game, exhibit.game_part)
+    film = layout.FILMS.parse(f"results/{below}")
+    if film is not None:
+        game = film["game"] if film["game"] in config.games else None
+        title = f"{film['agent']} plays {film['game']}, {film['weights']} weights"
+        return Subject(ident, title, _FILM, "films", game, "frames")
     games = [game for game in config.games if path.stem == game or path.stem.endswith(f"_{game}")]
     if not games:
         return Subject(ident, _title(path.stem))

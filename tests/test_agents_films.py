@@ -1,0 +1,178 @@
+"""Recordings and films of agents, and the saliency in them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_agents_collecting import saved
+from torch import nn
+
+from workflow_src import artifacts, layout
+from workflow_src.agents.recording import KIND, record
+from workflow_src.ari.labels import labels, variables
+from workflow_src.config.agents import Agent
+from workflow_src.config.run import defaults
+from workflow_src.errors import UserError
+from workflow_src.report.agents.film import overlay, write_film
+from workflow_src.report.page.files import subject
+from workflow_src.saliency import MODES, saliency
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+AGENT = {"kind": "a3c", "body": "small", "hidden": 16, "num_envs": 4, "validate_every": 20}
+DQN = {"hidden": 16, "num_envs": 4, "validate_every": 40, "steps": 40, "variants": ["bootstrapped"]}
+CATCH = {"environment": {"kind": "catch"}, "body": "catch", "hidden": 16, "num_envs": 4}
+KINDS = {
+    "policy": (AGENT | {"steps": 40}, "breakout"),
+    "values": (DQN, "breakout"),
+    "frame": (AGENT | {"steps": 40, "environment": {"observation": "frame"}}, "pong"),
+    "recurrent": (DQN | {"variants": ["recurrent"]}, "breakout"),
+}
+
+
+def recorded(directory, kind, steps=40, seed=0, mode="guided"):
+    """A recording of an agent that has learned nothing."""
+    change, game = KINDS[kind]
+    row = Agent.model_validate(change)
+    player = saved(directory / "last.safetensors", row, game=game)
+    out = directory / f"{seed}.safetensors"
+    record(
+        game=game,
+        agent="mine",
+        seed=seed,
+        row=row,
+        switches=defaults({}).agent_protocols["modern"],
+        weights_file=player.weights,
+        steps=steps,
+        mode=mode,
+        out=out,
+    )
+    return out
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recording_has_what_is_seen_done_and_meant(tmp_path, kind):
+    out = recorded(tmp_path, kind)
+    arrays, header = artifacts.read_arrays(out, KIND)
+    assert arrays["screen"].shape == (40, 210, 160) and arrays["palette"].shape[1] == 3
+    assert arrays["values"].shape == (40, len(header["meanings"]))
+    assert arrays["action"].max() < len(header["meanings"])
+    size = (210, 160) if kind == "frame" else (84, 84)
+    assert arrays["saliency"].shape == (40, *size) and arrays["saliency"].max() == 255
+    assert header["weights"] == "last" and header["has_ram"]
+    if kind == "values":  # the mean of all heads, of which one acts
+        assert (arrays["values"].std(0) > 0).all()
+    before = out.read_bytes()
+    assert recorded(tmp_path, kind).read_bytes() == before
+    if kind in ("policy", "frame"):  # that draw their actions
+        other, _ = artifacts.read_arrays(recorded(tmp_path, kind, seed=1), KIND)
+        assert (other["action"] != arrays["action"]).any()
+
+
+def test_the_screen_and_the_labels_are_of_one_moment(tmp_path):
+    """Pong's paddle stands where the label says: on the screen of the same step."""
+    arrays, header = artifacts.read_arrays(recorded(tmp_path, "frame", steps=120), KIND)
+    names = list(variables("paper-2019", "pong"))
+    values = labels(arrays["ram"], "paper-2019", header["game"])[:, names.index("player_y")]
+    screens = arrays["palette"][arrays["screen"]]
+    green = (screens[:, 40:190, 140:144] == [92, 186, 92]).all(3).any(2)
+    shown = green.any(1) & (values > 60) & (values < 180)
+    tops = green[shown].argmax(1)
+    assert shown.sum() > 50 and len(np.unique(tops)) > 5
+    assert np.corrcoef(tops, values[shown].astype(float))[0, 1] > 0.99
+
+
+def test_a_film_shows_it_step_by_step(tmp_path):
+    out = recorded(tmp_path, "policy")
+    write_film(out, "paper-2019", tmp_path / "film.gif")
+    arrays, _ = artifacts.read_arrays(out, KIND)
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 40  # the score and the values change, if nothing else does
+        assert film.size[1] == 420 and film.size[0] > 640
+        film.seek(20)
+        shown = np.asarray(film.convert("RGB"))[:, :320]
+    expected = arrays["palette"][arrays["screen"][20]].repeat(2, 0).repeat(2, 1)
+    np.testing.assert_array_equal(shown, expected)
+
+
+def test_an_overlay_is_gray_but_for_what_counts():
+    screens = np.full((1, 210, 160, 3), 120, np.uint8)
+    salient = np.zeros((1, 84, 84), np.uint8)
+    salient[0, 40:44, 40:44] = 255
+    (found,) = overlay(screens, salient)
+    red = (found[..., 0] > found[..., 1] + 50) & (found[..., 1] == found[..., 2])
+    rows, columns = np.nonzero(red)
+    assert abs(rows.mean() - 42 * 210 / 84) < 2 and abs(columns.mean() - 42 * 160 / 84) < 2
+    assert (found[0, 0] == found[0, 0, 0]).all() and len(
+        np.unique(found.reshape(-1, 3), axis=0)
+    ) < 8
+
+
+def test_the_normal_mode_is_the_gradient():
+    """Against central differences in double precision."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(6, 8), nn.ReLU(inplace=True), nn.Linear(8, 1)).double()
+    frames = torch.randint(0, 256, (5, 6), dtype=torch.uint8)
+
+    def score(seen):
+        return network(seen.double())[:, 0]
+
+    found = saliency(score, frames, "normal")
+    step = 1e-6
+    with torch.no_grad():
+        seen = frames.double() / 255
+        for i in range(6):
+            moved = torch.zeros(6, dtype=torch.float64)
+            moved[i] = step
+            slope = (network(seen + moved) - network(seen - moved))[:, 0] / (2 * step)
+            np.testing.assert_allclose(found[:, i], slope.abs(), atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("functional", [False, True])
+def test_each_mode_by_its_definition_on_two_layers(mode, functional):
+    torch.manual_seed(1)
+    first, second, last = torch.randn(7, 6), torch.randn(5, 7), torch.randn(5)
+    relu = torch.relu if functional else nn.ReLU(inplace=True)
+    frames = torch.randint(0, 256, (4, 6), dtype=torch.uint8)
+
+    def score(seen):
+        return relu(relu(seen @ first.T) @ second.T) @ last
+
+    found = saliency(score, frames, mode)
+    for frame, given in zip(frames.float() / 255, found, strict=True):
+        x1 = first @ frame
+        x2 = second @ x1.clamp(min=0)
+        g = last
+        for x, weight in ((x2, second), (x1, first)):
+            keeps = {"normal": x > 0, "guided": (x > 0) & (g > 0), "deconvnet": g > 0}[mode]
+            g = (g * keeps) @ weight
+        np.testing.assert_allclose(given, g.abs(), rtol=1e-4, atol=1e-6)
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="unknown mode 'guide'; known: normal, guided, deconvnet"):
+        saliency(lambda seen: seen.sum(1), torch.zeros(1, 2, dtype=torch.uint8), "guide")
+    with pytest.raises(UserError, match=r"recordings\.saliency.*'normal', 'guided' or 'deconvnet'"):
+        defaults({"recordings": {"saliency": "guide"}})
+
+
+def test_what_is_filmed():
+    """Last and best of the first seed; nothing of an environment without a screen."""
+    agents = {
+        "a": AGENT | {"steps": 40},
+        "catch": CATCH | {"validate_every": 250_000},
+        "grid": {"environment": {"kind": "gridworld"}, "body": "mlp"},
+    }
+    config = defaults({"games": ["pong"], "seeds": [3, 4], "agents": agents})
+    found = layout.FILMS.files(config)
+    assert found == [
+        f"results/films/{agent}/{game}-s3/{weights}.gif"
+        for agent, game in (("a", "pong"), ("catch", "catch"))
+        for weights in ("last", "best")
+    ]
+    about = subject(config, Path(found[0]))
+    assert about.title == "a plays pong, last weights" and about.game == "pong"
+    assert subject(config, Path(found[2])).game is None

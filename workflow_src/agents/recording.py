@@ -1,0 +1,140 @@
+"""The step that records a trained agent at play: what is on the screen, what it does, and why."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from workflow_src import artifacts, seeds
+from workflow_src import saliency as gradients
+from workflow_src.agents import environment, weights
+from workflow_src.agents import learner as learners
+from workflow_src.config.agents import Agent, AgentProtocol
+from workflow_src.emulator.environment import CONTINUES, LIFE_LOST
+from workflow_src.errors import UserError
+
+KIND = "recording"
+RAM_BYTES = 128
+
+
+def record(
+    *,
+    game: str,
+    agent: str,
+    seed: int,
+    row: Agent,
+    switches: AgentProtocol,
+    weights_file: Path,
+    steps: int,
+    mode: str,
+    out: Path,
+) -> None:
+    """Play ``steps`` steps from the start of a game, with the protocol's share of random actions.
+
+    The file has, for each step, the screen before the action (``screen``, indices into
+    ``palette``), the ``action``, the ``values`` of all actions (T, actions), or a policy's logits,
+    the ``reward`` and the ``end`` that came of it, the ``ram``, and the ``saliency`` of the newest
+    frame, of the action's value: uint8, 255 the highest of the recording. Both are of a network
+    that sees the observation alone, also where the agent has a memory. On one thread of a
+    processor, in float32, so that a GPU changes nothing. `UserError` as of `weights.load`.
+    """
+    artifacts.check_writable(out)
+    torch.set_num_threads(1)
+    row = row.model_copy(update={"precision": "float32"})
+    world = environment.make(row.environment, switches, game=game, training=False)
+    try:
+        learner = learners.build(
+            row,
+            actions=world.num_actions,
+            frame_shape=world.frame_shape,
+            generator=torch.Generator().manual_seed(0),  # the weights are read
+            device=torch.device("cpu"),
+        )
+        header = weights.load(weights_file, learner.network, {"agent": agent, "game": game})
+        names = (game, "recordings", agent, weights_file.stem)
+        rngs = [seeds.generator(seed, *names, what) for what in ("game", "actions")]
+        found = _play(world, learner, switches, steps, mode, *rngs)
+    finally:
+        world.close()
+    about = {"agent": agent, "game": game, "seed": seed, "weights": weights_file.stem}
+    about |= {"step": header["step"], "protocol": row.protocol, "epsilon": switches.epsilon}
+    about |= {"meanings": world.meanings, "mode": mode, "has_ram": row.environment.kind == "atari"}
+    artifacts.write_arrays(out, KIND, found, about)
+
+
+def _play(
+    world: environment.World,
+    learner: Any,
+    switches: AgentProtocol,
+    steps: int,
+    mode: str,
+    rng: np.random.Generator,
+    drawn: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    actor = learner.actor(1, evaluation=True)
+    history = np.zeros((1, learner.row.history, *world.frame_shape), world.dtype)
+    first, ram = np.ones(1, bool), np.zeros(RAM_BYTES, np.uint8)
+    world.new_game(rng, history[0, -1])
+    screens: list[np.ndarray] = []
+    rows: list[tuple[int, float, int]] = []
+    seen: list[np.ndarray] = []
+    rams: list[np.ndarray] = []
+    for _ in range(steps):
+        world.ram(ram)
+        screens.append(world.screen(history[0, -1]))
+        rams.append(ram.copy())
+        seen.append(history[0].copy())
+        best = actor.values(history, first, drawn)[0].argmax()
+        explores, random = drawn.random() < switches.epsilon, drawn.integers(world.num_actions)
+        action = int(random if explores else best)
+        history[0, :-1] = history[0, 1:]
+        reward, end = world.step(action, history[0, -1])
+        first[0] = end == LIFE_LOST and switches.clear_history
+        if end not in (CONTINUES, LIFE_LOST):
+            world.next_game(history[0, -1])
+            first[0] = True
+        if first[0]:
+            history[0, :-1] = 0
+        rows.append((action, reward, end))
+    actions, rewards, ends = (np.array(column) for column in zip(*rows, strict=True))
+    palette, screen = _indexed(np.stack(screens))
+    observations = torch.from_numpy(np.stack(seen))
+    with torch.no_grad():
+        values = learner.action_values(observations)
+    return {
+        "palette": palette,
+        "screen": screen,
+        "action": actions.astype(np.uint8),
+        "reward": rewards.astype(np.float32),
+        "end": ends.astype(np.uint8),
+        "values": values.numpy(),
+        "ram": np.stack(rams),
+        "saliency": _saliency(learner, observations, actions, mode),
+    }
+
+
+def _indexed(screens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Screens (T, H, W, 3) as a palette (colours, 3) and indices into it (T, H, W), uint8."""
+    packed = screens.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    is_seen = np.zeros(1 << 24, bool)
+    is_seen[packed] = True
+    colors = np.flatnonzero(is_seen)
+    if len(colors) > 256:
+        raise UserError(f"screens of {len(colors)} colours cannot be recorded: 256 are possible")
+    number_of = np.zeros(1 << 24, np.uint8)
+    number_of[colors] = np.arange(len(colors))
+    palette = np.stack([colors >> 16, colors >> 8 & 255, colors & 255], axis=1).astype(np.uint8)
+    return palette, number_of[packed]
+
+
+def _saliency(learner: Any, seen: torch.Tensor, actions: np.ndarray, mode: str) -> np.ndarray:
+    """Of the newest frames, of the values of the actions: uint8 (T, H, W)."""
+    chosen = torch.from_numpy(actions.astype(np.int64))[:, None]
+
+    def score(frames: torch.Tensor) -> torch.Tensor:
+        return learner.action_values(frames).gather(1, chosen)[:, 0]
+
+    found = gradients.saliency(score, seen, mode)[:, -1]
+    highest = float(np.percentile(found, 99.9)) or 1.0
+    return (np.clip(found / highest, 0, 1) * 255).round().astype(np.uint8)
