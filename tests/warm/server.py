@@ -5,6 +5,7 @@ command is still a process of its own, with its own code of `workflow_src`, argu
 and files; only the libraries are already there. `sitecustomize.py` sends commands here.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -97,8 +98,10 @@ def _become(command: dict, files: list[int]) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        with contextlib.suppress(Exception):
-            threading._shutdown()  # as at the end of any process: waits for its threads
+        # As at the end of any process: it waits for its threads, then for what asked to be called.
+        for finish in (threading._shutdown, atexit._run_exitfuncs):
+            with contextlib.suppress(Exception):
+                finish()
         with contextlib.suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
