@@ -1,4 +1,4 @@
-# Learning by playing. A rule for each agent, since agents keep different weights.
+# Learning by playing, or taking what others published. A rule for each agent, since agents keep different weights.
 AGENT_PATHS = {agent: layout.AGENTS.path.replace("{agent}", agent) for agent in CONFIG.agents}
 
 
@@ -21,17 +21,20 @@ for _agent, _row in CONFIG.agents.items():
             f"logs/agents/{_agent}/{{game}}-s{{seed}}.tsv"
         params:
             agent=_agent,
-            code=agent_code("agents", _agent, "agents.train"),
+            code=agent_code("agents", _agent, "agents.published" if _row.published else "agents.train"),
             settings=leaves(config, f"agents.{_agent}", f"agent_protocols.{_row.protocol}", "device"),
             out=lambda w, output: os.path.dirname(output.history),
             working=f"checkpoints/agents/{_agent}/{{game}}-s{{seed}}",
         threads: _row.threads
         resources:
-            gpu=int(ON_CUDA),
+            gpu=int(ON_CUDA and _row.published is None),
         conda:
             ENVIRONMENT
         shell:
-            "python -m workflow_src agents --agent {params.agent} --game {wildcards.game} --seed {wildcards.seed}"
+            "python -m workflow_src published-agents --agent {params.agent} --game {wildcards.game} --seed {wildcards.seed}"
+            " --out {params.out} --history {output.history} --working {params.working} > {log} 2>&1"
+            if _row.published
+            else "python -m workflow_src agents --agent {params.agent} --game {wildcards.game} --seed {wildcards.seed}"
             " --out {params.out} --history {output.history} --working {params.working} --workers {threads} 2>&1 | tee {log} >&2"
 
     rule:

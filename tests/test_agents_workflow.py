@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 from configs import PAPER, refusal
+from test_agents_published import of_atari_agents, write, zipped
 from workflow import configure, jobs, run, snakemake
 
 from workflow_src.config.run import Config
@@ -154,3 +155,26 @@ def test_a_mistake_is_one_line(tmp_path, row, text):
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(PAPER | {"agents": {"a": row}}))
     assert text in refusal(Config.load, path)
+
+
+def test_a_published_agent_is_taken_judged_and_filmed(source, tmp_path):
+    """From a local folder of atari-agents' layout."""
+    folder = tmp_path / "theirs"
+    write(folder, "C51_classic/Pong/0", 250_000, zipped(of_atari_agents(atoms=51)))
+    row = {"kind": "published", "algorithm": "C51_classic", "step": 250_000, "source": str(folder)}
+    directory = source / "runs" / "published"
+    change = CHANGE | {"agents": {"c51": row | {"validate_steps": 16, "threads": 1}}, "seeds": [0]}
+    configure(source, directory, change | {"recordings": {"steps": 5}})
+    film = "results/films/c51/pong-s0/last.gif"
+    done = snakemake(source, directory, "agents", film)
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = pd.read_csv(directory / "results/tables/agent_scores.csv")
+    assert table.query("game == 'pong'")["frames"].tolist() == [1_000_000]
+    assert (directory / film).stat().st_size > 1000
+    assert jobs(source, directory, "agents", film) == {}
+    row["step"] = 500_000
+    configure(source, directory, change | {"agents": {"c51": row}})
+    done = snakemake(source, directory, "agents")
+    assert done.returncode == 1
+    log = (directory / "logs/agents/c51/pong-s0.log").read_text()
+    assert "has no weights of step 500000: near it are 250000" in log and log.count("\n") == 1

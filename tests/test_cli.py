@@ -26,7 +26,7 @@ STUDIES = ["ledger", "scaling", "transfer"]
 REPORTS = ["scores", "tables", "variables", "figures", "curves", *STUDIES, "report"]
 BRIDGE = ["stages", "code", "record", "adopt", "verify"]
 AUDIT = ["audit-measure", "audit", "audit-frames", "audit-summary"]
-AGENTS = ["agents", "evaluations", "recordings", "films", "agent-scores"]
+AGENTS = ["agents", "published-agents", "evaluations", "recordings", "films", "agent-scores"]
 STEPS = [
     "configure",
     "demo",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workflow_src.cli.options import FILE, FOLDER, command, shared
-from workflow_src.errors import one_of
+from workflow_src.errors import UserError, one_of
 
 if TYPE_CHECKING:
     from workflow_src.config.run import Config
@@ -42,6 +42,28 @@ def agents(config: Config, agent: str, game: str, quiet: bool, **which: Any) -> 
         device=config.device,
         trainings_per_gpu=config.trainings_per_gpu,
         progress=not quiet,
+        **which,
+    )
+
+
+@command("published-agents")
+@shared("config", "game")
+@_AGENT
+@shared("seed", "out-folder")
+@click.option("--history", type=FILE, required=True, help="CSV to write, with a single row.")
+@click.option("--working", type=FOLDER, required=True, help="Where to keep what is fetched.")
+def published_agents(config: Config, agent: str, game: str, **which: Any) -> None:
+    """Fetch a published agent's weights, check and convert them."""
+    from workflow_src.agents.published import take
+
+    row = config.agent(agent)
+    if row.published is None:
+        raise UserError(f"{agent} is not of the kind published: it is trained (agents)")
+    take(
+        agent=agent,
+        game=one_of("game", game, row.games(config.games)),
+        row=row,
+        switches=config.agent_protocols[row.protocol],
         **which,
     )
 

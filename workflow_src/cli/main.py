@@ -28,6 +28,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         steps.examples,
         steps.scores,
         agents.agents,
+        agents.published_agents,
         agents.evaluations,
         agents.recordings,
         agents.films,

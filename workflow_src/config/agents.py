@@ -171,6 +171,54 @@ class Optimizer(Section):
     )
 
 
+# Algorithms of atari-agents by the names of their folders, and our presets of the same settings.
+PUBLISHED = {
+    "DQN_modern": "dqn-modern",
+    "MDQN_modern": "m-dqn",
+    "C51_classic": "c51-classic",
+    "DQN_classic_adam": "dqn-adam",
+}
+
+
+class Published(Section):
+    """Where a published agent's weights come from: the keys of a row of the kind ``published``."""
+
+    layout: Literal["atari-agents", "cleanrl", "stable-baselines3"] = Field(
+        "atari-agents", description="kind published: the layout of the file"
+    )
+    algorithm: Literal["DQN_modern", "MDQN_modern", "C51_classic", "DQN_classic_adam"] | None = (
+        Field(None, description="kind published: a folder of atari-agents")
+    )
+    seed: Count = Field(0, description="kind published: the seed of its training")
+    step: Positive = Field(description="kind published: agent steps that it was trained for")
+    source: str = Field(
+        "https://storage.googleapis.com/bitdefender_ml_artifacts/reinforcement_learning",
+        description="kind published: a local folder with atari-agents' files, or their server",
+    )
+    file: str | None = Field(
+        None, description="kind published: a file of cleanrl or stable-baselines3"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _fits_its_layout(self) -> typing.Self:
+        ours = self.layout == "atari-agents"
+        if ours and (self.algorithm is None or self.file is not None):
+            raise ValueError(
+                "kind published with the layout atari-agents needs algorithm, and no file; set "
+                f"algorithm to one of {', '.join(PUBLISHED)}"
+            )
+        if not ours and (self.algorithm is not None or self.file is None):
+            raise ValueError(
+                f"kind published with the layout {self.layout} needs file, and no algorithm"
+            )
+        return self
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the source is a server."""
+        return self.source.startswith(("https://", "http://"))
+
+
 class Recordings(Section):
     """How agents are recorded at play, for the films of a run."""
 
@@ -224,6 +272,9 @@ class Agent(Row):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the body and the hidden layer, where values stay float32"
     )
+    published: Published | None = Field(
+        None, description="written as kind: published with its keys in the row"
+    )
     threads: Positive = Field(2, description="CPU threads of learning")
     cuda_graphs: bool = Field(True, description="on CUDA, launch the kernels of an update together")
 
@@ -236,6 +287,26 @@ class Agent(Row):
         if name not in presets():
             raise ValueError(f"preset: {unknown('preset of agents', name, presets())}")
         return _over(read_yaml(PRESETS / f"{name}.yaml"), content)
+
+    # Validators of this mode run from the last to the first.
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _published_is_a_preset(cls, content: Any) -> Any:
+        """``kind: published`` is a preset's network with another's weights."""
+        if not isinstance(content, dict) or content.get("kind") != "published":
+            return content
+        row = {key: value for key, value in content.items() if key != "kind"}
+        about = {key: row.pop(key) for key in Published.model_fields if key in row}
+        if about.get("layout", "atari-agents") == "atari-agents":
+            algorithm = about.get("algorithm")
+            if algorithm in PUBLISHED:
+                row.setdefault("preset", PUBLISHED[algorithm])
+            # As they were trained; a pool of the row's own comes last.
+            row["environment"] = {"pool": "resize-first"} | (row.get("environment") or {})
+        elif "preset" not in row:
+            raise ValueError("kind published with a file needs preset: that of the same network")
+        # Nothing is learned here: there is one set of weights.
+        return {"checkpoints": "last"} | row | {"published": about}
 
     @pydantic.model_validator(mode="after")
     def _options_are_declared(self) -> typing.Self:
@@ -355,10 +426,12 @@ class Agent(Row):
 
     @property
     def files(self) -> dict[str, Path]:
-        """The Python files of its own environment and body, relative to the run's directory."""
+        """The files of its own environment, body and weights, relative to the run's directory."""
         found = {"environment.module": self.environment.file}
         if ":" in self.body:
             found["body"] = Path(self.body.rpartition(":")[0]).expanduser()
+        if self.published is not None and self.published.file is not None:
+            found["file"] = Path(self.published.file).expanduser()
         return {name: file for name, file in found.items() if file is not None}
 
     @property
