@@ -35,6 +35,8 @@ STEPS = [
     *REPORTS,
     *AUDIT,
     "frames-by-policy",
+    "attributions",
+    "saliency",
     "reconstructions",
     "paper",
     "show",

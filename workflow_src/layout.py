@@ -164,6 +164,21 @@ def _probes(config: Config, scope: Scope) -> Iterator[Names]:
                 yield names | {"probe": probe}
 
 
+def _attributions(config: Config, scope: Scope) -> Iterator[Names]:
+    """The encoders that linear probes read; the first policy, protocol and seed stand for all."""
+    return _product(
+        policy=list(config.policies)[:1],
+        protocol=list(config.protocols)[:1],
+        method=[
+            name
+            for name, row in config.methods.items()
+            if row.has_encoder and row.probe_names(["linear"]) == ["linear"]
+        ],
+        game=config.games,
+        seed=config.seeds[:1],
+    )
+
+
 def _agents(config: Config, scope: Scope) -> Iterator[Names]:
     """Every agent, game that it plays and seed."""
     for agent, row in config.agents.items():
@@ -246,6 +261,12 @@ PROBES = Artifact(
     "results/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.json",
     _probes,
     in_studies=True,
+)
+# Made when asked for, by `snakemake saliency`: not part of a run.
+ATTRIBUTIONS = Artifact(
+    "attributions",
+    "results/saliency/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors",
+    _attributions,
 )
 SCORES = Artifact("scores", "results/scores.csv")
 METRICS = Artifact("metrics", "results/metrics.json")

@@ -24,7 +24,8 @@ from workflow_src import artifacts
 from workflow_src.agents import environment, remote, weights
 from workflow_src.agents import learner as learners
 from workflow_src.ari.games import gym_id
-from workflow_src.config.agents import Agent, AgentProtocol, Published
+from workflow_src.config.agents import Agent, AgentProtocol
+from workflow_src.config.published import Published
 from workflow_src.errors import UserError, explained
 
 # A file of 1.7 million weights has 7 MB; one that unpacks to more than this is none.

@@ -76,6 +76,16 @@ def audit_measure(config: Config, game: str, frames: Path, seed: int, out: Path)
     measure(config.game(game), frames, seed, config.episodes, out)
 
 
+@command("saliency")
+@click.argument("attributions", type=FILE)
+@shared("out-stem")
+def saliency(attributions: Path, out: Path) -> None:
+    """Draw where an encoder reads each variable, as PDF and PNG."""
+    from workflow_src.report.figures.attributions import write_attributions
+
+    write_attributions(attributions, out)
+
+
 _MEASURED = click.option(
     "--measured", type=FILE, required=True, help="The measurements of the game's RAM."
 )

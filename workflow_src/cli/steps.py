@@ -150,6 +150,32 @@ def examples(config: Config, method: str, **which: Any) -> None:
 
 
 @command()
+@shared(*_IDENTITY)
+@click.option("--frames", type=FILE, required=True, help="The probe's frames.")
+@click.option("--split", type=FILE, required=True, help="Their split.")
+@click.option("--weights", type=FILE, required=True, help="The encoder.")
+@shared("out")
+def attributions(config: Config, protocol: str, method: str, **which: Any) -> None:
+    """Ask which pixels a linear probe of each variable depends on."""
+    from workflow_src.probes.attribution import attribute
+
+    config.validate_names(protocol=protocol, method=method, **which)
+    row = config.method(method)
+    if not row.has_encoder or "linear" not in row.probe_names(["linear"]):
+        raise UserError(f"{method} has no encoder with linear probes: choose another method")
+    attribute(
+        protocol=protocol,
+        method=method,
+        row=row,
+        settings=config.probe,
+        switches=config.protocol(protocol).probes,
+        label_set=config.label_set,
+        mode=config.recordings.saliency,
+        **which,
+    )
+
+
+@command()
 @shared("config")
 @click.option(
     "--study",

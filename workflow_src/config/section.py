@@ -15,6 +15,7 @@ PURPOSES: tuple[Purpose, ...] = typing.get_args(Purpose)
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
 # Weights of an agent: the last, those of the best evaluation, or those after so many steps.
 Checkpoint = Literal["last", "best"] | Positive
 Fraction = Annotated[float, Field(gt=0, lt=1)]

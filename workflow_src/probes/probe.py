@@ -55,10 +55,10 @@ def probe(
     set, for frames that the split was not made from, and as in `probes.kinds`.
     """
     one_of(f"probe of {method}", kind, row.probe_names(settings.kinds))
-    store, parts = _read(frames, split, game, label_set)
+    store, parts = read(frames, split, game, label_set)
     kept = [name for name, variable in parts.variables.items() if variable["kept"]]
     labels = {
-        name: _labels(store, part, label_set, game, kept) for name, part in parts.parts.items()
+        name: labels_of(store, part, label_set, game, kept) for name, part in parts.parts.items()
     }
 
     def rng(name: str) -> np.random.Generator:
@@ -83,13 +83,13 @@ def probe(
         ) as place:
             supervision = (kept, settings.classes) if kind == SUPERVISED else ()
             model, header = encoders.load(weights, row, *supervision)
-            _check_header(weights, header, game=game, method=method)
+            check_header(weights, header, game=game, method=method)
             if kind == SUPERVISED:
                 classify = partial(encoders.classify, model, device=place)
                 rows = parts.parts["test"].rows
                 predicted = _by_chunk(classify, store, rows, row.frame_stack)
             else:
-                features = _features(model, store, parts, labels, row.frame_stack, place)
+                features = features_of(model, store, parts, labels, row.frame_stack, place)
                 fit: fitting.Fit = kinds.module(KINDS, kind).fit
                 fitted = fit(
                     features["train"],
@@ -136,16 +136,17 @@ def probe(
     artifacts.write_json(out, content | metrics.summarise(variables))
 
 
-def _read(frames: Path, split: Path, game: str, label_set: str) -> tuple[FrameStore, Split]:
+def read(frames: Path, split: Path, game: str, label_set: str) -> tuple[FrameStore, Split]:
     """Open frames and their split; `UserError` for those of another game, purpose or label set."""
     store, parts = FrameStore.open(frames), read_split(split)
-    _check_header(frames, store.header, game=game)
-    _check_header(split, parts.header, game=game, purpose="probe", label_set=label_set)
+    check_header(frames, store.header, game=game)
+    check_header(split, parts.header, game=game, purpose="probe", label_set=label_set)
     check_pair(store, parts)
     return store, parts
 
 
-def _check_header(path: Path, header: dict[str, Any], **expected: str) -> None:
+def check_header(path: Path, header: dict[str, Any], **expected: str) -> None:
+    """`UserError` naming the first entry of a file's header that is not as expected."""
     for name, value in expected.items():
         if header.get(name) != value:
             raise UserError(
@@ -154,7 +155,7 @@ def _check_header(path: Path, header: dict[str, Any], **expected: str) -> None:
             )
 
 
-def _labels(
+def labels_of(
     store: FrameStore, part: Part, label_set: str, game: str, kept: list[str]
 ) -> np.ndarray:
     """The values of the ``kept`` variables in a part: (n, V) uint8."""
@@ -163,7 +164,7 @@ def _labels(
     return ari_labels.labels(store.ram[part.label_rows], label_set, game)[:, columns]
 
 
-def _features(
+def features_of(
     encoder: torch.nn.Module,
     store: FrameStore,
     split: Split,
