@@ -111,7 +111,7 @@ rule agents:
         evaluations=layout.EVALUATIONS.files(CONFIG),
         reference=os.path.relpath(ROOT / "reference/agent_scores.csv"),
     output:
-        shown(*catalogue.select(source="agents")),
+        shown(*(one for one in catalogue.select(source="agents") if one.when(CONFIG))),
     log:
         "logs/agents.log",
     params:

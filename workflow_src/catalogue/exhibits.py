@@ -28,6 +28,10 @@ def _decodes(config: "Config") -> bool:
     return any(row.decodes is not None for row in config.methods.values())
 
 
+def _plays_games(config: "Config") -> bool:
+    return any(row.environment.kind == "atari" for row in config.agents.values())
+
+
 EXHIBITS = (
     Exhibit(
         "table1_variables_by_category",
@@ -290,6 +294,44 @@ EXHIBITS = (
         when=lambda config: bool(config.agents),
         source="agents",
         file="agents/agent_curves",
+        heading="Agents",
+    ),
+    Exhibit(
+        "agent_comparison",
+        "table",
+        "Agents over games",
+        "Human-normalised scores over all games: interquartile mean, median, mean and optimality "
+        "gap of this run's agents and of published ones, with intervals over seeds.",
+        section="agents",
+        sentence="compares them over games",
+        when=_plays_games,
+        source="agents",
+        file="agents/agent_comparison",
+        heading="Agents",
+    ),
+    Exhibit(
+        "agent_improvement",
+        "table",
+        "Probability of improvement",
+        "The chance that a run of an agent scores more than one of another, the mean over games.",
+        section="appendix",
+        sentence="gives the chance that an agent scores more than another",
+        when=_plays_games,
+        source="agents",
+        file="agents/agent_improvement",
+        heading="Agents",
+    ),
+    Exhibit(
+        "performance_profiles",
+        "figure",
+        "Performance profiles of agents",
+        "The share of runs, over games and seeds, that score more than a human-normalised score. "
+        "Dashed: a published DQN after several numbers of frames.",
+        section="agents",
+        sentence="shows how many runs score more than any score",
+        when=_plays_games,
+        source="agents",
+        file="agents/performance_profiles",
         heading="Agents",
     ),
     Exhibit(

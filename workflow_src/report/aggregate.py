@@ -6,6 +6,8 @@ others of its table: it is NaN if one is missing.
 """
 
 import itertools
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -222,19 +224,31 @@ def interquartile_mean(
     """
     import scipy.stats  # slow to import, and only used here
 
-    mean = scipy.stats.trim_mean(runs, TRIM, axis=None)
-    if runs.shape[1] == 1:
-        return mean, np.nan, np.nan
+    return bootstrapped(runs, partial(scipy.stats.trim_mean, proportiontocut=TRIM), generator)
 
-    def statistic(*games: np.ndarray, axis: int) -> np.ndarray:
-        return scipy.stats.trim_mean(np.concatenate(games, axis), TRIM, axis)
+
+def bootstrapped(
+    runs: np.ndarray, statistic: Callable[..., np.ndarray], generator: np.random.Generator
+) -> tuple[float, float, float]:
+    """A statistic of ``runs`` (games × seeds) and its interval, NaN with a single seed.
+
+    ``statistic`` takes an array and an ``axis``, None for all of it.
+    """
+    import scipy.stats
+
+    found = float(statistic(runs, axis=None))
+    if runs.shape[1] == 1:
+        return found, np.nan, np.nan
+
+    def of_games(*games: np.ndarray, axis: int) -> np.ndarray:
+        return statistic(np.concatenate(games, axis), axis=axis)
 
     interval = scipy.stats.bootstrap(
         tuple(runs),  # each game a sample of its own
-        statistic,
+        of_games,
         n_resamples=RESAMPLES,
         confidence_level=CONFIDENCE,
         method="percentile",
         random_state=generator,  # named rng from scipy 1.15 on
     ).confidence_interval
-    return mean, interval.low, interval.high
+    return found, interval.low, interval.high

@@ -21,7 +21,7 @@ def write_agents(
 ) -> None:
     """Write what the catalogue has of agents; errors as of `data.read_data`."""
     data = read_data(config, histories, evaluations, reference)
-    for one in catalogue.select(source="agents"):
+    for one in (one for one in catalogue.select(source="agents") if one.when(config)):
         made_by = maker(one)
         if one.kind == "figure":
             style.save(made_by.figure(config, data), figures / one.key)
