@@ -1,5 +1,10 @@
 """Recordings and films of agents, and the saliency in them."""
 
+import contextlib
+import os
+import select
+import sys
+import termios
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +15,7 @@ from test_agents_collecting import saved
 from torch import nn
 
 from workflow_src import artifacts, layout
+from workflow_src.agents import watch as watching
 from workflow_src.agents.recording import KIND, record
 from workflow_src.ari.labels import labels, variables
 from workflow_src.config.agents import Agent
@@ -176,3 +182,67 @@ def test_what_is_filmed():
     about = subject(config, Path(found[0]))
     assert about.title == "a plays pong, last weights" and about.game == "pong"
     assert subject(config, Path(found[2])).game is None
+
+
+def watched(directory, monkeypatch, keys="", steps=40, **change):
+    """Watch an agent that has learned nothing, with some keys pressed, one a step."""
+    row = Agent.model_validate(AGENT | {"steps": 40})
+    player = saved(directory / "last.safetensors", row)
+    said, pressed = [], iter(keys)
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.setattr(watching, "_FRAMES_A_SECOND", 1e6)
+
+    @contextlib.contextmanager
+    def given():
+        yield lambda: next(pressed, "")
+
+    monkeypatch.setattr(watching, "_keys", given)
+    scores = watching.watch(
+        game="breakout",
+        agent="mine",
+        row=row,
+        switches=defaults({}).agent_protocols["modern"],
+        weights_file=player.weights,
+        steps=steps,
+        say=said.append,
+        **change,
+    )
+    return said, scores
+
+
+def test_an_agent_is_watched_with_keys(tmp_path, monkeypatch):
+    """Paused, nothing is played but single steps; epsilon changes by a twentieth; q ends it."""
+    said, _ = watched(tmp_path, monkeypatch, keys=["+", "+", "-", " ", "", "s", "s", "", "q"])
+    assert [line.split(",")[0] for line in said] == [f"step {n}" for n in range(1, 6)]
+    epsilons = [float(line.partition("epsilon ")[2].split()[0]) for line in said]
+    assert epsilons == pytest.approx([0.051, 0.101, 0.051, 0.051, 0.051])
+    assert all("q: quit" in line for line in said)
+
+
+def test_a_watched_game_has_a_score_and_a_variant(tmp_path, monkeypatch):
+    said, scores = watched(tmp_path, monkeypatch, steps=600, epsilon=1.0, mode=4)
+    assert len(said) == 600 and scores and all(score >= 0 for score in scores)
+    with pytest.raises(UserError, match=r"environment\.mode: breakout has no mode 3; choose one"):
+        watched(tmp_path, monkeypatch, mode=3)
+
+
+def test_without_a_screen_there_is_one_line(tmp_path, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(monkeypatch, "setenv", lambda *_: None)
+    with pytest.raises(UserError, match=r"there is no screen here to show a window on \(DISPLAY\)"):
+        watched(tmp_path, monkeypatch)
+
+
+def test_keys_come_from_the_terminal_which_is_left_as_it_was(monkeypatch):
+    master, slave = os.openpty()
+    with open(slave) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        before = termios.tcgetattr(slave)
+        with watching._keys() as pressed:
+            assert pressed() == ""
+            os.write(master, b"+q")
+            assert select.select([slave], [], [], 5)[0]
+            assert (pressed(), pressed(), pressed()) == ("+", "q", "")
+        assert termios.tcgetattr(slave) == before
+    os.close(master)

@@ -30,6 +30,7 @@ AGENTS = ["agents", "published-agents", "evaluations", "recordings", "films", "a
 STEPS = [
     "configure",
     "demo",
+    "play",
     *JOBS,
     *AGENTS,
     *REPORTS,

@@ -9,9 +9,8 @@ import torch
 from workflow_src import artifacts, seeds
 from workflow_src import saliency as gradients
 from workflow_src.agents import environment, weights
-from workflow_src.agents import learner as learners
+from workflow_src.agents.live import Live, learner_of
 from workflow_src.config.agents import Agent, AgentProtocol
-from workflow_src.emulator.environment import CONTINUES, LIFE_LOST
 from workflow_src.errors import UserError
 
 KIND = "recording"
@@ -41,20 +40,14 @@ def record(
     """
     artifacts.check_writable(out)
     torch.set_num_threads(1)
-    row = row.model_copy(update={"precision": "float32"})
     world = environment.make(row.environment, switches, game=game, training=False)
     try:
-        learner = learners.build(
-            row,
-            actions=world.num_actions,
-            frame_shape=world.frame_shape,
-            generator=torch.Generator().manual_seed(0),  # the weights are read
-            device=torch.device("cpu"),
-        )
+        learner = learner_of(row, world)
         header = weights.load(weights_file, learner.network, {"agent": agent, "game": game})
         names = (game, "recordings", agent, weights_file.stem)
         rngs = [seeds.generator(seed, *names, what) for what in ("game", "actions")]
-        found = _play(world, learner, switches, steps, mode, *rngs)
+        live = Live(world, learner, switches, *rngs)
+        found = _play(live, world, learner, switches.epsilon, steps, mode)
     finally:
         world.close()
     about = {"agent": agent, "game": game, "seed": seed, "weights": weights_file.stem}
@@ -64,39 +57,24 @@ def record(
 
 
 def _play(
+    live: Live,
     world: environment.World,
     learner: Any,
-    switches: AgentProtocol,
+    epsilon: float,
     steps: int,
     mode: str,
-    rng: np.random.Generator,
-    drawn: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    actor = learner.actor(1, evaluation=True)
-    history = np.zeros((1, learner.row.history, *world.frame_shape), world.dtype)
-    first, ram = np.ones(1, bool), np.zeros(RAM_BYTES, np.uint8)
-    world.new_game(rng, history[0, -1])
+    ram = np.zeros(RAM_BYTES, np.uint8)
     screens: list[np.ndarray] = []
     rows: list[tuple[int, float, int]] = []
     seen: list[np.ndarray] = []
     rams: list[np.ndarray] = []
     for _ in range(steps):
         world.ram(ram)
-        screens.append(world.screen(history[0, -1]))
+        screens.append(world.screen(live.observation[-1]))
         rams.append(ram.copy())
-        seen.append(history[0].copy())
-        best = actor.values(history, first, drawn)[0].argmax()
-        explores, random = drawn.random() < switches.epsilon, drawn.integers(world.num_actions)
-        action = int(random if explores else best)
-        history[0, :-1] = history[0, 1:]
-        reward, end = world.step(action, history[0, -1])
-        first[0] = end == LIFE_LOST and switches.clear_history
-        if end not in (CONTINUES, LIFE_LOST):
-            world.next_game(history[0, -1])
-            first[0] = True
-        if first[0]:
-            history[0, :-1] = 0
-        rows.append((action, reward, end))
+        seen.append(live.observation.copy())
+        rows.append(live.step(epsilon))
     actions, rewards, ends = (np.array(column) for column in zip(*rows, strict=True))
     palette, screen = _indexed(np.stack(screens))
     observations = torch.from_numpy(np.stack(seen))

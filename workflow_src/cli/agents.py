@@ -124,3 +124,44 @@ def films(config: Config, recording: Path, out: Path) -> None:
     from workflow_src.report.agents.film import write_film
 
     write_film(recording, config.label_set, out)
+
+
+@command()
+@shared("config")
+@click.argument("agent")
+@click.argument("game")
+@click.option("--weights", default="last", show_default=True, help="last, best or step-STEP.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the training; by default the first.")
+@click.option("--epsilon", type=click.FloatRange(0, 1), help="Chance of a random action.")
+@click.option("--mode", type=int, help="Of the game, instead of the agent's.")
+@click.option("--difficulty", type=int, help="Of the game, instead of the agent's.")
+@click.option("--sound", is_flag=True, help="With sound.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="How long; by default until q is pressed."
+)
+def play(
+    config: Config, agent: str, game: str, weights: str, seed: int | None, **which: Any
+) -> None:
+    """Watch an AGENT of this run play a GAME, in a window.
+
+    Keys in the terminal: space pauses, s makes one step, + and - change epsilon, q quits.
+    """
+    from workflow_src import layout
+    from workflow_src.agents.watch import watch
+
+    row = config.agent(agent)
+    seed = config.seeds[0] if seed is None else seed
+    game = one_of("game", game, row.games(config.games))
+    weights = one_of("weights", weights, row.kept)
+    file = layout.AGENTS.path.format(agent=agent, game=game, seed=seed, weights=weights)
+    scores = watch(
+        game=game,
+        agent=agent,
+        seed=seed,
+        row=row,
+        switches=config.agent_protocols[row.protocol],
+        weights_file=Path(file),
+        say=lambda text: click.echo(f"\r{text}", nl=False),
+        **which,
+    )
+    click.echo(f"\n{len(scores)} games: {', '.join(f'{score:g}' for score in scores)}")

@@ -14,6 +14,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         runs.configure,
         runs.show,
         demo.demo,
+        agents.play,
         versioning.verify,
         versioning.adopt,
         versioning.record,

@@ -47,6 +47,7 @@ class Atari(World):
         self.ale = ALEInterface()
         self.ale.setInt("random_seed", 0)  # only its own sticky actions would draw from it
         self.ale.setFloat("repeat_action_probability", 0.0)
+        self._prepare()
         self.ale.loadROM(ale_py.roms.get_rom_path(rom_name(game)))  # type: ignore[arg-type]
         self._variant(settings, game)
         self.actions = self.ale.getMinimalActionSet()
@@ -64,6 +65,9 @@ class Atari(World):
         self._small = np.empty((2, *self.frame_shape), np.uint8)
         self._resized = screen != self.frame_shape
         self._as_loaded = self.ale.cloneSystemState()
+
+    def _prepare(self) -> None:
+        """Set what has to be set before a game is loaded."""
 
     def _variant(self, settings: AgentEnvironment, game: str) -> None:
         """Choose mode and difficulty, which count from the next reset on."""
