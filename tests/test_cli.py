@@ -31,6 +31,8 @@ STEPS = [
     "configure",
     "demo",
     "play",
+    "compare",
+    "check-scores",
     *JOBS,
     *AGENTS,
     *REPORTS,

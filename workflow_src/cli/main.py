@@ -13,6 +13,8 @@ SECTIONS: dict[str, list[click.Command]] = {
     "Commands": [
         runs.configure,
         runs.show,
+        runs.compare,
+        runs.check_scores,
         demo.demo,
         agents.play,
         versioning.verify,

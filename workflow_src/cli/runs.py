@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from workflow_src.cli.options import FILE, FOLDER, words
+from workflow_src.errors import UserError
 
 
 @click.command()
@@ -40,3 +41,38 @@ def show(run: Path) -> None:
     click.echo(
         f"Written to {table} (also .tex). All of the run, to explore: {run / layout.PAGE.path}"
     )
+
+
+@click.command("check-scores")
+@click.argument("scores", type=FILE, nargs=-1, required=True)
+def check_scores(scores: tuple[Path, ...]) -> None:
+    """Check files of scores that are to be handed in (docs/submitting.md)."""
+    from workflow_src.report.submissions import check, summary
+
+    for path in scores:
+        click.echo(f"{path}: {summary(check(path))}, in order")
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option(
+    "--reference",
+    type=FOLDER,
+    default=Path(__file__).parents[2] / "reference",
+    help="Folder of the published numbers; by default the repository's.",
+)
+@click.option("--out", required=True, type=FILE, help="Files to write: a path without extension.")
+def compare(sources: tuple[str, ...], reference: Path, out: Path) -> None:
+    """Compare runs and files of scores (SOURCES, or NAME=SOURCE) with the published numbers."""
+    from workflow_src.report.submissions import compare
+
+    named: dict[str, Path] = {}
+    for source in sources:
+        name, given, path = source.partition("=")
+        file = Path(path) if given else Path(source)
+        name = name if given else file.resolve().stem
+        if name in named:
+            raise UserError(f"two sources are called {name}: write NAME={file} for one of them")
+        named[name] = file
+    compare(named, reference, out)
+    click.echo(f"Written to {out}.csv, .tex and .html")

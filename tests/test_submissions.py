@@ -1,0 +1,128 @@
+"""Scores that are handed in: what is right is taken, what is not is named; runs in one table."""
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from scored import REFERENCE, probe, scored
+
+from workflow_src.cli.main import cli
+from workflow_src.errors import UserError
+from workflow_src.probes.metrics import summarise
+from workflow_src.report.submissions import check, compare
+
+
+def consistent(game="pong", **change):
+    """A probe's file whose means are those of its variables."""
+    made = probe(game, **change)
+    if game == "mspacman":
+        names = {"ball_x": "player_x", "player_score": "player_score"}
+        made["variables"] = {names[name]: row for name, row in made["variables"].items()}
+    return made | summarise(made["variables"])
+
+
+@pytest.fixture
+def handed_in(tmp_path):
+    return scored(tmp_path, consistent(readout="linear"), consistent(readout="linear", seed=1))
+
+
+def test_a_run_s_own_scores_are_in_order(handed_in):
+    done = CliRunner().invoke(cli, ["check-scores", str(handed_in)], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert done.output == f"{handed_in}: 2 probes (1 method, 1 game, 2 seeds), in order\n"
+
+
+def test_rounded_scores_are_taken(handed_in):
+    scores = pd.read_csv(handed_in)
+    scores["value"] = scores["value"].round(3)
+    scores.to_csv(handed_in, index=False)
+    assert len(check(handed_in))
+
+
+WHICH = r"random_agent/paper/st-dim/linear/pong/0"
+
+
+def rows(level=None, name=None, metric="f1", seed=0):
+    return lambda s: (
+        ((s["level"] == level) | (level is None))
+        & ((s["name"] == name) | (name is None))
+        & (s["metric"] == metric)
+        & (s["seed"] == seed)
+    )
+
+
+@pytest.mark.parametrize(
+    ("which", "column", "value", "said"),
+    [
+        (rows("variable", "ball_x"), "value", 1.2, f"{WHICH}, variable ball_x: f1 is 1.2; scores"),
+        (rows("variable", "ball_x"), "value", -0.1, "f1 is -0.1; scores are from 0 to 1$"),
+        (rows("variable", "ball_x"), "name", "ball_z", r"unknown variable 'ball_z' \(did you mean"),
+        (rows(), "game", "pongg", r"unknown game 'pongg' \(did you mean pong\?\)"),
+        (rows(), "label_set", "paper", "unknown label set 'paper'"),
+        (rows("variable"), "metric", "f2", "unknown metric 'f2'"),
+        (rows("variable"), "level", "variables", "unknown level 'variables'"),
+        (
+            rows("variable", "ball_x"),
+            "value",
+            0.9,
+            r"is 0\.5, and its variables give 0\.9000; comp",
+        ),
+        (rows("mean_over_variables"), "value", 0.9, "mean_over_variables  .* is 0.9, and its"),
+        (rows("category"), "name", "agent_localization", "category agent_localization has no"),
+    ],
+)
+def test_what_is_wrong_is_named(handed_in, which, column, value, said):
+    scores = pd.read_csv(handed_in, keep_default_na=False)
+    scores[column] = scores[column].mask(which(scores), value)
+    scores.to_csv(handed_in, index=False)
+    with pytest.raises(UserError, match=said) as error:
+        check(handed_in)
+    assert "\n" not in str(error.value)
+
+
+def test_rows_that_are_missing_or_there_twice_are_named(handed_in):
+    scores = pd.read_csv(handed_in, keep_default_na=False)
+    pd.concat([scores, scores[rows("variable", "ball_x")(scores)]]).to_csv(handed_in, index=False)
+    with pytest.raises(UserError, match=f"{WHICH}, variable ball_x is there twice; keep one"):
+        check(handed_in)
+    scores[~rows("mean_weighted")(scores)].to_csv(handed_in, index=False)
+    with pytest.raises(UserError, match=r"mean_weighted  \(f1\) is missing; add the row"):
+        check(handed_in)
+    scores[~rows("variable")(scores)].to_csv(handed_in, index=False)
+    with pytest.raises(UserError, match="there is no variable with a value for f1; add them"):
+        check(handed_in)
+
+
+def test_runs_and_files_are_one_table(tmp_path):
+    (tmp_path / "mine" / "results").mkdir(parents=True)
+    games = ("pong", "mspacman")
+    mine = [
+        consistent(game, readout="linear", f1=0.4, seed=seed) for game in games for seed in (0, 1)
+    ]
+    mine += [consistent("pong", method="vae", readout="linear", f1=0.2)]
+    scored(tmp_path / "mine" / "results", *mine)
+    (tmp_path / "other").mkdir()
+    theirs = scored(
+        tmp_path / "other", consistent(readout="linear", f1=0.6), consistent(readout="mlp")
+    )
+    found = compare({"mine": tmp_path / "mine", "theirs": theirs}, REFERENCE, tmp_path / "c")
+    assert found["game"].tolist() == ["mspacman", "pong", "mean"]
+    table = found.set_index("game")
+    assert table["mine: st-dim"].tolist() == pytest.approx([0.5, 0.5, 0.5])
+    assert table.loc[["pong", "mean"], "mine: vae"].tolist() == pytest.approx([0.3, 0.3])
+    assert table.loc["pong", "theirs: st-dim"] == pytest.approx(0.7)  # of the linear probe
+    published = pd.read_csv(REFERENCE / "paper_table2_f1_random_agent.csv").set_index("game")
+    assert table.loc["pong", "published: st-dim"] == published.loc["pong", "st-dim"]
+    text = (tmp_path / "c.tex").read_text()
+    assert "mine" in text and "ST-DIM" in text and r"\toprule" in text
+    page = (tmp_path / "c.html").read_bytes()
+    assert b"mine: st-dim" in page and b"http" not in page.split(b"<script")[0]
+    compare({"mine": tmp_path / "mine", "theirs": theirs}, REFERENCE, tmp_path / "d")
+    assert (tmp_path / "d.html").read_bytes() == page
+
+
+def test_two_sources_of_one_name_are_refused(tmp_path, handed_in):
+    asked = ["compare", str(handed_in), f"scores={handed_in}", "--out", str(tmp_path / "c")]
+    done = CliRunner().invoke(cli, asked)
+    assert isinstance(done.exception, UserError)
+    assert "two sources are called scores: write NAME=" in str(done.exception)
+    assert not (tmp_path / "c.csv").exists()

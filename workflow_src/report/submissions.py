@@ -1,0 +1,208 @@
+"""Scores that others hand in: the format of scores.csv, checked; and several of them in one table.
+
+A submission says what it measured, variable by variable. Everything else follows from that, and is
+computed again: ranges, names, and the means over categories and variables.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workflow_src import artifacts
+from workflow_src.ari.labels import CATEGORIES, GAMES, LABEL_SETS, categories, variables
+from workflow_src.errors import UserError, unknown
+from workflow_src.report.aggregate import BLOCK, MEAN, MEANS
+from workflow_src.report.files import read_csv, write_table
+from workflow_src.report.latex import Part, typeset
+from workflow_src.report.names import DASH, method_name
+from workflow_src.report.scores import COLUMNS, IDENTITY, read_scores
+from workflow_src.report.tables.captions import PAPER
+from workflow_src.report.tables.columns import PUBLISHED_GAMES, RANDOM
+
+METRICS = ("f1", "accuracy")
+LEVELS = ("variable", "category", *MEANS)
+PUBLISHED = "published"
+# Rounded values may differ by this much from the means of their parts.
+_ROUNDED = 1e-3
+
+
+def check(path: Path) -> pd.DataFrame:
+    """Read a submission, as of `scores.read_scores`; `UserError` naming the first thing wrong.
+
+    That is a name that is not known, a score outside of [0, 1], a row that is there twice or not
+    at all, and a mean that is not that of its parts.
+    """
+    scores = read_scores(path)
+    if scores.empty:
+        raise UserError(f"{path} has no scores: hand in one row for each variable and mean")
+    known: Mapping[str, Sequence[str]] = {
+        "label_set": LABEL_SETS,
+        "level": LEVELS,
+        "metric": METRICS,
+    }
+    for column, names in known.items():
+        for name in sorted(set(scores[column]) - set(names)):
+            raise UserError(f"{path}: {unknown(column.replace('_', ' '), name, names)}")
+    outside = scores[~scores["value"].between(0, 1)]
+    if len(outside):
+        row = outside.iloc[0]
+        raise UserError(
+            f"{path}: {_named(row)}, {row['level']} {row['name']}: {row['metric']} is "
+            f"{row['value']:g}; scores are from 0 to 1"
+        )
+    twice = scores[scores.duplicated(COLUMNS[:-1])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise UserError(
+            f"{path}: {_named(row)}, {row['level']} {row['name']} is there twice; keep one"
+        )
+    for _, probe in scores.groupby([*IDENTITY, "label_set"], sort=False):
+        _check_probe(path, probe)
+    return scores
+
+
+def _check_probe(path: Path, probe: pd.DataFrame) -> None:
+    """Check the rows of one probe against those of its variables."""
+    first = probe.iloc[0]
+    label_set, game, where = first["label_set"], first["game"], f"{path}: {_named(first)}"
+    if game not in GAMES[label_set]:
+        raise UserError(f"{where}: {unknown('game', game, GAMES[label_set])}")
+    for metric in METRICS:
+        rows = probe[probe["metric"] == metric]
+        given = rows.set_index(["level", "name"])["value"]
+        of_variables = rows[rows["level"] == "variable"].set_index("name")["value"]
+        for name in of_variables.index:
+            if name not in variables(label_set, game):
+                raise UserError(
+                    f"{where}: {unknown('variable', name, list(variables(label_set, game)))}"
+                )
+        if not len(of_variables):
+            raise UserError(f"{where}: there is no variable with a value for {metric}; add them")
+        expected = _means(of_variables.to_dict())
+        for level, name in itertools.chain(expected, given.index):
+            if level == "variable":
+                continue
+            if (level, name) not in expected:
+                raise UserError(f"{where}: {level} {name} has no variable; remove the row")
+            if (level, name) not in given.index:
+                raise UserError(f"{where}: {level} {name} ({metric}) is missing; add the row")
+            apart = abs(given[level, name] - expected[level, name])
+            if apart > _ROUNDED:
+                raise UserError(
+                    f"{where}: {level} {name} ({metric}) is {given[level, name]:g}, and its "
+                    f"variables give {expected[level, name]:.4f}; compute it again"
+                )
+
+
+def _means(values: Mapping[str, float]) -> dict[tuple[str, str], float]:
+    """{(level, name): value} of the categories and means that follow from the variables."""
+    members = {
+        category: [values[name] for name in values if category in categories(name)]
+        for category in CATEGORIES
+    }
+    found = {
+        ("category", category): float(np.mean(parts))
+        for category, parts in members.items()
+        if parts
+    }
+    every = list(found.values())
+    return found | {
+        (MEANS[0], ""): float(np.mean(every)) if every else np.nan,
+        (MEANS[1], ""): float(np.mean(list(values.values()))),
+        (MEANS[2], ""): float(np.mean([value for parts in members.values() for value in parts])),
+    }
+
+
+def _named(row: Any) -> str:
+    return "/".join(str(row[name]) for name in IDENTITY)
+
+
+def summary(scores: pd.DataFrame) -> str:
+    """What is in a submission, in words."""
+    probes = len(scores[IDENTITY].drop_duplicates())
+    counts = {name: scores[name].nunique() for name in ("method", "game", "seed")}
+    said = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
+    return f"{probes} probe{'' if probes == 1 else 's'} ({said})"
+
+
+def compare(sources: Mapping[str, Path], reference: Path, out: Path) -> pd.DataFrame:
+    """Write several runs' and submissions' F1 by game as one table, with the published values.
+
+    ``sources``: {name: a run's directory or a CSV}; ``out`` has no extension, and gets CSV, LaTeX
+    and a page. One row for each policy, protocol and game, with ``mean`` over the games that a
+    column has; a column ``NAME: METHOD`` for each source and method, the mean over seeds of its
+    linear or only probe. `UserError` as of `check`.
+    """
+    columns: dict[str, pd.Series] = {}
+    for name, path in sources.items():
+        file = path / "results" / "scores.csv" if path.is_dir() else path
+        for method, values in _by_method(check(file)).items():
+            columns[f"{name}: {method}"] = values
+    table = pd.DataFrame(columns)
+    theirs = read_csv(reference / PUBLISHED_GAMES[RANDOM][0], text=["game"]).set_index("game")
+    theirs = theirs.drop(index=MEAN, errors="ignore")
+    games = table.index.get_level_values("game")
+    is_random = table.index.get_level_values("policy").str.startswith("random")
+    for method in theirs.columns:
+        values = pd.Series(theirs[method].reindex(games).to_numpy(), table.index)
+        table[f"{PUBLISHED}: {method}"] = values.where(is_random)
+    table = table.dropna(axis=1, how="all").sort_index()
+    parts = []
+    for block, part in table.groupby(BLOCK, sort=False):
+        index = pd.MultiIndex.from_tuples([(*block, MEAN)], names=[*BLOCK, "game"])
+        parts += [part, pd.DataFrame([part.mean()], index)]
+    whole = pd.concat(parts)
+    found = whole.reset_index()
+    write_table(found, _latex(found), out)
+    artifacts.write_text(out.with_name(f"{out.name}.html"), _page(found))
+    return found
+
+
+def _by_method(scores: pd.DataFrame) -> dict[str, pd.Series]:
+    """{method: F1 by (policy, protocol, game)} of each method's linear or only probe."""
+    rows = scores[(scores["level"] == MEANS[0]) & (scores["metric"] == "f1")]
+    found = {}
+    for method, part in rows.groupby("method", sort=False):
+        probes = list(part["probe"].unique())
+        probe = "linear" if "linear" in probes else probes[0]
+        of_probe = part[part["probe"] == probe]
+        found[str(method)] = of_probe.groupby([*BLOCK, "game"])["value"].mean()
+    return found
+
+
+def _latex(table: pd.DataFrame) -> str:
+    names = [name for name in table.columns if name not in (*BLOCK, "game")]
+    header = ["Game", *(f"{s}: {method_name(m)}" for s, m in (n.split(": ", 1) for n in names))]
+    parts = []
+    for (policy, protocol), rows in table.groupby(BLOCK, sort=False):
+        lines = [
+            [
+                "Mean" if row["game"] == MEAN else row["game"],
+                *(DASH if pd.isna(row[name]) else f"{row[name]:.2f}" for name in names),
+            ]
+            for _, row in rows.iterrows()
+        ]
+        parts.append(Part(f"Policy {policy}, protocol {protocol}", lines[:-1], lines[-1:]))
+    caption = (
+        "Probe F1 (mean over categories and seeds) of several runs. Means are over the games that a "
+        f"column has. Published: {PAPER}, random agents."
+    )
+    return typeset("comparison", caption, header, parts)
+
+
+def _page(table: pd.DataFrame) -> str:
+    """A page with the table, sortable, in one file."""
+    import itables
+
+    shown = itables.to_html_datatable(
+        table.round(3), connected=False, showIndex=False, paging=False, table_id="comparison"
+    )
+    title = "Runs compared: probe F1 by game"
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        f'<body style="font-family:sans-serif;margin:2em"><h1>{title}</h1>{shown}</body></html>\n'
+    )
