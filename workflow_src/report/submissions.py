@@ -188,8 +188,8 @@ def _latex(table: pd.DataFrame) -> str:
         ]
         parts.append(Part(f"Policy {policy}, protocol {protocol}", lines[:-1], lines[-1:]))
     caption = (
-        "Probe F1 (mean over categories and seeds) of several runs. Means are over the games that a "
-        f"column has. Published: {PAPER}, random agents."
+        "Probe F1 (mean over categories and seeds) of several runs. Means are over the games that "
+        f"a column has. Published: {PAPER}, random agents."
     )
     return typeset("comparison", caption, header, parts)
 
