@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
 
 class Live:
-    """An agent that has begun a game; ``observation`` (k, *shape) is what it sees now."""
+    """An agent that has begun a game; ``observation`` ``(k, *shape)`` is what it sees now."""
 
     def __init__(
         self,
