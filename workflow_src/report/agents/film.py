@@ -75,7 +75,7 @@ def overlay(screens: np.ndarray, salient: np.ndarray) -> np.ndarray:
 
 def _text(lines: list[str], height: int) -> np.ndarray:
     """Lines of text, in as many columns as they need: (height, w, 3) uint8."""
-    fits = height // _LINE
+    fits = height // _LINE - 1  # letters reach below their line
     columns = -(-len(lines) // fits)
     image = Image.new("L", (_WIDE * columns, height))
     draw = ImageDraw.Draw(image)
