@@ -39,7 +39,8 @@ def attribute(
 
     The linear probe is fitted as for the tables, on one processor. The file has ``frames`` (N, 210,
     160), their ``labels`` and the ``predicted`` values (V, N), and ``saliency`` (V, N, 210, 160),
-    all uint8: the absolute gradient of the class's log-probability, 255 the highest of a variable.
+    all uint8: the absolute gradient of the class's score above the mean of all, 255 the highest of
+    a variable. A probability would have none where the probe is sure.
     `UserError` as of `probe.probe`, and for encoders that are not differentiable.
     """
     store, parts = read(frames, split, game, label_set)
@@ -70,7 +71,7 @@ def attribute(
             # Not `fitting.affine`, whose product has no gradient of its own.
             scores = found @ fitted.weight[number].T + fitted.bias[number]
             classes = torch.from_numpy(truth[:, number].astype(np.int64))
-            return scores.log_softmax(1).gather(1, classes[:, None])[:, 0]
+            return scores.gather(1, classes[:, None])[:, 0] - scores.mean(1)
 
         found = np.stack(
             [
