@@ -32,7 +32,7 @@ run: .venv/installed
 paper: .venv/installed
 	$(BIN)/snakemake paper --directory $(call quoted,$(RUN)) --cores all --resources gpu=1 --quiet rules progress
 
-# `check`: linters, types and the fast tests, in under two minutes, for every commit. `test`: the same with all tests, as CI runs it.
+# `check`: linters, types and the fast tests, in two and a half minutes, for every commit. `test`: the same with all tests, as CI runs it.
 check: FAST := -m "not slow"
 check test: .venv/installed
 	$(BIN)/ruff check .

@@ -21,7 +21,7 @@ from workflow_src.episodes.policy import GAME, Player
 from workflow_src.episodes.store import NO_ACTION, FrameStore
 from workflow_src.errors import UserError
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 AGENT = {"kind": "a3c", "body": "small", "hidden": 16, "num_envs": 4, "validate_every": 20}
 AGENT |= {"steps": 40, "checkpoints": "all"}

@@ -28,6 +28,8 @@ from workflow_src.emulator import environment as emulator
 from workflow_src.emulator.environment import CONTINUES, LIFE_LOST, TERMINATED, TRUNCATED
 from workflow_src.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 PLAIN = {
     "sticky": 0.0,
     "noop_max": 0,

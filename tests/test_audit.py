@@ -24,6 +24,8 @@ from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report.audit import frame_sheets, picture, summary
 from workflow_src.report.audit import variables as audit
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 3000
 
 

@@ -10,6 +10,8 @@ from paged import GAMES, make_run
 from workflow_src import layout
 from workflow_src.report.names import DASH
 
+pytestmark = pytest.mark.slow
+
 ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 ARGUMENTS += ["--disable-component-update", "--disable-sync", "--no-first-run"]
 

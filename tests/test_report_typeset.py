@@ -15,6 +15,8 @@ from workflow_src.errors import UserError
 from workflow_src.report.paper import typeset
 from workflow_src.report.paper.write import write_paper
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("change", [FEW, SEVERAL, {"seeds": [0, 1]}], ids=["few", "several", "all"])
 def test_it_compiles_without_overfull_lines(tmp_path, change):
