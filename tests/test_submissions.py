@@ -121,6 +121,8 @@ def test_runs_and_files_are_one_table(tmp_path):
     assert "mine" in text and "ST-DIM" in text and r"\toprule" in text
     page = (tmp_path / "c.html").read_bytes()
     assert b"mine: st-dim" in page and b'src="http' not in page
+    # Readable before any script runs.
+    assert b"<td>0.500</td>" in page and b"Loading" not in page.partition(b"<script")[0]
     compare({"mine": tmp_path / "mine", "theirs": theirs}, REFERENCE, tmp_path / "d")
     assert (tmp_path / "d.html").read_bytes() == page
 

@@ -5,10 +5,12 @@ computed again: ranges, names, and the means over categories and variables.
 """
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import itables.options
 import numpy as np
 import pandas as pd
 
@@ -195,14 +197,24 @@ def _latex(table: pd.DataFrame) -> str:
 
 
 def _page(table: pd.DataFrame) -> str:
-    """A page with the table, sortable, in one file."""
-    import itables
+    """A page with the table, which sorts and filters without a network; readable without scripts.
 
-    shown = itables.to_html_datatable(
-        table.round(3), connected=False, showIndex=False, paging=False, table_id="comparison"
-    )
+    The library is the one that a run's own page has (DataTables, MIT, packaged by itables).
+    """
+    bundle = Path(itables.options.dt_bundle)
+    # As a module of its own: its code is text until it is imported.
+    library = json.dumps(bundle.read_text(encoding="utf-8")).replace("<", "\\u003c")
+    shown = table.to_html(table_id="runs", index=False, border=0, na_rep=DASH, float_format="%.3f")
     title = "Runs compared: probe F1 by game"
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f'<body style="font-family:sans-serif;margin:2em"><h1>{title}</h1>{shown}</body></html>\n'
-    )
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>{bundle.with_suffix(".css").read_text(encoding="utf-8")}</style>
+<style>body {{ font-family: sans-serif; margin: 2em }} td {{ text-align: right }}</style>
+<h1>{title}</h1>
+{shown}
+<script type="module">
+const code = new Blob([{library}], {{ type: "text/javascript" }});
+const DataTable = (await import(URL.createObjectURL(code))).default;
+new DataTable("#runs", {{ paging: false, info: false, order: [] }});
+</script></html>
+"""
