@@ -4,24 +4,23 @@ Source: arXiv 1906.08226, section 4, and the environment stack of the 2019 code.
 
 - up to 30 no-ops after a reset, each one emulator frame;
 - an action is repeated for ``frame_skip`` emulator frames (4); the observation is the maximum of
-  the last two;
+  the last two, in colour, then made gray (`emulator.colors`);
 - the loss of a life ends an episode; the next one goes on from there after one no-op step;
 - where the game has FIRE, it is pressed after every reset, then action 2 (as the OpenAI baselines
   do);
 - full resolution, grayscale, one frame; taller screens would be resized to 210x160 (in ale-py 0.12
   no game of ours has one).
 
-Differs from the 2019 code: two frames are made gray and then merged (there: merged in colour, then
-made gray), and actions are never sticky by construction, not by the environment's id.
+Differs from the 2019 code: actions are never sticky by construction, not by the environment's id.
 """
 
 import ale_py
 import cv2
 import numpy as np
-import stringzilla
 from ale_py import ALEInterface, LoggerMode
 
 from workflow_src.ari.games import rom_name
+from workflow_src.emulator.colors import GRAY, Screens
 from workflow_src.errors import UserError
 
 HEIGHT, WIDTH = 210, 160
@@ -32,30 +31,8 @@ RAM_BYTES = 128
 CONTINUES, LIFE_LOST, TERMINATED, TRUNCATED = range(4)
 
 NOOP, FIRE = 0, 1
-
-# The emulator's screen holds the console's colours: a hue in the upper four bits, a brightness in
-# the next three, the last bit always 0. Their grays, a line for each hue, are those that the
-# emulator makes for NTSC television, which all our games are for. Looked up here they take 1 us
-# where its `getScreenGrayscale` takes 10; each reset checks that both agree.
-_NTSC_GRAYS = """
-      0  74 111 142 170 192 214 236
-     64  95 122 148 172 193 214 233
-     63  87 110 131 150 167 184 199
-     59  85 107 129 148 167 183 199
-     44  68  90 110 128 146 161 176
-     51  74  95 115 132 149 164 178
-     39  63  85 107 125 143 159 174
-     22  49  73  96 116 136 153 169
-     17  41  64  85 104 121 137 153
-     32  60  85 109 130 150 168 186
-     40  69  95 120 141 162 182 200
-     43  74 101 127 151 173 193 212
-     40  71  98 124 147 169 189 207
-     41  74 104 132 157 181 203 223
-     47  79 107 133 157 179 200 220
-     47  79 107 133 157 179 200 220
-"""
-_GRAY = bytes(int(gray) for gray in _NTSC_GRAYS.split() for _ in range(2))
+# Each reset checks that the emulator makes the same grays.
+_GRAYS = np.frombuffer(GRAY, np.uint8)
 
 
 class Environment:
@@ -76,8 +53,8 @@ class Environment:
         self.meanings = [action.name for action in self.actions]
         self._game, self._frame_skip, self._noop_max = game, frame_skip, noop_max
         screen = self.ale.getScreenDims()
-        self._last = np.empty((2, *screen), np.uint8)
-        self._last_bytes = memoryview(self._last.reshape(-1))  # type: ignore[arg-type]
+        self._screens = Screens(screen)
+        self._last = self._screens.last
         self._merged = np.empty(screen, np.uint8)
         self._resized = screen != (HEIGHT, WIDTH)
         self._as_loaded = self.ale.cloneSystemState()
@@ -115,7 +92,7 @@ class Environment:
                 break
         self.lives = self.ale.lives()
         self._observe(out)
-        if not np.array_equal(self._last[1], self.ale.getScreenGrayscale()):
+        if not np.array_equal(_GRAYS[self._last[1]], self.ale.getScreenGrayscale()):
             raise UserError(
                 f"ale-py {ale_py.__version__} converts the colours of {self._game} to other grays "
                 "than this version expects: install the versions in requirements.lock"
@@ -155,9 +132,8 @@ class Environment:
         return reward
 
     def _observe(self, out: np.ndarray) -> None:
-        stringzilla.translate(self._last_bytes, _GRAY, out=self._last_bytes)
         if self._resized:
-            np.maximum(*self._last, out=self._merged)  # type: ignore[call-overload]
+            self._screens.merge(self._merged)
             cv2.resize(self._merged, (WIDTH, HEIGHT), dst=out, interpolation=cv2.INTER_AREA)
         else:
-            np.maximum(*self._last, out=out)  # type: ignore[call-overload]
+            self._screens.merge(out)

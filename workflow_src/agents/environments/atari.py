@@ -3,8 +3,9 @@
 An action is repeated for ``frame_skip`` emulator frames, and a frame is the maximum of the last two
 grays, resized by area. That is what ale-py's `AtariVectorEnv` gives, byte by byte; with ``pool:
 resize-first`` both are resized before the maximum, as atari-agents did, which differs in a few
-pixels. Stickiness is drawn here, for each emulator frame: a saved state of the emulator forgets the
-last action, so its own stickiness could not be repeated.
+pixels. The encoders' frames are merged in colour, as they are collected. Stickiness is drawn here,
+for each emulator frame: a saved state of the emulator forgets the last action, so its own
+stickiness could not be repeated.
 """
 
 import ale_py
@@ -16,8 +17,8 @@ from ale_py import ALEInterface, LoggerMode
 from workflow_src.agents.environment import World, world
 from workflow_src.ari.games import rom_name
 from workflow_src.config.agents import AgentEnvironment, AgentProtocol
+from workflow_src.emulator.colors import GRAY, Screens
 from workflow_src.emulator.environment import (
-    _GRAY,
     CONTINUES,
     HEIGHT,
     LIFE_LOST,
@@ -59,7 +60,8 @@ class Atari(World):
         self._ends_lives = protocol.life_loss and training
         self._resize_first = settings.pool == "resize-first"
         screen = self.ale.getScreenDims()
-        self._last = np.zeros((2, *screen), np.uint8)
+        self._screens = Screens(screen)
+        self._last = self._screens.last
         self._last_bytes = memoryview(self._last.reshape(-1))  # type: ignore[arg-type]
         self._merged = np.empty(screen, np.uint8)
         self._small = np.empty((2, *self.frame_shape), np.uint8)
@@ -150,10 +152,10 @@ class Atari(World):
         return self._drawn.pop()
 
     def _observe(self, out: np.ndarray) -> None:
-        stringzilla.translate(self._last_bytes, _GRAY, out=self._last_bytes)
         if not self._resized:
-            np.maximum(*self._last, out=out)  # type: ignore[call-overload]
+            self._screens.merge(out)
             return
+        stringzilla.translate(self._last_bytes, GRAY, out=self._last_bytes)
         size = self.frame_shape[::-1]
         if self._resize_first:
             for frame, small in zip(self._last, self._small, strict=True):
