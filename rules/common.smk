@@ -174,8 +174,8 @@ def frames_to_exclude(wildcards):
 
 
 def frames_to_learn_from(wildcards):
-    """Frames and their split, for the methods that learn."""
-    purpose = CONFIG.methods[wildcards.method].learns_from
+    """Frames and their split, for the methods that learn from them or measure on them."""
+    purpose = CONFIG.methods[wildcards.method].reads
     if purpose is None:
         return {}
     return {
@@ -214,6 +214,21 @@ def weights_of_its_agent(wildcards):
         return {}
     which = {"agent": row.agent, "weights": Agent.weights_name(row.checkpoint)}
     return {"agent": layout.AGENTS.path.format(game=wildcards.game, seed=wildcards.seed, **which)}
+
+
+def weights_of_its_base(wildcards):
+    """The encoder of the method whose features another standardises or whitens."""
+    base = CONFIG.methods[wildcards.method].of
+    if base is None:
+        return {}
+    protocol = CONFIG.derived.encoder_protocol(wildcards.protocol, CONFIG.methods[base])
+    return {"base": layout.ENCODERS.path.format(**dict(wildcards.items()) | {"method": base, "protocol": protocol})}
+
+
+def rows_of(method):
+    """The configuration's keys that say what a method's encoder is."""
+    base = CONFIG.methods[method].of
+    return [f"methods.{name}" for name in (method, base) if name is not None]
 
 
 def split_to_probe(wildcards):

@@ -4,6 +4,7 @@ rule encoders:
         unpack(frames_to_learn_from),
         unpack(files_of_its_own),
         unpack(weights_of_its_agent),
+        unpack(weights_of_its_base),
     output:
         weights=layout.ENCODERS.path,
         history=layout.HISTORIES.path,
@@ -13,12 +14,12 @@ rule encoders:
         "logs/encoders/{policy}/{protocol}/{method}/{game}-s{seed}.tsv"
     params:
         code=lambda w: method_code("encoders", w),
-        settings=lambda w: leaves(config, f"methods.{w.method}") | learning(w),
-        files=lambda w, input: options(input, frames="frames", split="split", **{"agent-weights": "agent"}),
+        settings=lambda w: leaves(config, *rows_of(w.method)) | learning(w),
+        files=lambda w, input: options(input, frames="frames", split="split", **{"agent-weights": "agent", "base-weights": "base"}),
         checkpoint="checkpoints/{policy}/{protocol}/{method}/{game}-s{seed}.pt",
     threads: CONFIG.training.threads
     resources:
-        gpu=lambda w: int(ON_CUDA and CONFIG.methods[w.method].learns_from is not None),
+        gpu=lambda w: int(ON_CUDA and CONFIG.methods[w.method].reads is not None),
     conda:
         ENVIRONMENT
     shell:

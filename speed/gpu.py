@@ -208,8 +208,9 @@ def main(device: str, methods: tuple[str, ...]) -> None:
             gather("pong", number, Path(directory) / f"{purpose}.b2nd", cores)
             for purpose, number in (("pretrain", scale.frames), ("probe", scale.probe))
         )
+        precision = devices.precision(config.training.precision, torch.device(device))
         limit = limits.product(
-            config.training.precision,
+            precision,
             config.training.threads,
             *([] if device == "cuda" else [256, 0.0]),
             device=device,
@@ -251,7 +252,7 @@ def main(device: str, methods: tuple[str, ...]) -> None:
             index=False, na_rep="-", float_format=lambda value: f"{value:.3g}", justify="left"
         )
     )
-    click.echo(f"matrix product, {config.training.precision}: {limit:,.0f} GFLOP/s")
+    click.echo(f"matrix product, {precision}: {limit:,.0f} GFLOP/s")
     if methods:
         return
     click.echo(f"all probes of one game: {probing:.1f} s")

@@ -50,7 +50,9 @@ def trunk(file: Path, change: dict, seconds: float) -> float:
         def step(index: torch.Tensor) -> None:
             encoder.zero_grad(set_to_none=True)
             with torch.autocast(
-                device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"
+                device.type,
+                torch.bfloat16,
+                enabled=devices.precision(settings.precision, device) == "bfloat16",
             ):
                 encoded = encoder(played[index].unsqueeze(1))
             encoded.float().sum().backward()

@@ -125,7 +125,10 @@ def rows(at: Bench) -> Iterator[Row]:
         ),
         "baseline": partial(theirs, file, at.size(12, 1), at.threads),
         "limit": partial(
-            limits.product, config.training.precision, at.threads, *([256, 0] if at.tiny else [])
+            limits.product,
+            devices.precision(config.training.precision, torch.device("cpu")),
+            at.threads,
+            *([256, 0] if at.tiny else []),
         ),
     }
     yield row(

@@ -47,4 +47,5 @@ DIFFER = [
     "Q8",
     "Q11",
     "Q12",
+    "Q15",
 ]  # Q9 is the same in paper and corrected

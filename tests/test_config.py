@@ -14,6 +14,9 @@ from workflow_src.config.run import Config
 # What is shipped
 
 
+CONDITIONED = ["random-cnn-standardised", "random-cnn-whitened"]
+
+
 def test_the_repository_s_configuration_is_the_paper_s_run():
     loaded = Config.load(ROOT / "config.yaml")
     assert tuple(loaded.games) == GAMES["paper-2019"] and len(loaded.games) == 22
@@ -37,13 +40,14 @@ def test_the_repository_s_configuration_is_the_paper_s_run():
     assert loaded.training.lr == 3e-4
     for name, row in loaded.methods.items():
         assert (row.encoder, row.feature_size, row.frame_stack) == ("nature", 256, 1)
-        assert row.kind == {"maj-clf": "majority"}.get(name, name)
+        others = {"maj-clf": "majority"} | dict.fromkeys(CONDITIONED, "conditioned")
+        assert row.kind == others.get(name, name)
         changed = {"eps": 1e-8} if name == "cpc" else {}
         assert row.training(loaded.training).model_dump() == loaded.training.model_dump() | changed
     # Every method that the repository has is a column, but for one's own encoders and agents.
     others = {"custom", "agent"}
     assert {row.kind for row in loaded.methods.values()} == set(kinds.names("methods")) - others
-    assert len(loaded.methods) == 12
+    assert len(loaded.methods) == 14
     assert loaded.methods["vae"].resolved_options == {"beta": 1.0}
     assert {"sequence_length": 100, "horizon_step": 4}.items() <= loaded.methods[
         "cpc"
@@ -89,7 +93,7 @@ def test_row_of_a_method_changes_the_training():
 
 def test_the_quick_run_has_a_baseline_an_untrained_encoder_and_the_paper_s_own(tmp_path):
     loaded = Config.load(configure(ROOT / "config.yaml", "quick", [], tmp_path))
-    assert list(loaded.methods) == ["maj-clf", "random-cnn", "st-dim"]
+    assert list(loaded.methods) == ["maj-clf", "random-cnn", *CONDITIONED, "st-dim"]
     assert loaded.ledger is None and not loaded.derived.found
 
 

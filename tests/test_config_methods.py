@@ -36,6 +36,7 @@ def test_kinds_declare_what_their_files_say():
             "PROBE",
             "HAS_ENCODER",
             "SHARED_ENCODER",
+            "READS",
         }
         assert kinds.declared("methods", kind).get("LEARNS_FROM", "pretrain") in (None, *PURPOSES)
         assert all(

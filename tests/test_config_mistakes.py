@@ -80,7 +80,7 @@ MISTAKES = [
         "methods.st-dim.kind",
         "st-din",
         r"methods\.st-dim\.kind: unknown kind 'st-din' \(did you mean st-dim\?\); known: agent, "
-        "cpc, .*majority, .*st-dim",
+        "conditioned, cpc, .*majority, .*st-dim",
     ),
     (
         "methods.st-dim.encoder",
@@ -92,7 +92,7 @@ MISTAKES = [
     (
         "training.precision",
         "float16",
-        r"training\.precision: .*'float32' or 'bfloat16' \(it is 'float16'\)$",
+        r"training\.precision: .*'auto', 'float32' or 'bfloat16' \(it is 'float16'\)$",
     ),
     (
         "policies.random_agent.kind",
@@ -172,11 +172,16 @@ MISTAKES = [
     ("games", ..., r"games is missing; add it as in the repository's config\.yaml$"),
     ("training.lr", ..., r"training\.lr is missing; add it"),
     (
-        "protocols.paper.splits.episode",
+        "protocols.paper.splits.split_by",
         ...,
-        r"protocols\.paper\.splits\.episode is missing; add it",
+        r"protocols\.paper\.splits\.split_by is missing; add it",
     ),
     ("methods.st-dim", {}, r"methods\.st-dim\.kind is missing; add it"),
+    (
+        "protocols.corrected.splits.episode",
+        "game",
+        r"protocols\.corrected\.splits\.episode is now called split_by; rename it$",
+    ),
     # together
     ("games", [], r"games: .*at least 1 item"),
     ("methods", {}, r"methods: .*at least 1 item"),
@@ -430,13 +435,13 @@ def test_no_file_at_all(tmp_path):
         ),
         (
             {"protocol": "paper-q9"},
-            "unknown protocol 'paper-q9' .*; known: paper, corrected, paper-q1, .*, paper-q12, "
+            "unknown protocol 'paper-q9' .*; known: paper, corrected, paper-q1, .*, paper-q15, "
             "paper-p10, .*",
         ),
         (
             {"method": "st-din"},
             r"unknown method 'st-din' \(did you mean st-dim\?\); known: maj-clf, random-cnn, "
-            "vae, .*, dim$",
+            ".*vae, .*, dim$",
         ),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_variant_changes_only_the_switches_that_differ():
                 "corrected": {
                     "methods": {"keep": "last"},
                     "probes": {"lr": 5e-4},
-                    "splits": {"episode": "life"},
+                    "splits": {"split_by": "life"},
                 }
             }
         }
@@ -71,7 +71,7 @@ def test_the_ledger_goes_the_other_way_too():
     assert loaded.protocol("corrected-q12").splits.model_dump() == loaded.protocols[
         "corrected"
     ].splits.model_dump() | {
-        "episode": "life",
+        "split_by": "life",
         "keep_unfinished": True,
     }
 
@@ -119,7 +119,7 @@ def test_seeds_are_those_of_the_base():
 
 @pytest.mark.parametrize(
     ("method", "as_the_base"),
-    [("st-dim", {"Q9", "Q11"}), ("supervised", {"Q9"}), ("supervised-shared", {"Q9"})],
+    [("st-dim", {"Q9", "Q11", "Q15"}), ("supervised", {"Q9"}), ("supervised-shared", {"Q9"})],
 )
 def test_an_encoder_is_the_base_s_where_a_quirk_does_not_touch_it(method, as_the_base):
     loaded = defaults({"protocols": {"corrected": {"probes": {"lr": 5e-4}}}})

@@ -116,7 +116,7 @@ def test_files_of_the_ledger(small):
         ("supervised", "supervised"),
         ("maj-clf", "majority"),
     }
-    assert len(rows) == 3 * 10 * 8
+    assert len(rows) == 3 * 11 * 8
     # The base's are the tables' own.
     shared = set(layout.PROBES.files(small, "ledger")) & set(layout.PROBES.files(small))
     assert (

@@ -43,7 +43,7 @@ def test_the_ledger_is_the_difference_to_the_base(tmp_path):
         tmp_path / "one" / "ledger.csv",
         text=["policy", "quirk", "protocol", "switches", "method", "game"],
     )
-    quirks = ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12"]
+    quirks = ["Q1", "Q2", "Q4", "Q5", "Q6", "Q7", "Q8", "Q11", "Q12", "Q15"]
     assert (
         table["quirk"].unique().tolist()
         == quirks
@@ -71,8 +71,8 @@ def test_the_figure_of_the_ledger_has_a_colour_for_a_method(tmp_path):
     assert ledger.table(config, data)["difference_std"].isna().all()
     (axes,) = ledger.figure(config, data).axes
     cnn, dim = (line for line in axes.lines if line.get_label() in ("RANDOM-CNN", "ST-DIM"))
-    assert cnn.get_xdata() == pytest.approx([0] * 9)
-    assert dim.get_xdata() == pytest.approx([0, 0, 0, 0.15, 0, 0, 0, 0, 0])
+    assert cnn.get_xdata() == pytest.approx([0] * 10)
+    assert dim.get_xdata() == pytest.approx([0, 0, 0, 0.15, 0, 0, 0, 0, 0, 0])
     assert cnn.get_color() != dim.get_color()
     assert [text.get_text() for text in axes.get_yticklabels()][:2] == [
         "Q1 shuffle_episodes",

@@ -19,7 +19,7 @@ from workflow_src.errors import UserError
 from workflow_src.splits import duplicates
 from workflow_src.splits.duplicates import frame_hashes, occurs_in
 from workflow_src.splits.entropy import entropies, value_counts
-from workflow_src.splits.split import REASONS, assign, drop_duplicates, part_sizes
+from workflow_src.splits.split import REASONS, assign, drop_duplicates, drop_lone, part_sizes
 
 PROBE = {"train": 0.7, "val": 0.1, "test": 0.2}
 PRETRAIN = {"train": 0.8, "val": 0.2}
@@ -29,7 +29,8 @@ PLAIN = {
     "entropy_of": "all",
     "min_episode_frames": 1,
     "remove_pretrain_duplicates": False,
-    "episode": "life",
+    "split_by": "life",
+    "drop_lone_test_frames": False,
     "keep_unfinished": True,
 }
 DROPPED = len(PROBE)
@@ -89,14 +90,14 @@ def test_of_a_share_of_the_frames_the_last_episode_is_unfinished():
     # A game goes whole, whatever its lives.
     lives = FakeStore([(10, TERMINATED), (10, LIFE_LOST), (10, TERMINATED), (10, TERMINATED)])
     assert (
-        list(assigned(lives, PRETRAIN, taken=40, episode="game", keep_unfinished=False)[1])
+        list(assigned(lives, PRETRAIN, taken=40, split_by="game", keep_unfinished=False)[1])
         == ["its episode"] * 40
     )
     with pytest.raises(
         UserError,
         match=r"1 episodes of at least 1 frames \(by game\) in 15 frames, but train, val need",
     ):
-        assigned(lives, PRETRAIN, taken=15, episode="game", keep_unfinished=False)
+        assigned(lives, PRETRAIN, taken=15, split_by="game", keep_unfinished=False)
 
 
 def test_a_study_takes_a_part_of_the_encoders_frames_alone(breakout, tmp_path):
@@ -205,7 +206,7 @@ def test_every_frame_has_one_fate(shuffle, unit, keep, slip, shortest):
     part, reason, label_row = assigned(
         found,
         shuffle_episodes=shuffle,
-        episode=unit,
+        split_by=unit,
         keep_unfinished=keep,
         labels_slip_at_reset=slip,
         min_episode_frames=shortest,
@@ -228,10 +229,30 @@ def test_every_frame_has_one_fate(shuffle, unit, keep, slip, shortest):
         assert kept[:-1].all() or not kept.any()
 
 
+def test_lone_frames_of_an_episode_are_dropped_from_test():
+    episode = np.repeat([0, 1, 2, 3], [3, 3, 3, 3])
+    part = np.array([0, 0, 0, 2, 2, DROPPED, DROPPED, 2, DROPPED, 2, 2, 2], np.uint8)
+    reason = np.zeros(12, np.uint8)
+    drop_lone(episode, part, reason, test=2, dropped=DROPPED)
+    assert part.tolist() == [0, 0, 0, 2, 2, *[DROPPED] * 4, 2, 2, 2]
+    assert np.flatnonzero(reason).tolist() == [7] and REASONS[reason[7]] == "lone frame"
+
+
+def test_a_split_by_frames_lets_parts_share_an_episode():
+    found = FakeStore([(50, LIFE_LOST), (50, TERMINATED)])
+    part, _, _ = assigned(found, PROBE, split_by="frame", shuffle_episodes=True)
+    assert np.bincount(part, minlength=4).tolist() == [70, 10, 20, 0]
+    for number in (0, 1):
+        assert set(part[found.episode == number]) == {0, 1, 2}
+    # The encoder's frames come in pairs: whole lives.
+    part, _, _ = assigned(found, PRETRAIN, split_by="frame", shuffle_episodes=True)
+    assert [len(set(part[found.episode == number])) for number in (0, 1)] == [1, 1]
+
+
 def test_no_game_in_two_parts_where_lives_would_be():
     found = FakeStore([*whole(5, 5, end=LIFE_LOST), (5, TERMINATED)] * 4)
     by_life, _, _ = assigned(found)
-    by_game, _, _ = assigned(found, episode="game")
+    by_game, _, _ = assigned(found, split_by="game")
     assert by_life.tolist() == np.repeat([0] * 8 + [1] + [2] * 3, 5).tolist()
     assert by_game.tolist() == np.repeat([0, 0, 1, 2], 15).tolist()
     shared = [len(set(by_life[found.game == game])) > 1 for game in range(4)]
@@ -254,7 +275,7 @@ def test_unfinished_games():
     """
     game = [*whole(3, end=LIFE_LOST), (2, TERMINATED)]
     found = FakeStore([*game, (4, LIFE_LOST), (1, TRUNCATED)], [*game, (3, LIFE_LOST)], game)
-    part, reason, _ = assigned(found, keep_unfinished=False, episode="game")
+    part, reason, _ = assigned(found, keep_unfinished=False, split_by="game")
     assert np.flatnonzero(reason == "unfinished episode").tolist() == [
         *range(5, 10),
         *range(15, 18),
@@ -630,20 +651,20 @@ def test_missing_frames(made):
 @pytest.mark.parametrize(("shares", "enough"), [(PROBE, 3), (PRETRAIN, 2)])
 @pytest.mark.parametrize("unit", ["life", "game"])
 def test_as_many_episodes_as_parts_are_enough(shares, enough, unit):
-    part, _, _ = assigned(FakeStore(whole(*[3] * enough)), shares, episode=unit)
+    part, _, _ = assigned(FakeStore(whole(*[3] * enough)), shares, split_by=unit)
     assert part.tolist() == np.repeat(np.arange(enough), 3).tolist()
     with pytest.raises(
         UserError,
         match=rf"^pong \(probe\): {enough - 1} episodes of at least 1 frames \(by {unit}\) in",
     ):
-        assigned(FakeStore(whole(*[3] * (enough - 1))), shares, episode=unit)
+        assigned(FakeStore(whole(*[3] * (enough - 1))), shares, split_by=unit)
 
 
 @pytest.mark.parametrize(
     ("frames", "num_envs", "change"),
     [
-        (300, 3, {"episode": "game", "keep_unfinished": False}),
-        (1500, 1, {"episode": "game", "keep_unfinished": False}),
+        (300, 3, {"split_by": "game", "keep_unfinished": False}),
+        (1500, 1, {"split_by": "game", "keep_unfinished": False}),
         (150, 3, {"labels_slip_at_reset": True, "min_episode_frames": 65}),
     ],
     ids=["no game ended", "one game ended", "paper"],
@@ -703,7 +724,7 @@ def test_a_protocol_of_the_ledger_draws_as_its_base(breakout, tmp_path):
         change
         | {
             "protocols": {
-                "corrected": {"splits": {"episode": "life", "remove_pretrain_duplicates": False}}
+                "corrected": {"splits": {"split_by": "life", "remove_pretrain_duplicates": False}}
             }
         }
     )

@@ -84,6 +84,7 @@ def splits(config: Config, protocol: str, **which: Any) -> None:
 @click.option("--history", type=FILE, required=True, help="CSV of losses to write.")
 @click.option("--checkpoint", type=FILE, help="Where to keep the state, to resume if killed.")
 @click.option("--agent-weights", "agent", type=FILE, help="The weights of the method's agent.")
+@click.option("--base-weights", "base", type=FILE, help="The encoder that a method conditions.")
 @shared("quiet")
 def encoders(config: Config, protocol: str, method: str, quiet: bool, **which: Any) -> None:
     """Train an encoder."""
@@ -95,6 +96,7 @@ def encoders(config: Config, protocol: str, method: str, quiet: bool, **which: A
         protocol=protocol,
         method=method,
         row=row,
+        base_row=config.method(row.of) if row.of else None,
         settings=row.training(config.training),
         switches=config.protocol(protocol).methods,
         label_set=config.label_set,

@@ -1,5 +1,6 @@
 """What pydantic finds wrong with a configuration, in one line."""
 
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -9,8 +10,9 @@ from pydantic import BaseModel
 
 from workflow_src.errors import did_you_mean
 
-# Keys of earlier versions -> their present names.
+# Keys of earlier versions -> their present names; * is any name.
 RENAMED = {
+    "protocols.*.splits.episode": "split_by",
     "episodes.repeat": "episodes.frame_skip",
     "episodes.streams": "episodes.num_envs",
     "probe.hidden": "probe.options.mlp.hidden",
@@ -22,8 +24,9 @@ def explain(error: Any, model: type[BaseModel]) -> str:
     """One pydantic error about ``model`` as a line: where, why, what would be allowed."""
     where = ".".join(str(part) for part in error["loc"] if part != "[key]")
     value, kind = error.get("input"), error["type"]
-    if kind == "extra_forbidden" and where in RENAMED:
-        return f"{where} is now called {RENAMED[where]}; rename it"
+    known = re.sub(r"^protocols\.[^.]+", "protocols.*", where)
+    if kind == "extra_forbidden" and known in RENAMED:
+        return f"{where} is now called {RENAMED[known]}; rename it"
     if kind == "extra_forbidden":
         key, allowed = error["loc"][-1], _keys(error["loc"][:-1], model)
         hint = did_you_mean(str(key), allowed)

@@ -43,8 +43,9 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=2)]
     lr: LearningRate
     eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
-    precision: Literal["float32", "bfloat16"] = Field(
-        description="of encoders and decoders in training; linear heads and scores use float32"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        description="of encoders and decoders in training; linear heads and scores use float32; "
+        "auto: bfloat16 where the device has products of it"
     )
     channels_last: bool
     cuda_graphs: bool = Field(
@@ -80,6 +81,12 @@ class Method(Row):
         "hidden",
         description="kind agent only: hidden, or conv1, conv2, ... after its ReLU",
     )
+    of: Identifier | None = Field(
+        None, description="kind conditioned only: the method whose encoder it takes"
+    )
+    features: Literal["standardised", "whitened"] | None = Field(
+        None, description="kind conditioned only: what is done to them, without labels"
+    )
     epochs: Positive | None = Field(None, description="overrides training.epochs")
     patience: Positive | None = Field(None, description="overrides training.patience")
     batch_size: Annotated[int, Field(ge=2)] | None = Field(
@@ -102,8 +109,20 @@ class Method(Row):
 
     @pydantic.model_validator(mode="after")
     def _fits_its_kind(self) -> typing.Self:
+        if self.kind == "conditioned":
+            if self.of is None or self.features is None:
+                raise ValueError(
+                    "kind conditioned needs of: the name of a method, and features: standardised "
+                    "or whitened"
+                )
+        elif self.of is not None or self.features is not None:
+            raise ValueError(
+                "of and features belong to kind conditioned; remove them or set kind: conditioned"
+            )
         if self.kind == "custom":
             self._check_custom()
+        elif self.kind == "conditioned":
+            pass  # what it takes from its base was checked there
         elif self.module is not None or self.kwargs or self.weights is not None:
             raise ValueError(
                 "module, kwargs and weights belong to kind custom; remove them or set kind: custom"
@@ -111,10 +130,10 @@ class Method(Row):
         if self.kind == "agent":
             if self.agent is None:
                 raise ValueError("kind agent needs agent: the name of a row of agents")
-        elif self.agent is not None or self.checkpoint != "last" or self.layer != "hidden":
-            raise ValueError(
-                "agent, checkpoint and layer belong to kind agent; remove them or set kind: agent"
-            )
+        elif self.agent is not None or self.checkpoint != "last":
+            raise ValueError("agent and checkpoint belong to kind agent; remove them")
+        elif self.layer != "hidden" and self.kind != "conditioned":
+            raise ValueError("layer belongs to kind agent; remove it or set kind: agent")
         unused = set() if self.learns_from else set(Training.model_fields)
         unused |= {"encoder", "feature_size"} if not self.has_architecture else set()
         unused |= {"frame_stack"} if not self.has_encoder else set()
@@ -153,12 +172,17 @@ class Method(Row):
     @property
     def has_architecture(self) -> bool:
         """Whether the encoder is one of the package's architectures."""
-        return self.has_encoder and self.kind != "custom"
+        return self.has_encoder and self.module is None
 
     @property
     def learns_from(self) -> Purpose | None:
         """The frames that training needs: supervised methods use the probe's, with labels."""
         return self._declared("LEARNS_FROM", "pretrain" if self.has_encoder else None)
+
+    @property
+    def reads(self) -> Purpose | None:
+        """The frames that making its encoder needs: those it learns from, or measures on."""
+        return self._declared("READS", self.learns_from)
 
     @property
     def inner_layer(self) -> str | None:

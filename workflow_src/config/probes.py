@@ -68,6 +68,4 @@ class ProbeProtocol(Section):
     sampling: Literal["replacement", "permutation"] = quirk(
         "Q7", "as for encoders, in train, val and test"
     )
-    lr: LearningRate = quirk(
-        "Q9", "3e-4 in the 2019 script, 5e-4 in its class and README, once 5e-2"
-    )
+    lr: LearningRate = quirk("Q9", "3e-4 in the 2019 script, 5e-4 in its class and README")

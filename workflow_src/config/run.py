@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
+from workflow_src import kinds
 from workflow_src.ari.labels import GAMES, LABEL_SETS
 from workflow_src.config.agents import Agent, AgentProtocol, Recordings
 from workflow_src.config.episodes import Episodes, Policy
@@ -75,6 +76,18 @@ class Config(Section):
         default_factory=list,
         description="the studies (ledger, scaling, transfer) that are part of the run",
     )
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _take_encoders(cls, content: Any) -> Any:
+        """Methods of kind conditioned get what describes their encoder from the method they name.
+
+        ValueError where that is not possible.
+        """
+        rows = content.get("methods") if isinstance(content, dict) else None
+        if not isinstance(rows, dict):
+            return content
+        return content | {"methods": {name: _with_encoder(name, rows) for name in rows}}
 
     @pydantic.field_validator("label_set")
     @classmethod
@@ -180,6 +193,11 @@ class Config(Section):
                         f"{study}.methods: {name} does not learn from the encoder's frames; "
                         "name others"
                     )
+                base = self.methods[name].of
+                if base is not None and base not in section.methods:
+                    raise ValueError(
+                        f"{study}.methods: {name} takes the encoder of {base}; add {base}"
+                    )
             _check_unique(f"{study}.methods", section.methods)
             if isinstance(section, Scaling):
                 _check_unique("scaling.percent", section.percent)
@@ -281,6 +299,40 @@ class Config(Section):
             first, *others = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
             more = f" (and {len(others)} more)" if others else ""
             raise UserError(f"{source}: {explain(first, cls)}{more}") from error
+
+
+# What describes an encoder, which methods of kind conditioned take from another.
+_OF_ENCODER = ("encoder", "feature_size", "frame_stack", "module", "kwargs", "layer")
+
+
+def _with_encoder(name: str, rows: dict[str, Any]) -> Any:
+    """The row ``name`` of ``rows``, complete; ValueError when it takes no encoder of another."""
+    row = rows[name]
+    if not isinstance(row, dict) or row.get("kind") != "conditioned" or "of" not in row:
+        return row
+    if row["of"] not in rows:
+        raise ValueError(f"methods.{name}.of: {unknown('method', str(row['of']), rows)}")
+    base = rows[row["of"]]
+    if not isinstance(base, dict):
+        return row
+    kind = str(base.get("kind"))
+    declared = kinds.declared(Method.folder, kind)
+    one = declared.get("HAS_ENCODER", True) and (
+        declared.get("LEARNS_FROM") != "probe" or declared.get("SHARED_ENCODER", False)
+    )
+    if kind == "conditioned" or not one:
+        raise ValueError(
+            f"methods.{name}.of: {row['of']} is of kind {kind}, which has no encoder of its own "
+            "for all variables; name another method"
+        )
+    taken = {key: base[key] for key in _OF_ENCODER if key in base}
+    for key in _OF_ENCODER:
+        plain = Method.model_fields[key].get_default(call_default_factory=True)
+        if key in row and row[key] != taken.get(key, plain):
+            raise ValueError(
+                f"methods.{name}.{key}: it is that of {row['of']}; remove {key}, or set it there"
+            )
+    return taken | row
 
 
 _NOOP = "-noop"

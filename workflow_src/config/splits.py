@@ -44,7 +44,12 @@ class SplitProtocol(Section):
     remove_pretrain_duplicates: bool = quirk(
         "Q11", "whether test frames that the encoder was trained on are dropped"
     )
-    episode: Literal["life", "game"] = quirk("Q12", "the unit that is never split across parts")
+    drop_lone_test_frames: bool = quirk(
+        "Q15", "whether test episodes with a single frame that is no duplicate are dropped"
+    )
+    split_by: Literal["life", "game", "frame"] = quirk(
+        "Q12", "the unit that is never split across parts; frame concerns the probe's frames alone"
+    )
     keep_unfinished: bool = quirk(
         "Q12", "whether episodes truncated by the end of collecting count"
     )

@@ -24,7 +24,11 @@ STUDIES: tuple[Study, ...] = typing.get_args(Study)
 Switch = tuple[str, str]
 # Switches that training an encoder does not depend on.
 _PROBES_ONLY: frozenset[Switch] = frozenset(
-    {("splits", "entropy_of"), ("splits", "remove_pretrain_duplicates")}
+    {
+        ("splits", "entropy_of"),
+        ("splits", "remove_pretrain_duplicates"),
+        ("splits", "drop_lone_test_frames"),
+    }
     | {("probes", name) for name in ProbeProtocol.model_fields}
 )
 

@@ -8,7 +8,7 @@ of an encoder; each file in `architectures` is an architecture.
 
 from workflow_src.encoders.applying import channels_last, classify, encode, scale
 from workflow_src.encoders.base import up_to
-from workflow_src.encoders.files import KIND, load, load_heads, save
+from workflow_src.encoders.files import KIND, load, load_heads, load_one, save
 from workflow_src.encoders.registry import build, build_decoder
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "encode",
     "load",
     "load_heads",
+    "load_one",
     "save",
     "scale",
     "up_to",

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from workflow_src.encoders.base import Encoder, as_channels_last
+from workflow_src.encoders.conditioning import Conditioned
 
 # Frames encoded at once. On a processor, larger tensors than these go back to the operating system
 # after every layer.
@@ -40,10 +41,11 @@ def encode(
     ``device`` batch by batch.
     """
     encoder = encoder.to(device).eval()
-    if isinstance(encoder, Encoder):  # somebody else's may rely on the order of its weights
-        channels_last(encoder)
+    inner = encoder.encoder if isinstance(encoder, Conditioned) else encoder
+    if isinstance(inner, Encoder):  # somebody else's may rely on the order of its weights
+        channels_last(inner)
     batches = torch.as_tensor(frames).split(_BATCH[device.type])
-    prepare = _with_channels if isinstance(encoder, Encoder) else scale
+    prepare = _with_channels if isinstance(inner, Encoder) else scale
     return (
         torch.cat([encoder(prepare(batch.to(device))).float() for batch in batches]).cpu().numpy()
     )

@@ -18,6 +18,7 @@ from workflow_src.config.methods import Method
 from workflow_src.encoders import custom
 from workflow_src.encoders.base import up_to
 from workflow_src.encoders.classifier import Classifier, SharedClassifier
+from workflow_src.encoders.conditioning import Conditioned
 from workflow_src.encoders.registry import build
 from workflow_src.errors import UserError
 
@@ -51,18 +52,57 @@ def load(
     """
     tensors, header = _read(path)
     _check(path, header, _expected(row, variables, classes))
-    if row.kind == CUSTOM:
-        encoder = _custom(path, row, header)
-    else:
-        encoder = _own(row, variables or (), classes or 0)
+    encoder = _make(path, row, header, variables or (), classes or 0)
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(_HEADS)}
+    if row.features is not None and {"mean", "scale"} <= weights.keys():
+        encoder = Conditioned(encoder, weights["mean"], weights["scale"])
+    return _filled(path, encoder, weights, header), header
+
+
+def load_one(path: str | os.PathLike, row: Method) -> tuple[nn.Module, dict[str, Any]]:
+    """A row's encoder alone, also that of a classifier that shares one; `UserError` as of `load`.
+
+    Not for classifiers with an encoder for each variable.
+    """
+    if not row.shares_encoder:
+        return load(path, row)
+    tensors, header = _read(path)
+    _check(path, header, {"encoder": row.encoder, "feature_size": row.feature_size})
+    prefix = "encoder."
+    weights = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+    encoder = build(row.encoder, row.feature_size, torch.Generator(), row.frame_stack)
+    return _filled(path, encoder, weights, header), header
+
+
+def _filled(
+    path: str | os.PathLike,
+    encoder: nn.Module,
+    weights: Mapping[str, torch.Tensor],
+    header: Mapping[str, Any],
+) -> nn.Module:
     try:
         encoder.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(
             f"{path} does not fit the encoder {header['encoder']}: train it again with this version"
         ) from error
-    return encoder, header
+    return encoder
+
+
+def _make(
+    path: str | os.PathLike,
+    row: Method,
+    header: Mapping[str, Any],
+    variables: Sequence[str],
+    classes: int,
+) -> nn.Module:
+    if row.module is not None:
+        return _custom(path, row, header)
+    return _own(row, variables, classes)
 
 
 def load_heads(path: str | os.PathLike) -> dict[str, torch.Tensor]:
@@ -83,7 +123,8 @@ def _read(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict[str, A
 def _expected(row: Method, variables: Sequence[str] | None, classes: int | None) -> dict[str, Any]:
     """What the header of a row's weights must say."""
     expected: dict[str, Any] = {"frame_stack": row.frame_stack, "variables": None}
-    if row.kind == CUSTOM:
+    expected |= {"features": row.features, "of": row.of}
+    if row.module is not None:
         file, _, name = (row.module or "").rpartition(":")
         kwargs = json.loads(json.dumps(row.kwargs))
         return expected | {"encoder": CUSTOM, "module": file, "class": name, "kwargs": kwargs}

@@ -12,6 +12,7 @@ from workflow_src import artifacts, devices, encoders, kinds, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.config.methods import Method
 from workflow_src.config.probes import KINDS, Probe, ProbeProtocol
+from workflow_src.encoders.conditioning import describe
 from workflow_src.episodes.dataset import Part, Split, check_pair, load_stacks, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError, one_of
@@ -49,10 +50,12 @@ def probe(
     ``kind``: a kind of probe, fitted here on the features of the method's encoder; ``majority``,
     which needs no ``weights``; or ``supervised``, where ``weights`` hold a classifier that predicts
     the values itself. Every test frame is scored once; where the protocol samples with replacement
-    (Q7), as many are drawn as make full batches. ``seed_protocol``: the protocol whose name the
-    seeds are derived from, by default ``protocol``. Memory: 1 KB per frame, the RAM, and about
-    1 GB. `UserError` for a kind that the method does not have, for files of another game or label
-    set, for frames that the split was not made from, and as in `probes.kinds`.
+    (Q7), as many are drawn as make full batches, except for ``majority``, as in the 2019 code.
+    ``seed_protocol``: the protocol whose name the seeds are derived from, by default ``protocol``.
+    The JSON also has the conditioning of the features (`encoders.conditioning.describe`).
+    Memory: 1 KB per frame, the RAM, and about 1 GB. `UserError` for a kind that the method does not
+    have, for files of another game or label set, for frames that the split was not made from, and
+    as in `probes.kinds`.
     """
     one_of(f"probe of {method}", kind, row.probe_names(settings.kinds))
     store, parts = read(frames, split, game, label_set)
@@ -68,6 +71,7 @@ def probe(
             seed, game, "probes", policy, seed_protocol or protocol, method, name
         )
 
+    described: dict[str, Any] = {}
     if kind == MAJORITY:
         predicted = np.broadcast_to(majority(labels["train"]), labels["test"].shape)
     else:
@@ -90,6 +94,7 @@ def probe(
                 predicted = _by_chunk(classify, store, rows, row.frame_stack)
             else:
                 features = features_of(model, store, parts, labels, row.frame_stack, place)
+                described = {"features": describe(features["train"].values)}
                 fit: fitting.Fit = kinds.module(KINDS, kind).fit
                 fitted = fit(
                     features["train"],
@@ -103,7 +108,7 @@ def probe(
                 predicted = fitted.predict(features["test"].values)
 
     scored = np.arange(len(predicted))
-    if switches.sampling == "replacement":
+    if switches.sampling == "replacement" and kind != MAJORITY:
         lengths = parts.parts["test"].lengths
         scored = fitting.full_batches(lengths, settings, switches, rng("test"))
     if not len(scored):
@@ -133,7 +138,7 @@ def probe(
         "probe": kind,
         "variables": variables,
     }
-    artifacts.write_json(out, content | metrics.summarise(variables))
+    artifacts.write_json(out, content | described | metrics.summarise(variables))
 
 
 def read(frames: Path, split: Path, game: str, label_set: str) -> tuple[FrameStore, Split]:

@@ -1,4 +1,4 @@
-"""Splitting frames into train, validation and test by whole episodes.
+"""Splitting frames into train, validation and test, by whole episodes unless told otherwise.
 
 Source: arXiv 1906.08226, section 4; docs/protocol.md. The encoder's frames are split 80/20 into
 train and validation, the probe's 70/10/20 into train, validation and test. Test frames that also
@@ -34,6 +34,7 @@ REASONS = [
     "duplicate in val",
     "duplicate in pretrain",
     "not taken",
+    "lone frame",
 ]
 
 # In steps: assumed where no game was seen to its end. A random agent's are shorter in most games.
@@ -104,6 +105,8 @@ def split(
             )
         others = FrameStore.open(exclude) if exclude is not None else None
         drop_duplicates(store, part, reason, list(shares), others)
+        if switches.drop_lone_test_frames:
+            drop_lone(store.episode, part, reason, list(shares).index("test"), len(shares))
         if not (part == list(shares).index("test")).any():
             raise UserError(
                 f"{game}: every test frame also occurs in train or validation: collect more than "
@@ -153,12 +156,12 @@ def assign(
         starts_env = np.isin(starts, np.cumsum([0, *store.header["frames_per_env"]]))
         label_row[starts[~starts_env]] -= 1
         drop((store.end != CONTINUES) & (store.end != TRUNCATED), "terminal frame")
-    unit = store.game if switches.episode == "game" else store.episode
+    unit = store.game if switches.split_by == "game" else store.episode
     late = np.arange(n) >= used
     drop(late if switches.keep_unfinished else np.isin(unit, unit[late]), "not taken")
     if not switches.keep_unfinished:
         cut = store.end == TRUNCATED
-        if switches.episode == "game":
+        if switches.split_by == "game":
             # An environment that stops at the loss of a life truncates a game, though no life.
             last = np.cumsum(store.header["frames_per_env"]) - 1
             cut[last] = store.end[last] != TERMINATED
@@ -166,12 +169,15 @@ def assign(
     lengths = np.bincount(store.episode[alive], minlength=len(starts))
     drop((lengths < switches.min_episode_frames)[store.episode], "short episode")
 
+    # Pairs of frames need whole episodes, so the encoder's frames stay together.
+    if switches.split_by == "frame" and "test" in shares:
+        unit = np.arange(n)
     units = np.unique(unit[alive])
     if len(units) < len(shares):
         need = frames_needed(store, unit, len(units), len(shares)) * n // max(used, 1)
         raise UserError(
             f"{name}: {len(units)} episodes of at least {switches.min_episode_frames} frames "
-            f"(by {switches.episode}) in {used} frames, but {', '.join(shares)} need one each: "
+            f"(by {switches.split_by}) in {used} frames, but {', '.join(shares)} need one each: "
             f"collect {need} frames or more (episodes.frames)"
         )
     if switches.shuffle_episodes:
@@ -221,3 +227,12 @@ def drop_duplicates(
         test = np.flatnonzero(part == parts.index("test"))
         twice = test[occurs_in(hashes[test], others)]
         part[twice], reason[twice] = len(parts), REASONS.index(why)
+
+
+def drop_lone(
+    episode: np.ndarray, part: np.ndarray, reason: np.ndarray, test: int, dropped: int
+) -> None:
+    """Drop the test frames that are alone in their episode, in place, as the 2019 code did."""
+    left = np.bincount(episode[part == test], minlength=episode.max() + 1)
+    lone = (part == test) & (left == 1)[episode]
+    part[lone], reason[lone] = dropped, REASONS.index("lone frame")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,20 @@ import torch
 from workflow_src import artifacts, devices, encoders, provenance, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.config.methods import Method, MethodProtocol, Training
-from workflow_src.episodes.dataset import Part, check_pair, load_frames, read_split
+from workflow_src.episodes.dataset import (
+    Part,
+    Split,
+    check_pair,
+    load_frames,
+    load_stacks,
+    read_split,
+)
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
 from workflow_src.training import loop, objective
+
+# Frames held in memory at once where only their features matter.
+_CHUNK = 1024
 
 
 def train(
@@ -36,6 +47,8 @@ def train(
     out: Path,
     history: Path,
     agent: Path | None = None,
+    base: Path | None = None,
+    base_row: Method | None = None,
     checkpoint: Path | None = None,
     checkpoint_seconds: float = 20.0,
     seed_protocol: str | None = None,
@@ -46,7 +59,8 @@ def train(
     """Train one encoder; write its weights (safetensors) and its history (CSV, one row per epoch).
 
     A method that does not learn needs neither ``frames`` nor ``split``, and its history is empty.
-    ``agent``: the weights of an agent, for the kind ``agent``.
+    ``agent``: the weights of an agent, for the kind ``agent``; ``base`` and ``base_row``: the
+    weights and the row of another method, for the kind ``conditioned``.
     ``label_set`` and ``classes`` matter to supervised methods only. ``seed_protocol``: the protocol
     whose name the seeds are derived from, by default ``protocol``. Memory: the frames' bytes and
     about 1 GB; 2 GB for CPC's large batches.
@@ -57,21 +71,23 @@ def train(
     if (row.agent is None) != (agent is None):
         said = "no agent's weights" if row.agent is None else f"the weights of agent {row.agent}"
         raise UserError(f"{method} needs {said}: see --agent-weights")
+    if (row.of is None) != (base is None or base_row is None):
+        said = "no other method's weights" if row.of is None else f"the weights of {row.of}"
+        raise UserError(f"{method} needs {said}: see --base-weights")
     names = (game, "encoders", policy, seed_protocol or protocol, method)
     generator = torch.Generator().manual_seed(seeds.derive(seed, *names, "weights"))
     rows: list[dict[str, float]] = []
     with devices.acquire(
-        device if row.learns_from else "cpu", settings.threads, trainings_per_gpu
+        device if row.reads else "cpu", settings.threads, trainings_per_gpu
     ) as place:
         if row.learns_from is None:
-            given = {} if agent is None else {"agent": agent}
+            given: dict[str, Any] = {} if agent is None else {"agent": agent}
+            if base is not None:
+                given |= {"base": base, "base_row": base_row}
+                given |= {"features": _features(method, row, frames, split, game, place)}
             model = objective.find(row.kind)(row, generator, **given)
         else:
-            if frames is None or split is None:
-                raise UserError(
-                    f"{method} learns from frames: name the files of its frames and their split"
-                )
-            data = _load(row, frames, split, game, label_set, classes)
+            data = _load(row, *_both(method, frames, split), game, label_set, classes)
             supervision: dict[str, Any] = {}
             if data.variables:
                 supervision = {"variables": data.variables, "classes": classes}
@@ -99,6 +115,7 @@ def train(
                     model.header,
                     torch.__version__,
                     place.type,
+                    devices.precision(settings.precision, place),
                 ),
                 progress=progress,
             )
@@ -138,17 +155,48 @@ class _Data:
     source: dict[str, str]  # checksums of the files
 
 
-def _load(row: Method, frames: Path, split: Path, game: str, label_set: str, classes: int) -> _Data:
-    """The data of ``row``; `UserError` for files of another game, purpose or label set."""
+def _both(method: str, frames: Path | None, split: Path | None) -> tuple[Path, Path]:
+    if frames is None or split is None:
+        raise UserError(f"{method} needs frames: name the files of its frames and their split")
+    return frames, split
+
+
+def _open(row: Method, frames: Path, split: Path, game: str) -> tuple[FrameStore, Split]:
+    """Frames and their split; `UserError` for those of another game or purpose."""
     store, shared = FrameStore.open(frames), read_split(split)
     check_pair(store, shared)
-    if shared.header["purpose"] != row.learns_from:
+    if shared.header["purpose"] != row.reads:
         raise UserError(
-            f"{split} was made from {shared.header['purpose']} frames; {row.kind} learns from "
-            f"{row.learns_from} frames: name the right file"
+            f"{split} was made from {shared.header['purpose']} frames; {row.kind} needs "
+            f"{row.reads} frames: name the right file"
         )
     if store.header["game"] != game:
         raise UserError(f"{frames} holds {store.header['game']}, not {game}: name the right file")
+    return store, shared
+
+
+def _features(
+    method: str,
+    row: Method,
+    frames: Path | None,
+    split: Path | None,
+    game: str,
+    device: torch.device,
+) -> Callable[[torch.nn.Module], Iterator[np.ndarray]]:
+    """What gives an encoder's features (n, d) of the train part, in pieces."""
+    store, shared = _open(row, *_both(method, frames, split), game)
+    rows = shared.parts["train"].rows
+
+    def of(encoder: torch.nn.Module) -> Iterator[np.ndarray]:
+        for chunk in np.split(rows, range(_CHUNK, len(rows), _CHUNK)):
+            yield encoders.encode(encoder, load_stacks(store, chunk, row.frame_stack), device)
+
+    return of
+
+
+def _load(row: Method, frames: Path, split: Path, game: str, label_set: str, classes: int) -> _Data:
+    """The data of ``row``; `UserError` for files of another game, purpose or label set."""
+    store, shared = _open(row, frames, split, game)
     parts = [shared.parts[name] for name in ("train", "val")]
     rows = np.sort(np.concatenate([part.rows for part in parts]))
     labels: torch.Tensor | None = None

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from workflow_src import checkpoints, encoders
+from workflow_src import checkpoints, devices, encoders
 from workflow_src.config.methods import MethodProtocol, Training
 from workflow_src.episodes.dataset import stack_rows
 from workflow_src.errors import UserError
@@ -85,7 +85,7 @@ def fit(
             updates,
             frames,
             labels,
-            precision=settings.precision,
+            precision=devices.precision(settings.precision, device),
             cuda_graphs=settings.cuda_graphs,
         )
         for updates in (optimizer, None)
