@@ -1,8 +1,15 @@
 # Learning by playing, or taking what others published. A rule for each agent, since agents keep different weights.
-AGENT_PATHS = {agent: layout.AGENTS.path.replace("{agent}", agent) for agent in CONFIG.agents}
+EVERY_AGENT = CONFIG.every_agent
+AGENT_PATHS = {agent: layout.AGENTS.path.replace("{agent}", agent) for agent in EVERY_AGENT}
 
 
-for _agent, _row in CONFIG.agents.items():
+def encoder_to_see_through(agent):
+    """The encoder of an agent that has one, as an input."""
+    row = EVERY_AGENT[agent]
+    return {} if row.encoder is None else {"encoder": partly(layout.ENCODERS.path, CONFIG.encoder_of(row))}
+
+
+for _agent, _row in EVERY_AGENT.items():
 
     # The state to resume from is kept outside of results, and removed at the end.
     rule:
@@ -10,6 +17,7 @@ for _agent, _row in CONFIG.agents.items():
             f"agents_{_agent}"
         input:
             list(_row.files.values()),
+            **encoder_to_see_through(_agent),
         output:
             weights=[AGENT_PATHS[_agent].replace("{weights}", name) for name in _row.kept],
             history=layout.AGENT_HISTORIES.path.replace("{agent}", _agent),
@@ -22,7 +30,8 @@ for _agent, _row in CONFIG.agents.items():
         params:
             agent=_agent,
             code=agent_code("agents", _agent, "agents.published" if _row.published else "agents.train"),
-            settings=leaves(config, f"agents.{_agent}", f"agent_protocols.{_row.protocol}", "device"),
+            settings=leaves(config, *agent_settings(_agent), "device"),
+            encoder=lambda w, input: options(input, encoder="encoder"),
             out=lambda w, output: os.path.dirname(output.history),
             working=f"checkpoints/agents/{_agent}/{{game}}-s{{seed}}",
         threads: _row.threads
@@ -35,13 +44,14 @@ for _agent, _row in CONFIG.agents.items():
             " --out {params.out} --history {output.history} --working {params.working} > {log} 2>&1"
             if _row.published
             else "python -m workflow_src agents --agent {params.agent} --game {wildcards.game} --seed {wildcards.seed}"
-            " --out {params.out} --history {output.history} --working {params.working} --workers {threads} 2>&1 | tee {log} >&2"
+            " --out {params.out} --history {output.history} --working {params.working} {params.encoder} --workers {threads} 2>&1 | tee {log} >&2"
 
     rule:
         name:
             f"evaluations_{_agent}"
         input:
             list(_row.files.values()),
+            **encoder_to_see_through(_agent),
             weights=[AGENT_PATHS[_agent].replace("{weights}", name) for name in _row.kept],
         output:
             layout.EVALUATIONS.path.replace("{agent}", _agent),
@@ -52,13 +62,14 @@ for _agent, _row in CONFIG.agents.items():
         params:
             agent=_agent,
             code=agent_code("evaluations", _agent, "agents.evaluate"),
-            settings=leaves(config, f"agents.{_agent}", f"agent_protocols.{_row.protocol}", "device"),
+            settings=leaves(config, *agent_settings(_agent), "device"),
+            encoder=lambda w, input: options(input, encoder="encoder"),
         threads: _row.threads
         conda:
             ENVIRONMENT
         shell:
             "python -m workflow_src evaluations --agent {params.agent} --game {wildcards.game} --seed {wildcards.seed}"
-            " --out {output} --workers {threads} {input.weights} > {log} 2>&1"
+            " --out {output} --workers {threads} {params.encoder} {input.weights} > {log} 2>&1"
 
 
     rule:
@@ -78,7 +89,7 @@ for _agent, _row in CONFIG.agents.items():
             agent=_agent,
             code=agent_code("recordings", _agent, "agents.recording"),
             settings=leaves(
-                config, f"agents.{_agent}", f"agent_protocols.{_row.protocol}", *(["recordings"] if "recordings" in config else [])
+                config, *agent_settings(_agent), *(["recordings"] if "recordings" in config else [])
             ),
         conda:
             ENVIRONMENT
@@ -102,6 +113,32 @@ rule films:
         ENVIRONMENT
     shell:
         "python -m workflow_src films {input} --out {output} > {log} 2>&1"
+
+
+# The same with sound: `snakemake movies`, a target of its own, since it needs PyAV.
+rule movies_of_agents:
+    input:
+        layout.RECORDINGS.path,
+    output:
+        layout.FILMS.path.replace(".gif", ".mp4"),
+    log:
+        "logs/movies/{agent}/{game}-s{seed}/{weights}.log",
+    params:
+        code=lambda w: code("movies", "report.agents.movie") | (labels(w.game) if w.game in CONFIG.games else {}),
+        settings=lambda w: leaves(config, "label_set"),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src movies {input} --out {output} > {log} 2>&1"
+
+
+rule movies:
+    input:
+        [
+            file.replace(".gif", ".mp4")
+            for file in layout.FILMS.files(CONFIG)
+            if CONFIG.agents[layout.FILMS.parse(file)["agent"]].environment.kind == "atari"
+        ],
 
 
 # `snakemake agents`: their table and figure, and all that these need.

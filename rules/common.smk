@@ -52,7 +52,7 @@ POLICIES = {CONFIG.playing_policy(policy, protocol): policy for policy in CONFIG
 
 
 wildcard_constraints:
-    game="|".join(dict.fromkeys([*CONFIG.games, *(game for row in CONFIG.agents.values() for game in row.games(CONFIG.games))])),
+    game="|".join(dict.fromkeys([*CONFIG.games, *(game for row in CONFIG.every_agent.values() for game in row.games(CONFIG.games))])),
     label_set="|".join(LABEL_SETS),
     seed=r"\d+",
     policy="|".join(POLICIES),
@@ -116,8 +116,24 @@ def method_code(step, wildcards):
 
 def agent_code(step, agent, main):
     """The code of a step of an agent: of its learner, variants, environment and body, and its preset."""
-    row = CONFIG.agents[agent]
+    row = CONFIG.every_agent[agent]
     return code(f"{step}.{agent}", main, *provenance.of_agent(row)) | presets(row)
+
+
+def agent_settings(agent):
+    """The configuration's keys that say what an agent is; those of the study that derives it."""
+    row = CONFIG.every_agent[agent]
+    own = [f"agents.{agent}"] if agent in CONFIG.agents else ["control.agent", "control.base"]
+    # How frames become features.
+    seen = [] if row.encoder is None else [f"methods.{row.encoder.method}"]
+    return [*own, *seen, f"agent_protocols.{row.protocol}"]
+
+
+def partly(path, names):
+    """A path with some of its wildcards replaced."""
+    for name, value in names.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path
 
 
 def presets(row):

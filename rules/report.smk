@@ -203,6 +203,27 @@ rule transfer:
         "python -m workflow_src transfer --scores {input.scores} --tables results/tables --figures results/figures > {log} 2>&1"
 
 
+# Agents on the frozen encoders of methods, and whether F1 tells which of them play well.
+rule control:
+    input:
+        scores=layout.STUDY_SCORES.path.format(study="control"),
+        evaluations=layout.EVALUATIONS.files(CONFIG, "control"),
+        reference=os.path.relpath(REFERENCE / "agent_scores.csv"),
+    output:
+        shown(*catalogue.select(source="control")),
+    log:
+        "logs/control.log",
+    params:
+        code=code("control", "report.studies.write_control", "report.studies.control", "report.studies.control_correlation"),
+        settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["control"] if CONFIG.control else [])),
+        reference=lambda w, input: os.path.dirname(input.reference),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src control --scores {input.scores} --reference {params.reference}"
+        " --tables results/tables --figures results/figures > {log} 2>&1"
+
+
 # The probe's frames of each policy, in the first protocol.
 FIRST = next(iter(CONFIG.protocols))
 DESCRIBED = [dict(policy=p, game=game, seed=seed) for p in CONFIG.policies for game in CONFIG.games for seed in CONFIG.seeds]

@@ -7,6 +7,7 @@ import sys
 import termios
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -15,13 +16,15 @@ from test_agents_collecting import saved
 from torch import nn
 
 from workflow_src import artifacts, layout
+from workflow_src.agents import environment
 from workflow_src.agents import watch as watching
-from workflow_src.agents.recording import KIND, record
+from workflow_src.agents.recording import KIND, SAMPLES, Heard, record
 from workflow_src.ari.labels import labels, variables
 from workflow_src.config.agents import Agent
 from workflow_src.config.run import defaults
 from workflow_src.errors import UserError
 from workflow_src.report.agents.film import overlay, write_film
+from workflow_src.report.agents.movie import write_movie
 from workflow_src.report.page.files import subject
 from workflow_src.saliency import MODES, saliency
 
@@ -101,6 +104,57 @@ def test_a_film_shows_it_step_by_step(tmp_path):
         shown = np.asarray(film.convert("RGB"))[:, :320]
     expected = arrays["palette"][arrays["screen"][20]].repeat(2, 0).repeat(2, 1)
     np.testing.assert_array_equal(shown, expected)
+
+
+def test_a_movie_has_the_film_s_pictures_and_the_game_s_sound(tmp_path):
+    out = recorded(tmp_path, "policy", steps=60)
+    arrays, _ = artifacts.read_arrays(out, KIND)
+    assert arrays["sound"].shape == (60, 4 * SAMPLES) and arrays["sound"].std() > 1
+    for name in ("one.mp4", "two.mp4"):
+        write_movie(out, "paper-2019", tmp_path / name)
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+    with av.open(tmp_path / "one.mp4") as movie:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in movie.decode(video=0)]
+    with av.open(tmp_path / "one.mp4") as movie:
+        assert float(movie.streams.video[0].average_rate) == 15
+        heard = np.concatenate([frame.to_ndarray().ravel() for frame in movie.decode(audio=0)])
+        rate = movie.streams.audio[0].rate
+    assert len(pictures) == 60 and abs(len(heard) / rate - 4) < 0.1
+    expected = arrays["palette"][arrays["screen"][30]].repeat(2, 0).repeat(2, 1).astype(int)
+    assert np.abs(pictures[30][:, :320].astype(int) - expected).mean() < 8
+    # As loud where the game is, but for what the codec takes away.
+    loud = arrays["sound"].reshape(-1, SAMPLES).std(1) > 1
+    assert 0 < loud.mean() < 1
+    spans = [heard[int(i * rate / 60) : int((i + 1) * rate / 60)] for i in range(240)]
+    assert np.mean([s.std() for s in np.array(spans, object)[loud]]) > 3 * np.mean(
+        [s.std() for s in np.array(spans, object)[~loud]]
+    )
+
+
+def test_sound_changes_nothing_of_the_game():
+    row = Agent.model_validate(AGENT | {"steps": 40})
+    switches = defaults({}).agent_protocols["modern"]
+    plain = environment.make(row.environment, switches, game="pong", training=False)
+    loud = Heard(row.environment, switches, "pong")
+    frames, ram = np.zeros((2, 84, 84), np.uint8), np.zeros((2, 128), np.uint8)
+    for i, world in enumerate((plain, loud)):
+        world.new_game(np.random.default_rng(3), frames[i])
+    for action in np.random.default_rng(1).integers(plain.num_actions, size=200):
+        one, two = (world.step(int(action), frames[i]) for i, world in enumerate((plain, loud)))
+        plain.ram(ram[0])
+        loud.ram(ram[1])
+        assert one == two and np.array_equal(*frames) and np.array_equal(*ram)
+        assert loud.ear.take(4).shape == (4 * SAMPLES,)
+
+
+def test_a_movie_needs_pyav_and_sound(tmp_path, monkeypatch):
+    out = tmp_path / "silent.safetensors"
+    artifacts.write_arrays(out, KIND, {"action": np.zeros(1, np.uint8)}, {"game": "catch"})
+    with pytest.raises(UserError, match="has no sound, since catch is no game of the emulator"):
+        write_movie(out, "paper-2019", tmp_path / "x.mp4")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(UserError, match="movies need PyAV, which is not installed: pip install av"):
+        write_movie(out, "paper-2019", tmp_path / "x.mp4")
 
 
 def test_an_overlay_is_gray_but_for_what_counts():

@@ -22,11 +22,12 @@ from workflow_src.training import objective, reconstruct
 
 ROOT = Path(__file__).parents[1]
 JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
-STUDIES = ["ledger", "scaling", "transfer"]
+STUDIES = ["ledger", "scaling", "transfer", "control"]
 REPORTS = ["scores", "tables", "variables", "figures", "curves", *STUDIES, "report"]
 BRIDGE = ["stages", "code", "record", "adopt", "verify"]
 AUDIT = ["audit-measure", "audit", "audit-frames", "audit-summary"]
-AGENTS = ["agents", "published-agents", "evaluations", "recordings", "films", "agent-scores"]
+AGENTS = ["agents", "published-agents", "evaluations", "recordings", "films", "movies"]
+AGENTS += ["agent-scores"]
 STEPS = [
     "configure",
     "demo",
@@ -589,10 +590,10 @@ def test_files_of_something_else(refused, step, collected):
     )
     # A supervised method learns from the probe's frames, and the others do not.
     probe = {"frames": collected.frames("probe"), "split": collected.split("probe")}
-    assert "was made from pretrain frames; supervised learns from probe frames" in refused(
+    assert "was made from pretrain frames; supervised needs probe frames" in refused(
         *step("encoders", method="supervised")
     )
-    assert "was made from probe frames; st-dim learns from pretrain frames" in refused(
+    assert "was made from probe frames; st-dim needs pretrain frames" in refused(
         *step("encoders", **probe)
     )
 
@@ -625,7 +626,7 @@ def _weights(collected, game):
 
 @pytest.mark.parametrize("option", ["frames", "split"])
 def test_a_method_that_learns_wants_frames(refused, step, option):
-    assert "st-dim learns from frames: name the files of its frames" in refused(
+    assert "st-dim needs frames: name the files of its frames" in refused(
         *step("encoders", **{option: None})
     )
 
@@ -667,7 +668,8 @@ def test_configure(refused, config, tmp_path):
     asked = ["configure", "--base", config, "--into", tmp_path / "run"]
     said = refused(*asked, "--preset", "quik")
     assert (
-        "unknown preset 'quik' (did you mean quick?); known: all-methods, demo, ppo, quick" in said
+        "unknown preset 'quik' (did you mean quick?); known: all-methods, control, demo, ppo, quick"
+        in said
     )
     assert "games: unknown game 'pongg' (did you mean pong?)" in refused(
         *asked, "--games", "qbert pongg"

@@ -35,7 +35,7 @@ def test_facts_are_those_of_the_tables(tmp_path):
     )
     data = read_data(scores, REFERENCE)
     (block,) = facts(config, by_game.table(config, data), by_category.table(config, data))
-    assert (block.games, len(block.means)) == (3, 12)
+    assert (block.games, len(block.means)) == (3, 14)
     first, second = block.means[:2]
     assert (first.method, second.method) == ("st-dim", "random-cnn")
     assert first.ours == pytest.approx((0.3 + 0.7 + 0.7) / 3)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from workflow_src import catalogue
 from workflow_src.ari.labels import LABEL_SETS
+from workflow_src.config.agents import Agent
 from workflow_src.config.run import Config
 from workflow_src.config.section import PURPOSES
 from workflow_src.config.studies import STUDIES, Study
@@ -34,14 +35,15 @@ class Scope:
     """The protocols of a run, or of one of its studies, with the methods of each."""
 
     methods: dict[str, tuple[str, ...]]
+    agents: dict[str, Agent]
     is_study: bool = False
 
     @classmethod
     def of(cls, config: Config, study: Study | None) -> "Scope":
         """The scope of a study, or of the run itself."""
         if study is None:
-            return cls(dict.fromkeys(config.protocols, tuple(config.methods)))
-        return cls(config.derived.methods(study), is_study=True)
+            return cls(dict.fromkeys(config.protocols, tuple(config.methods)), config.agents)
+        return cls(config.derived.methods(study), config.derived.agents(study), is_study=True)
 
 
 Axes = Callable[[Config, Scope], Iterable[Names]]
@@ -181,20 +183,20 @@ def _attributions(config: Config, scope: Scope) -> Iterator[Names]:
 
 def _agents(config: Config, scope: Scope) -> Iterator[Names]:
     """Every agent, game that it plays and seed."""
-    for agent, row in config.agents.items():
+    for agent, row in scope.agents.items():
         yield from _product(agent=[agent], game=row.games(config.games), seed=config.seeds)
 
 
 def _weights(config: Config, scope: Scope) -> Iterator[Names]:
     for names in _agents(config, scope):
-        for weights in config.agents[str(names["agent"])].kept:
+        for weights in scope.agents[str(names["agent"])].kept:
             yield names | {"weights": weights}
 
 
 def _films(config: Config, scope: Scope) -> Iterator[Names]:
     """Of the first seed, the last weights and the best."""
     for names in _agents(config, scope):
-        row = config.agents[str(names["agent"])]
+        row = scope.agents[str(names["agent"])]
         if row.can_be_filmed and names["seed"] == config.seeds[0]:
             yield from (names | {"weights": weights} for weights in ("last", "best"))
 
@@ -249,9 +251,18 @@ EXAMPLES = Artifact(
     "results/examples/{policy}/{protocol}/{method}/{game}-s{seed}.safetensors",
     _examples,
 )
-AGENTS = Artifact("agents", "results/agents/{agent}/{game}-s{seed}/{weights}.safetensors", _weights)
-AGENT_HISTORIES = Artifact("agents", "results/agents/{agent}/{game}-s{seed}/history.csv", _agents)
-EVALUATIONS = Artifact("evaluations", "results/evaluations/{agent}/{game}-s{seed}.csv", _agents)
+AGENTS = Artifact(
+    "agents",
+    "results/agents/{agent}/{game}-s{seed}/{weights}.safetensors",
+    _weights,
+    in_studies=True,
+)
+AGENT_HISTORIES = Artifact(
+    "agents", "results/agents/{agent}/{game}-s{seed}/history.csv", _agents, in_studies=True
+)
+EVALUATIONS = Artifact(
+    "evaluations", "results/evaluations/{agent}/{game}-s{seed}.csv", _agents, in_studies=True
+)
 RECORDINGS = Artifact(
     "recordings", "results/recordings/{agent}/{game}-s{seed}/{weights}.safetensors", _films
 )

@@ -9,6 +9,7 @@ import torch
 from workflow_src import artifacts, devices, seeds
 from workflow_src.agents import learner as learners
 from workflow_src.agents import play, weights
+from workflow_src.agents.encoded import Frozen, seen_through
 from workflow_src.agents.train import EVALUATED
 from workflow_src.agents.vector import Vector
 from workflow_src.config.agents import Agent, AgentProtocol
@@ -39,14 +40,15 @@ def evaluate(
     switches: AgentProtocol,
     files: Mapping[str, Path],
     out: Path,
+    frozen: Frozen | None = None,
     workers: int | None = None,
     device: str = "auto",
 ) -> None:
     """Play with each file of weights and write a CSV with a row a game.
 
-    ``files``: {name of the weights: file}. The score is the sum of a game's raw rewards; a game
-    that was cut off has finished 0. The generators follow from the seed and the name of
-    the weights, and are others than those of training.
+    ``files``: {name of the weights: file}; ``frozen``: the encoder of an agent that has one. The
+    score is the sum of a game's raw rewards; a game that was cut off has finished 0. The generators
+    follow from the seed and the name of the weights, and are others than those of training.
     """
     artifacts.check_writable(out)
     rows: list[dict] = []
@@ -58,10 +60,11 @@ def evaluate(
             game=game,
             num_envs=EVALUATED,
             workers=workers,
-            history=row.history,
+            history=row.history if frozen is None else frozen.row.frame_stack,
             training=False,
-        ) as vector,
+        ) as played,
     ):
+        vector = seen_through(frozen, played, game, row.history, place)
         learner = learners.build(
             row,
             actions=vector.num_actions,

@@ -13,6 +13,7 @@ import torch
 from workflow_src.errors import UserError
 
 if TYPE_CHECKING:
+    from workflow_src.agents.encoded import Encoded
     from workflow_src.agents.progress import Line
     from workflow_src.agents.vector import Vector
     from workflow_src.config.agents import Agent
@@ -24,7 +25,7 @@ class Room:
 
     row: Agent
     name: str  # of agent and game, for errors
-    vector: Vector
+    vector: Vector | Encoded
     device: torch.device
     rng: Callable[..., np.random.Generator]
     line: Line

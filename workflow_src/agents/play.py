@@ -8,6 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from workflow_src.agents.base import Actor
+    from workflow_src.agents.encoded import Encoded
     from workflow_src.agents.vector import Vector
 
 
@@ -22,7 +23,10 @@ class Game:
 
 
 def choose(
-    actor: "Actor", vector: "Vector", epsilon: float | np.ndarray, rng: np.random.Generator
+    actor: "Actor",
+    vector: "Vector | Encoded",
+    epsilon: float | np.ndarray,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """The next action of each environment: greedy, or with chance ``epsilon`` a uniform one.
 
@@ -41,7 +45,7 @@ def choose(
 
 def evaluate(
     actor: "Actor",
-    vector: "Vector",
+    vector: "Vector | Encoded",
     steps: int,
     epsilon: float,
     rngs: Sequence[np.random.Generator],

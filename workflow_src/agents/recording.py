@@ -9,12 +9,51 @@ import torch
 from workflow_src import artifacts, seeds
 from workflow_src import saliency as gradients
 from workflow_src.agents import environment, weights
+from workflow_src.agents.environments.atari import Atari
 from workflow_src.agents.live import Live, learner_of
-from workflow_src.config.agents import Agent, AgentProtocol
+from workflow_src.config.agents import Agent, AgentEnvironment, AgentProtocol
 from workflow_src.errors import UserError
 
 KIND = "recording"
 RAM_BYTES = 128
+# Of sound in an emulator frame, a sixtieth of a second; silence is at 128.
+SAMPLES, SILENCE = 512, 128
+
+
+class Ear:
+    """An emulator whose sound is kept, frame by frame."""
+
+    def __init__(self, ale: Any):
+        self._ale, self._heard = ale, []  # type: ignore[var-annotated]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ale, name)
+
+    def act(self, action: Any) -> int:
+        """Play an emulator frame."""
+        reward = self._ale.act(action)
+        self._heard.append(self._ale.getAudio().copy())
+        return reward
+
+    def take(self, frames: int) -> np.ndarray:
+        """The sound of the first ``frames`` since the last call, silence where there were fewer."""
+        found = np.full((frames, SAMPLES), SILENCE, np.uint8)
+        for place, one in zip(found, self._heard, strict=False):
+            place[:] = one
+        self._heard.clear()
+        return found.ravel()
+
+
+class Heard(Atari):
+    """A game whose sound is kept; it plays as it does without."""
+
+    def __init__(self, settings: AgentEnvironment, protocol: AgentProtocol, game: str):
+        super().__init__(settings, protocol, game, training=False)
+        self.ear = Ear(self.ale)
+        self.ale = self.ear  # type: ignore[assignment]
+
+    def _prepare(self) -> None:
+        self.ale.setBool("sound_obs", True)
 
 
 def record(
@@ -34,13 +73,19 @@ def record(
     The file has, for each step, the screen before the action (``screen``, indices into
     ``palette``), the ``action``, the ``values`` of all actions (T, actions), or a policy's logits,
     the ``reward`` and the ``end`` that came of it, the ``ram``, and the ``saliency`` of the newest
-    frame, of the action's value: uint8, 255 the highest of the recording. Both are of a network
+    frame, of the action's value: uint8, 255 the highest of the recording. Games of the emulator
+    have ``sound``, uint8 (T, 512 frame_skip): what is heard while the action is played. Values and
+    saliency are of a network
     that sees the observation alone, also where the agent has a memory. On one thread of a
     processor, in float32, so that a GPU changes nothing. `UserError` as of `weights.load`.
     """
     artifacts.check_writable(out)
     torch.set_num_threads(1)
-    world = environment.make(row.environment, switches, game=game, training=False)
+    world: environment.World
+    if row.environment.kind == "atari":
+        world = Heard(row.environment, switches, game)
+    else:
+        world = environment.make(row.environment, switches, game=game, training=False)
     try:
         learner = learner_of(row, world)
         header = weights.load(weights_file, learner.network, {"agent": agent, "game": game})
@@ -69,18 +114,24 @@ def _play(
     rows: list[tuple[int, float, int]] = []
     seen: list[np.ndarray] = []
     rams: list[np.ndarray] = []
+    sounds: list[np.ndarray] = []
+    if isinstance(world, Heard):
+        world.ear.take(0)
     for _ in range(steps):
         world.ram(ram)
         screens.append(world.screen(live.observation[-1]))
         rams.append(ram.copy())
         seen.append(live.observation.copy())
         rows.append(live.step(epsilon))
+        if isinstance(world, Heard):
+            sounds.append(world.ear.take(world.frame_skip))
     actions, rewards, ends = (np.array(column) for column in zip(*rows, strict=True))
     palette, screen = _indexed(np.stack(screens))
     observations = torch.from_numpy(np.stack(seen))
     with torch.no_grad():
         values = learner.action_values(observations)
     return {
+        **({"sound": np.stack(sounds)} if sounds else {}),
         "palette": palette,
         "screen": screen,
         "action": actions.astype(np.uint8),

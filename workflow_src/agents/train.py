@@ -23,6 +23,7 @@ from workflow_src import artifacts, checkpoints, devices, provenance, seeds
 from workflow_src.agents import learner as learners
 from workflow_src.agents import play, weights
 from workflow_src.agents.base import Learner
+from workflow_src.agents.encoded import Frozen, seen_through
 from workflow_src.agents.loop import Room
 from workflow_src.agents.progress import Line
 from workflow_src.agents.vector import Vector
@@ -51,6 +52,7 @@ def train(
     out: Path,
     history: Path,
     working: Path,
+    frozen: Frozen | None = None,
     workers: int | None = None,
     device: str = "auto",
     trainings_per_gpu: int = 1,
@@ -61,18 +63,21 @@ def train(
     ``out`` gets a safetensors file for each of ``row.kept``: the last and the best weights, and
     those of the epochs that ``row.checkpoints`` names. ``history`` is a CSV with a row an epoch,
     written after each. ``working``: a folder for the state to resume from, removed at the end.
+    ``frozen``: the encoder that an agent with ``encoder`` sees through.
     ``workers``: processes that play, by default one a core; any number gives the same bytes.
     Memory: see `agents.storage`. `UserError` when the environment or the network does not fit the
     row, when memory is short, and when the loss is no number.
     """
     artifacts.check_writable(history, working / "state", *(_file(out, name) for name in row.kept))
     with devices.acquire(device, row.threads, trainings_per_gpu) as place:
-        header = {"agent": agent, "game": game, "seed": seed, **identity(row, switches)}
+        header = {"agent": agent, "game": game, "seed": seed, **identity(row, switches, frozen)}
         settled = [header, torch.__version__, place.type]
         fingerprint = hashlib.sha256(json.dumps(settled, sort_keys=True).encode()).hexdigest()
         line = Line(f"{agent} on {game}, seed {seed}", row.steps, shown=progress)
         files = Files(working, history, header, fingerprint)
-        with Training(row, switches, game, seed, agent, place, workers, files, line) as training:
+        with Training(
+            row, switches, game, seed, agent, place, workers, files, line, frozen
+        ) as training:
             training.run()
     for name in row.kept:
         with artifacts.atomic(_file(out, name)) as temporary:
@@ -80,10 +85,11 @@ def train(
     shutil.rmtree(working, ignore_errors=True)
 
 
-def identity(row: Agent, switches: AgentProtocol) -> dict[str, str]:
+def identity(row: Agent, switches: AgentProtocol, frozen: Frozen | None = None) -> dict[str, str]:
     """What decides the weights of an agent, besides its names: checksums of settings and code."""
     settings = json.dumps([row.model_dump(), switches.model_dump()], sort_keys=True)
     files = [hashlib.sha256(file.read_bytes()).hexdigest() for file in row.files.values()]
+    files += [frozen.sha256()] if frozen is not None else []
     return {
         "settings": hashlib.sha256(settings.encode()).hexdigest(),
         "code": provenance.digest("agents.train", *provenance.of_agent(row)),
@@ -119,22 +125,27 @@ class Training:
         workers: int | None,
         files: Files,
         line: Line,
+        frozen: Frozen | None = None,
     ):
         self._row, self._switches = row, switches
         self._names, self._seed = (game, "agents", agent), seed
         self._files, self._line = files, line
         # Forked before anything else is made, so that the processes hold nothing else.
-        self._vector, self._evaluated = (
+        stack = row.history if frozen is None else frozen.row.frame_stack
+        vectors = [
             Vector(
                 row.environment,
                 switches,
                 game=game,
                 num_envs=count,
                 workers=workers,
-                history=row.history,
+                history=stack,
                 training=training,
             )
             for count, training in ((row.num_envs, True), (EVALUATED, False))
+        ]
+        self._vector, self._evaluated = (
+            seen_through(frozen, vector, game, row.history, device) for vector in vectors
         )
         world = self._vector
         self._learner: Learner = learners.build(

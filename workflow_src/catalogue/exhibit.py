@@ -13,11 +13,28 @@ if TYPE_CHECKING:
 Kind = Literal["table", "figure", "audit", "document"]
 # What an exhibit is made from: each source has its rules.
 Source = Literal[
-    "scores", "histories", "examples", "audit", "ledger", "scaling", "transfer", "frames", "agents"
+    "scores",
+    "histories",
+    "examples",
+    "audit",
+    "ledger",
+    "scaling",
+    "transfer",
+    "control",
+    "frames",
+    "agents",
 ]
 # Sections of the paper.
 Section = Literal[
-    "benchmark", "results", "published", "policies", "ledger", "agents", "audit", "appendix"
+    "benchmark",
+    "results",
+    "published",
+    "policies",
+    "ledger",
+    "agents",
+    "control",
+    "audit",
+    "appendix",
 ]
 # Parts of a game's own view on the page.
 GamePart = Literal["frames", "probes", "labels", "learning", "reconstructions"]

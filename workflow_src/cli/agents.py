@@ -11,6 +11,7 @@ from workflow_src.cli.options import FILE, FOLDER, command, shared
 from workflow_src.errors import UserError, one_of
 
 if TYPE_CHECKING:
+    from workflow_src.agents.encoded import Frozen
     from workflow_src.config.run import Config
 
 _AGENT = click.option("--agent", required=True, help="A row of agents, such as dqn.")
@@ -21,20 +22,40 @@ _WORKERS = click.option(
 )
 
 
+_ENCODER = click.option("--encoder", type=FILE, help="The weights of the agent's encoder.")
+
+
+def _frozen(config: Config, agent: str, encoder: Path | None) -> Frozen | None:
+    """The encoder that an agent sees through; `UserError` where one is missing or too many."""
+    from workflow_src.agents.encoded import Frozen
+
+    row = config.agent(agent).encoder
+    if (row is None) != (encoder is None):
+        said = "no encoder" if row is None else f"the encoder of {row.method}"
+        raise UserError(f"agent {agent} needs {said}: see --encoder")
+    if row is None or encoder is None:
+        return None
+    return Frozen(encoder, row.method, config.method(row.method))
+
+
 @command()
 @shared("config", "game")
 @_AGENT
 @shared("seed", "out-folder")
 @click.option("--history", type=FILE, required=True, help="CSV to write, with a row an epoch.")
 @click.option("--working", type=FOLDER, required=True, help="Where to keep the state, to resume.")
+@_ENCODER
 @_WORKERS
 @shared("quiet")
-def agents(config: Config, agent: str, game: str, quiet: bool, **which: Any) -> None:
+def agents(
+    config: Config, agent: str, game: str, quiet: bool, encoder: Path | None, **which: Any
+) -> None:
     """Train an agent."""
     from workflow_src.agents.train import train
 
     row = config.agent(agent)
     train(
+        frozen=_frozen(config, agent, encoder),
         agent=agent,
         game=one_of("game", game, row.games(config.games)),
         row=row,
@@ -72,10 +93,16 @@ def published_agents(config: Config, agent: str, game: str, **which: Any) -> Non
 @shared("config", "game")
 @_AGENT
 @shared("seed", "out")
+@_ENCODER
 @_WORKERS
 @click.argument("weights", type=FILE, nargs=-1, required=True)
 def evaluations(
-    config: Config, agent: str, game: str, weights: tuple[Path, ...], **which: Any
+    config: Config,
+    agent: str,
+    game: str,
+    encoder: Path | None,
+    weights: tuple[Path, ...],
+    **which: Any,
 ) -> None:
     """Judge an agent: play with each file of its WEIGHTS, and write a row a game."""
     from workflow_src.agents.evaluate import evaluate
@@ -86,6 +113,7 @@ def evaluations(
         game=one_of("game", game, row.games(config.games)),
         row=row,
         switches=config.agent_protocols[row.protocol],
+        frozen=_frozen(config, agent, encoder),
         files={file.stem: file for file in weights},
         device=config.device,
         **which,
@@ -102,6 +130,8 @@ def recordings(config: Config, agent: str, game: str, seed: int, weights: Path, 
     from workflow_src.agents.recording import record
 
     row = config.agent(agent)
+    if not row.can_be_filmed:
+        raise UserError(f"agent {agent} cannot be recorded: it sees no frames of its own")
     record(
         game=one_of("game", game, row.games(config.games)),
         agent=agent,
@@ -128,6 +158,17 @@ def films(config: Config, recording: Path, out: Path) -> None:
 
 @command()
 @shared("config")
+@click.argument("recording", type=FILE)
+@shared("out")
+def movies(config: Config, recording: Path, out: Path) -> None:
+    """Encode a RECORDING of an agent as MP4 with sound; needs PyAV."""
+    from workflow_src.report.agents.movie import write_movie
+
+    write_movie(recording, config.label_set, out)
+
+
+@command()
+@shared("config")
 @click.argument("agent")
 @click.argument("game")
 @click.option("--weights", default="last", show_default=True, help="last, best or step-STEP.")
@@ -150,6 +191,8 @@ def play(
     from workflow_src.agents.watch import watch
 
     row = config.agent(agent)
+    if row.encoder is not None:
+        raise UserError(f"agent {agent} cannot be watched: it sees through an encoder")
     seed = config.seeds[0] if seed is None else seed
     game = one_of("game", game, row.games(config.games))
     weights = one_of("weights", weights, row.kept)

@@ -36,6 +36,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         agents.evaluations,
         agents.recordings,
         agents.films,
+        agents.movies,
     ],
     "Tables, figures and documents (the rules call them; so can you)": [
         report.tables,
@@ -52,6 +53,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         report.ledger,
         report.scaling,
         report.transfer,
+        report.control,
         report.frames_by_policy,
         report.report,
         report.paper,

@@ -172,6 +172,20 @@ def transfer(config: Config, scores: Path, tables: Path, figures: Path) -> None:
     write_study(config, "transfer", scores, tables, figures)
 
 
+@command()
+@shared("config", "scores", "reference")
+@click.option("--tables", type=FOLDER, required=True, help="Folder for the tables.")
+@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
+def control(config: Config, scores: Path, reference: Path, tables: Path, figures: Path) -> None:
+    """Show whether F1 of encoders predicts the scores of agents that see through them."""
+    from workflow_src import layout
+    from workflow_src.report.studies.write_control import write_control
+
+    config.derived.require("control")
+    evaluations = [Path(file) for file in layout.EVALUATIONS.files(config, "control")]
+    write_control(config, scores, evaluations, reference, tables, figures)
+
+
 @command("frames-by-policy")
 @shared("config")
 @click.argument("splits", type=FILE, nargs=-1, required=True)

@@ -181,7 +181,7 @@ def attributions(config: Config, protocol: str, method: str, **which: Any) -> No
 @shared("config")
 @click.option(
     "--study",
-    type=click.Choice(["ledger", "scaling", "transfer"]),
+    type=click.Choice(["ledger", "scaling", "transfer", "control"]),
     help="Collect a study's probes instead of the run's.",
 )
 @shared("out")

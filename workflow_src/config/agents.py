@@ -19,6 +19,7 @@ from workflow_src.config.published import PUBLISHED, Published
 from workflow_src.config.reading import read_yaml
 from workflow_src.config.section import (
     Count,
+    Identifier,
     LearningRate,
     Positive,
     Row,
@@ -172,6 +173,14 @@ class Optimizer(Section):
     )
 
 
+class AgentEncoder(Section):
+    """An encoder of the run that an agent sees through; it is not trained any further."""
+
+    method: Identifier = Field(description="a row of methods with one encoder for all variables")
+    policy: Identifier | None = Field(None, description="of its frames; by default the first")
+    protocol: Identifier | None = Field(None, description="by default the first")
+
+
 class Recordings(Section):
     """How agents are recorded at play, for the films of a run."""
 
@@ -198,6 +207,11 @@ class Agent(Row):
     )
     body: str = Field(
         "nature", description="a file of agents/bodies, or path/to/file.py:Class of a torch module"
+    )
+    encoder: AgentEncoder | None = Field(
+        None,
+        description="observations are this encoder's features; sets observation: frame, "
+        "body: flat and memory.discretise: false",
     )
     hidden: Positive = Field(512, description="units between the body and the values")
     history: Positive = Field(4, description="frames of an observation")
@@ -240,6 +254,16 @@ class Agent(Row):
         if name not in presets():
             raise ValueError(f"preset: {unknown('preset of agents', name, presets())}")
         return _over(read_yaml(PRESETS / f"{name}.yaml"), content)
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _encoder_sets_what_fits(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or content.get("encoder") is None:
+            return content
+        fitting = {"environment": {"observation": "frame"}, "memory": {"discretise": False}}
+        # Learners without a memory refuse its settings.
+        kept = {"environment": fitting["environment"]} if _has_horizon(content) else fitting
+        return _over({"body": "flat", **kept}, content)
 
     # Validators of this mode run from the last to the first.
     @pydantic.model_validator(mode="before")
@@ -304,6 +328,13 @@ class Agent(Row):
                     raise ValueError(
                         f"variants: {name} and {other} cannot be combined; remove one of them"
                     )
+        if self.encoder is not None:
+            world = self.environment
+            if (world.kind, world.observation, world.pool) != ("atari", "frame", "max-first"):
+                raise ValueError(
+                    "encoder: it sees frames of atari as they are collected; leave "
+                    "environment.kind, observation and pool out"
+                )
         if ":" in self.body:
             check_class("body", self.body)
         else:
@@ -390,7 +421,7 @@ class Agent(Row):
     @property
     def can_be_filmed(self) -> bool:
         """Whether there is a screen, and a network that all of an observation goes through."""
-        return self.environment.kind in ("atari", "catch")
+        return self.environment.kind in ("atari", "catch") and self.encoder is None
 
     def games(self, games: list[str]) -> list[str]:
         """What it plays: the run's games, or the one that its environment is."""
@@ -398,6 +429,14 @@ class Agent(Row):
             return games
         file = self.environment.file
         return [re.sub("[^a-z0-9]", "", file.stem.lower()) if file else self.environment.kind]
+
+
+def _has_horizon(content: dict) -> bool:
+    """Whether a row, or the preset that it starts from, is of a learner without a memory."""
+    preset = content.get("preset")
+    base = read_yaml(PRESETS / f"{preset}.yaml") if preset in presets() else {}
+    kind = str((base | content).get("kind"))
+    return "horizon" in kinds.declared(Agent.folder, kind).get("OPTIONS", {})
 
 
 def _over(base: dict, change: dict) -> dict:

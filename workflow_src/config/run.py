@@ -23,7 +23,7 @@ from workflow_src.config.protocols import Protocol
 from workflow_src.config.reading import merge, read_yaml
 from workflow_src.config.section import PURPOSES, Identifier, Positive, Section
 from workflow_src.config.splits import Splits
-from workflow_src.config.studies import Ledger, Scaling, Studies, Study, Transfer
+from workflow_src.config.studies import Control, Ledger, Scaling, Studies, Study, Transfer
 from workflow_src.errors import UserError, one_of, unknown
 
 PACKAGED = Path(__file__).with_name("paper.yaml")  # the paper's run, as in the repository's root
@@ -72,9 +72,10 @@ class Config(Section):
     ledger: Ledger | None = None
     scaling: Scaling | None = None
     transfer: Transfer | None = None
+    control: Control | None = None
     studies: list[Study] = Field(
         default_factory=list,
-        description="the studies (ledger, scaling, transfer) that are part of the run",
+        description="the studies (ledger, scaling, transfer, control) that are part of the run",
     )
 
     @pydantic.model_validator(mode="before")
@@ -114,10 +115,11 @@ class Config(Section):
             shares = getattr(self.splits, purpose).model_dump()
             if abs(sum(shares.values()) - 1) > 1e-9:
                 raise ValueError(f"splits.{purpose}: the shares {shares} do not add up to 1")
-        for name, agent in self.agents.items():
+        for name, agent in self.every_agent.items():
             if agent.protocol not in self.agent_protocols:
                 known = unknown("protocol of agents", agent.protocol, self.agent_protocols)
                 raise ValueError(f"agents.{name}.protocol: {known}")
+            self._check_encoder(name, agent)
         for name, policy in self.policies.items():
             self._check_player(f"policies.{name}", policy)
         for name, method in self.methods.items():
@@ -148,6 +150,11 @@ class Config(Section):
         if agent not in self.agents:
             raise ValueError(f"{key}.agent: {unknown('agent', agent, self.agents)}")
         row = self.agents[agent]
+        if row.encoder is not None:
+            raise ValueError(
+                f"{key}.agent: {agent} sees through an encoder, and cannot be seen through itself; "
+                "name another agent"
+            )
         if row.environment.kind != "atari":
             raise ValueError(
                 f"{key}.agent: {agent} plays {row.environment.kind}, not the games of the run; "
@@ -162,6 +169,44 @@ class Config(Section):
                 )
         return row
 
+    def _check_encoder(self, name: str, agent: Agent) -> None:
+        """ValueError unless an agent's encoder is one of the run's."""
+        if agent.encoder is None:
+            return
+        key, which = f"agents.{name}.encoder", agent.encoder
+        if which.method not in self.methods:
+            raise ValueError(f"{key}.method: {unknown('method', which.method, self.methods)}")
+        for kind, row, rows in (
+            ("policy", which.policy, self.policies),
+            ("protocol", which.protocol, self.protocols),
+        ):
+            if row is not None and row not in rows:
+                raise ValueError(f"{key}.{kind}: {unknown(kind, row, rows)}")
+        method = self.methods[which.method]
+        if not method.has_encoder or (method.learns_from == "probe" and not method.shares_encoder):
+            raise ValueError(
+                f"{key}.method: {which.method} has no encoder for all variables; name another"
+            )
+        if agent.environment.frame_skip != self.episodes.frame_skip:
+            raise ValueError(
+                f"{key}: environment.frame_skip is {agent.environment.frame_skip}, and frames are "
+                f"stored with {self.episodes.frame_skip}; make them equal"
+            )
+
+    def encoder_of(self, agent: Agent) -> dict[str, str]:
+        """Policy, protocol and method of the encoder that an agent sees through."""
+        assert agent.encoder is not None
+        return {
+            "policy": agent.encoder.policy or next(iter(self.policies)),
+            "protocol": agent.encoder.protocol or next(iter(self.protocols)),
+            "method": agent.encoder.method,
+        }
+
+    @property
+    def every_agent(self) -> dict[str, Agent]:
+        """The rows of ``agents``, and those that studies derive."""
+        return self.agents | (self.control.agents if self.control else {})
+
     def weights_that_play(self, policy: str) -> list[str]:
         """The names of the weights that a policy plays with; none without an agent."""
         row = self.policy(policy)
@@ -170,10 +215,11 @@ class Config(Section):
         return [Agent.weights_name(one) for one in row.checkpoints]
 
     def _check_studies(self) -> None:
-        sections: dict[str, Ledger | Scaling | Transfer | None] = {
+        sections: dict[str, Ledger | Scaling | Transfer | Control | None] = {
             "ledger": self.ledger,
             "scaling": self.scaling,
             "transfer": self.transfer,
+            "control": self.control,
         }
         for study, section in sections.items():
             if section is None:
@@ -188,13 +234,16 @@ class Config(Section):
             for name in section.methods:
                 if name not in self.methods:
                     raise ValueError(f"{study}.methods: {unknown('method', name, self.methods)}")
-                if study != "ledger" and self.methods[name].learns_from != "pretrain":
+                if (
+                    study in ("scaling", "transfer")
+                    and self.methods[name].learns_from != "pretrain"
+                ):
                     raise ValueError(
                         f"{study}.methods: {name} does not learn from the encoder's frames; "
                         "name others"
                     )
                 base = self.methods[name].of
-                if base is not None and base not in section.methods:
+                if base is not None and study == "ledger" and base not in section.methods:
                     raise ValueError(
                         f"{study}.methods: {name} takes the encoder of {base}; add {base}"
                     )
@@ -206,6 +255,9 @@ class Config(Section):
                     "transfer: it compares policies, and there is one; add another to policies, or "
                     "leave the section out"
                 )
+        for name in self.control.agents if self.control else ():
+            if name in self.agents:
+                raise ValueError(f"agents: {name} is reserved by the study control; rename it")
         for name, row in self.derived.found.items():
             for protocol in row.derived:
                 if protocol in self.protocols:
@@ -218,7 +270,8 @@ class Config(Section):
     @property
     def derived(self) -> Studies:
         """The protocols that the sections of studies derive."""
-        parts = (self.protocols, self.policies, self.ledger, self.scaling, self.transfer)
+        rows = (self.protocols, self.policies)
+        parts = (*rows, self.ledger, self.scaling, self.transfer, self.control)
         # Kept, but not for a copy with other sections, which `model_copy` would give it to.
         if self._derived is None or any(
             a is not b for a, b in zip(self._derived[0], parts, strict=True)
@@ -253,7 +306,7 @@ class Config(Section):
 
     def agent(self, name: str) -> Agent:
         """The row of an agent; `UserError` naming the known ones."""
-        return self.agents[one_of("agent", name, self.agents)]
+        return self.every_agent[one_of("agent", name, self.every_agent)]
 
     def method(self, name: str) -> Method:
         """The row of a method; `UserError` naming the known ones."""
@@ -279,7 +332,7 @@ class Config(Section):
         """
         config = cls.check(read_yaml(path), source=str(path))
         files = {f"methods.{name}": row.files for name, row in config.methods.items()}
-        files |= {f"agents.{name}": row.files for name, row in config.agents.items()}
+        files |= {f"agents.{name}": row.files for name, row in config.every_agent.items()}
         for name, named in files.items():
             for what, file in named.items():
                 if not (Path(path).parent / file).is_file():

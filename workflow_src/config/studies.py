@@ -1,23 +1,26 @@
 """Studies: runs that differ from a protocol in one thing.
 
-The sections `Ledger`, `Scaling` and `Transfer` say what is compared. `Studies` derives from them
-the protocols that are run, and what these take from the protocols they were derived from.
+The sections `Ledger`, `Scaling`, `Transfer` and `Control` say what is compared. `Studies` derives
+from them the protocols and agents of their runs, and what these take from those of the run.
 """
 
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import pydantic
 from pydantic import Field
 
+from workflow_src.config.agents import Agent
+from workflow_src.config.explaining import explain
 from workflow_src.config.methods import Method
 from workflow_src.config.probes import ProbeProtocol
 from workflow_src.config.protocols import QUIRKS, Protocol
 from workflow_src.config.section import Identifier, Section
 from workflow_src.errors import UserError
 
-Study = Literal["ledger", "scaling", "transfer"]
+Study = Literal["ledger", "scaling", "transfer", "control"]
 STUDIES: tuple[Study, ...] = typing.get_args(Study)
 
 # (section, switch) of a protocol
@@ -57,6 +60,36 @@ class Transfer(Section):
 
     base: Identifier
     methods: Annotated[list[Identifier], Field(min_length=1)]
+
+
+class Control(Section):
+    """Whether F1 predicts control: an agent for each method, on its frozen encoder."""
+
+    base: Identifier
+    methods: Annotated[list[Identifier], Field(min_length=2)]
+    agent: dict[str, Any] = Field(
+        description="a row as of agents, without encoder: how each of them learns"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _the_agent_is_one(self) -> typing.Self:
+        if "encoder" in self.agent:
+            raise ValueError("agent.encoder: the study sets it, to each of its methods; remove it")
+        try:
+            self.agent_on(self.methods[0])
+        except pydantic.ValidationError as error:
+            raise ValueError(f"agent.{explain(error.errors()[0], Agent)}") from error
+        return self
+
+    def agent_on(self, method: str) -> Agent:
+        """The row of the agent that sees through a method's encoder."""
+        encoder = {"method": method, "protocol": self.base}
+        return Agent.model_validate(self.agent | {"encoder": encoder})
+
+    @property
+    def agents(self) -> dict[str, Agent]:
+        """{name: row} of the agents of all methods."""
+        return {ControlStudy.agent_of(method): self.agent_on(method) for method in self.methods}
 
 
 @dataclass(frozen=True)
@@ -114,7 +147,26 @@ class TransferStudy:
         return dict.fromkeys(self.sources, self.row)
 
 
-AnyStudy = LedgerStudy | ScalingStudy | TransferStudy
+@dataclass(frozen=True)
+class ControlStudy:
+    """The agents of the control study, by method; its protocol is its base."""
+
+    base: str
+    methods: tuple[str, ...]
+    agents: dict[str, Agent]  # by name, such as control-st-dim
+
+    @property
+    def derived(self) -> dict[str, Protocol]:
+        """None: it probes what the run itself probes."""
+        return {}
+
+    @staticmethod
+    def agent_of(method: str) -> str:
+        """The name of a method's agent."""
+        return f"control-{method}"
+
+
+AnyStudy = LedgerStudy | ScalingStudy | TransferStudy | ControlStudy
 
 
 @dataclass(frozen=True)
@@ -134,6 +186,7 @@ class Studies:
         ledger: Ledger | None = None,
         scaling: Scaling | None = None,
         transfer: Transfer | None = None,
+        control: Control | None = None,
     ) -> "Studies":
         """Derive the runs of the sections that are given, from the rows of ``protocols``."""
         found: dict[Study, AnyStudy] = {}
@@ -152,7 +205,21 @@ class Studies:
             found["transfer"] = TransferStudy(
                 transfer.base, tuple(transfer.methods), protocols[transfer.base], sources
             )
+        if control is not None:
+            found["control"] = ControlStudy(control.base, tuple(control.methods), control.agents)
         return cls(found)
+
+    @property
+    def control(self) -> ControlStudy:
+        """The control study; `UserError` where the configuration has no such section."""
+        study = self.require("control")
+        assert isinstance(study, ControlStudy)
+        return study
+
+    def agents(self, study: Study | None = None) -> dict[str, Agent]:
+        """{name: row} of the agents of a study, or of all."""
+        found = self.found.get("control") if study in (None, "control") else None
+        return found.agents if isinstance(found, ControlStudy) else {}
 
     @property
     def ledger(self) -> LedgerStudy:

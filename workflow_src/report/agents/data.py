@@ -1,7 +1,7 @@
 """What agents left: the histories of their trainings and their evaluated games."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -51,13 +51,18 @@ def read_data(
             raise UserError(f"{path} is not the history of one of this run's agents: leave it out")
         names = {"agent": found["agent"], "game": found["game"], "seed": int(found["seed"])}
         curves.append(read_csv(path, text=[], numbers=["step", "score"]).assign(**names))
+    return replace(read_games(evaluations, reference), histories=pd.concat(curves))
+
+
+def read_games(evaluations: Iterable[Path], reference: Path) -> AgentData:
+    """The same without histories, of evaluations alone."""
     games = [
         read_csv(path, text=_TEXT, numbers=["seed", "score", "frames"]) for path in evaluations
     ]
     published = read_csv(
         reference / REFERENCE, text=["agent", "protocol", "game", "measured", "source"]
     )
-    return AgentData(pd.concat(curves), pd.concat(games), published)
+    return AgentData(pd.DataFrame(), pd.concat(games), published)
 
 
 def _inside(path: Path) -> str:

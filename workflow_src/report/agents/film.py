@@ -1,6 +1,8 @@
 """Films of agents: the screen, what the agent's value depends on, what it does, and the labels."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -31,24 +33,7 @@ def write_film(recording: Path, label_set: str, out: Path) -> None:
     `UserError` or `DamagedFile` when ``recording`` is missing or damaged.
     """
     arrays, header = artifacts.read_arrays(recording, KIND)
-    game, names = header["game"], []
-    values = np.zeros((len(arrays["action"]), 0), np.uint8)
-    if header["has_ram"] and game in GAMES[label_set]:
-        names = list(variables(label_set, game))
-        values = labels(arrays["ram"], label_set, game)
-    screens = arrays["palette"][arrays["screen"]]
-    overlays = overlay(screens, arrays["saliency"])
-    shots = []
-    for step, (screen, salient) in enumerate(zip(screens, overlays, strict=True)):
-        score = float(arrays["reward"][:step].sum())
-        lines = [f"{header['agent']}, {header['weights']}", f"score {score:g}", ""]
-        for number, meaning in enumerate(header["meanings"]):
-            chosen = ">" if number == arrays["action"][step] else " "
-            lines.append(f"{chosen}{meaning[:13]:<13} {arrays['values'][step, number]:>7.2f}")
-        lines += ["", *(f"{n[:17]:<17}{v:>4}" for n, v in zip(names, values[step], strict=True))]
-        both = [one.repeat(SCALE, 0).repeat(SCALE, 1) for one in (screen, salient)]
-        shots.append(np.hstack([*both, _text(lines, both[0].shape[0])]))
-    images = in_palette(np.stack(shots))
+    images = in_palette(shots(arrays, header, label_set))
     with artifacts.atomic(out) as temporary:
         images[0].save(
             temporary,
@@ -59,6 +44,30 @@ def write_film(recording: Path, label_set: str, out: Path) -> None:
             loop=0,
             optimize=True,
         )
+
+
+def shots(
+    arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], label_set: str
+) -> np.ndarray:
+    """The pictures of a recording, one a step: uint8 (T, H, W, 3)."""
+    game, names = header["game"], []
+    values = np.zeros((len(arrays["action"]), 0), np.uint8)
+    if header["has_ram"] and game in GAMES[label_set]:
+        names = list(variables(label_set, game))
+        values = labels(arrays["ram"], label_set, game)
+    screens = arrays["palette"][arrays["screen"]]
+    overlays = overlay(screens, arrays["saliency"])
+    found = []
+    for step, (screen, salient) in enumerate(zip(screens, overlays, strict=True)):
+        score = float(arrays["reward"][:step].sum())
+        lines = [f"{header['agent']}, {header['weights']}", f"score {score:g}", ""]
+        for number, meaning in enumerate(header["meanings"]):
+            chosen = ">" if number == arrays["action"][step] else " "
+            lines.append(f"{chosen}{meaning[:13]:<13} {arrays['values'][step, number]:>7.2f}")
+        lines += ["", *(f"{n[:17]:<17}{v:>4}" for n, v in zip(names, values[step], strict=True))]
+        both = [one.repeat(SCALE, 0).repeat(SCALE, 1) for one in (screen, salient)]
+        found.append(np.hstack([*both, _text(lines, both[0].shape[0])]))
+    return np.stack(found)
 
 
 def overlay(screens: np.ndarray, salient: np.ndarray) -> np.ndarray:

@@ -158,7 +158,9 @@ def _baselines(config: Config, games: pd.DataFrame, methods: list[str]) -> list[
     """
     learned = [method for method in methods if config.methods[method].learns_from is not None]
     others = [method for method in methods if method not in learned]
-    untrained = [method for method in others if config.methods[method].has_encoder]
+    # Another method's encoder on another scale is neither.
+    rows = config.methods
+    untrained = [name for name in others if rows[name].has_encoder and rows[name].of is None]
     majority = [method for method in methods if not config.methods[method].has_encoder]
     found = [Baseline(method, _above(games, learned, method)) for method in untrained]
     rivals = untrained or learned
