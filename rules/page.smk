@@ -8,6 +8,8 @@ rule report:
         scores=layout.SCORES.path,
         splits=layout.SPLITS.files(CONFIG),
         histories=layout.HISTORIES.files(CONFIG),
+        agents=[*layout.AGENTS.files(CONFIG), *layout.AGENT_HISTORIES.files(CONFIG), *layout.EVALUATIONS.files(CONFIG)],
+        reference=os.path.relpath(REFERENCE / "agent_scores.csv"),
         templates=[os.path.relpath(f) for f in sorted(PAGE.glob("report.*"))],
     output:
         layout.PAGE.path,
@@ -15,8 +17,9 @@ rule report:
         "logs/report.log",
     params:
         code=code("report", "report.page.write", "layout"),
-        settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS),
+        settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["agents"] if CONFIG.agents else [])),
+        reference=lambda w, input: os.path.dirname(input.reference),
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src report {input.shown} --out {output} > {log} 2>&1"
+        "python -m workflow_src report --reference {params.reference} {input.shown} --out {output} > {log} 2>&1"

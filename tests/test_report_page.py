@@ -7,6 +7,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from paged import GAMES, HOSTILE, Tags, configuration, make_run, write_picture
+from scored import REFERENCE
 
 from workflow_src import layout
 from workflow_src.ari.labels import variables
@@ -225,7 +226,9 @@ def test_the_command_finds_its_files(run, written, monkeypatch):
     )
     shown = [str(path.relative_to(run.directory)) for path in run.shown]
     done = CliRunner().invoke(
-        cli, ["report", *shown, "--out", "again.html"], catch_exceptions=False
+        cli,
+        ["report", *shown, "--reference", str(REFERENCE), "--out", "again.html"],
+        catch_exceptions=False,
     )
     assert done.exit_code == 0, done.output
     assert Path("again.html").read_bytes() == written.read_bytes()

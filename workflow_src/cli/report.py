@@ -205,17 +205,23 @@ def frames_by_policy(
 
 
 @command()
-@shared("config")
+@shared("config", "reference")
 @click.argument("shown", type=FILE, nargs=-1)
 @shared("out")
-def report(config: Config, shown: tuple[Path, ...], out: Path) -> None:
+def report(config: Config, reference: Path, shown: tuple[Path, ...], out: Path) -> None:
     """Write the page of this run; SHOWN are its tables (CSV) and pictures (PNG, GIF), in order."""
     from workflow_src import layout
+    from workflow_src.report.page.agents import AgentFiles
     from workflow_src.report.page.write import write_report
 
     splits = [Path(file) for file in layout.SPLITS.files(config)]
     histories = [Path(file) for file in layout.HISTORIES.files(config)]
-    write_report(config, Path(layout.SCORES.path), list(shown), splits, histories, out)
+    agents = None
+    if config.agents:
+        kinds = (layout.AGENTS, layout.AGENT_HISTORIES, layout.EVALUATIONS)
+        weights, curves, played = ([Path(f) for f in kind.files(config)] for kind in kinds)
+        agents = AgentFiles(weights, curves, played, reference)
+    write_report(config, Path(layout.SCORES.path), list(shown), splits, histories, out, agents)
 
 
 @command()

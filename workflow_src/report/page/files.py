@@ -35,6 +35,7 @@ class Subject:
     key: str = ""  # in the catalogue
     game: str | None = None
     part: str = "probes"  # of the game's view
+    agent: str | None = None  # whose film it is
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def subject(config: Config, path: Path) -> Subject:
     if film is not None:
         game = film["game"] if film["game"] in config.games else None
         title = f"{film['agent']} plays {film['game']}, {film['weights']} weights"
-        return Subject(ident, title, _FILM, "films", game, "frames")
+        return Subject(ident, title, _FILM, "films", game, "frames", film["agent"])
     games = [game for game in config.games if path.stem == game or path.stem.endswith(f"_{game}")]
     if not games:
         return Subject(ident, _title(path.stem))
@@ -113,6 +114,11 @@ def picture(about: Subject, path: Path) -> Picture:
     """Read a picture; `DamagedFile` for any other file."""
     with explained("read", path):
         content = path.read_bytes()
+    return picture_of(about, content, str(path))
+
+
+def picture_of(about: Subject, content: bytes, path: str = "a picture") -> Picture:
+    """The same of the bytes of a picture; ``path`` names it in errors."""
     try:
         with Image.open(io.BytesIO(content), formats=list(PICTURES)) as image:
             (width, height), kind = image.size, str(image.format)

@@ -18,6 +18,7 @@ from workflow_src.config.run import Config
 from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.files import read_csv
 from workflow_src.report.page import files, machine, settings, summaries
+from workflow_src.report.page.agents import AgentFiles, agent_views
 from workflow_src.report.page.cells import Table
 from workflow_src.report.scores import read_scores
 from workflow_src.report.tables.captions import PAPER
@@ -47,12 +48,13 @@ def write_report(
     splits: list[Path],
     histories: list[Path],
     out: Path,
+    agents: AgentFiles | None = None,
 ) -> None:
     """Write the page of a run.
 
     ``shown`` are tables (CSV) and pictures (PNG, GIF) in their order; ``splits`` and ``histories``
-    are named as in `layout`. `UserError` or `DamagedFile` for a file that is missing, damaged or of
-    a kind that cannot be shown.
+    are named as in `layout`; ``agents`` is what its agents left, if it has any. `UserError` or
+    `DamagedFile` for a file that is missing, damaged or of a kind that cannot be shown.
     """
     probed = read_scores(scores)
     subjects = [files.subject(config, path) for path in shown]
@@ -65,6 +67,10 @@ def write_report(
             table2 = read_csv(path, text=[*BLOCK, "game"])
             headline = summaries.headline_table(config, table2)
     of_run = [item for one, item in items if one.game is None]
+    films: dict[str, list[files.Picture]] = {}
+    for one, item in items:
+        if one.agent is not None and isinstance(item, files.Picture):
+            films.setdefault(one.agent, []).append(item)
     text = render(
         config=config,
         headline=headline,
@@ -76,6 +82,7 @@ def write_report(
         hardware=machine.hardware(),
         tables=[item for item in of_run if isinstance(item, Table)],
         pictures=[item for item in of_run if isinstance(item, files.Picture)],
+        agents=agent_views(config, agents, films) if agents is not None else [],
         games=_games(config, summaries.read(config, probed, splits, histories), items),
     )
     artifacts.write_text(out, text)
