@@ -52,7 +52,7 @@ rule variables:
         scores=layout.SCORES.path,
         reference=[
             os.path.relpath(REFERENCE / f"paper_{name}.csv")
-            for name in ("table4_boxing_f1_by_variable", "tables35to56_f1_by_variable_ppo_agent")
+            for name in ("tables13to34_f1_by_variable_random_agent", "tables35to56_f1_by_variable_ppo_agent")
         ],
     output:
         shown(*catalogue.select("table", "scores", by_game=True)),
@@ -67,6 +67,26 @@ rule variables:
     shell:
         "python -m workflow_src variables --game {wildcards.game} --scores {input.scores} --reference {params.reference}"
         " --out results/tables/table4_f1_by_variable/{wildcards.game} > {log} 2>&1"
+
+
+# Every value beside the published one.
+rule agreement:
+    input:
+        scores=layout.SCORES.path,
+        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_tables*.csv"))],
+    output:
+        shown(*catalogue.select(source="agreement")),
+    log:
+        "logs/agreement.log",
+    params:
+        code=code("agreement", "report.agreement.write", *(one.module for one in catalogue.select(source="agreement"))),
+        settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS),
+        reference=lambda w, input: os.path.dirname(input.reference[0]),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src agreement --scores {input.scores} --reference {params.reference}"
+        " --tables results/tables --figures results/figures 2>&1 | tee {log} >&2"
 
 
 rule figures:

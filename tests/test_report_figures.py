@@ -51,8 +51,8 @@ def test_the_figure_of_interquartile_means_has_points_intervals_and_dashes(seeds
         pytest.approx(row) for row in found[["low", "high"]].dropna().to_numpy()
     ]
     assert [text.get_text() for text in axes.texts] == [DASH] * (
-        10 + 12
-    )  # ten methods, and all of the other protocol
+        12 + 14
+    )  # twelve methods, and all of the other protocol
     assert [text.get_text() for text in axes.get_yticklabels()] == [
         method.upper() for method in config.methods
     ]

@@ -43,7 +43,7 @@ def test_facts_are_those_of_the_tables(tmp_path):
     assert block.first == 2
     random = next(one for one in block.baselines if one.method == "random-cnn")
     assert next(one for one in random.above if one.method == "st-dim")[1:] == (2, 3)
-    assert next(one for one in random.above if one.method == "dim")[1:] == (0, None)
+    assert next(one for one in random.above if one.method == "dim")[1:] == (0, 0)
     majority = next(one for one in block.baselines if one.method == "maj-clf")
     assert [(one.method, one.ours, one.published) for one in majority.above] == [
         ("random-cnn", 3, 3)

@@ -77,13 +77,8 @@ def find(path: str) -> tuple[Exhibit, dict[str, str]] | None:
 def on_page(config: "Config") -> list[str]:
     """The files that the page shows, in its order."""
     found = []
-    # Of the random agent's frames the paper has one game by variable, of its PPO agents' all.
-    by_agents = any(row.agent is not None for row in config.policies.values())
     for one in EXHIBITS:
-        only = "" if by_agents else one.published_game
-        path = f"{one.path.format(game=only)}." if only else ""
-        files = one.files(config, ON_PAGE)
-        found += [file for file in files if file.startswith(path)]
+        found += one.files(config, ON_PAGE)
     return found
 
 

@@ -21,6 +21,7 @@ Source = Literal[
     "scaling",
     "transfer",
     "control",
+    "agreement",
     "frames",
     "agents",
 ]
@@ -88,8 +89,7 @@ class Exhibit:
     # The heading in Snakemake's own report, by default that of the kind.
     heading: str = ""
     game_part: GamePart = "probes"
-    # The only game that was published of random agents: their page shows no other, the paper
-    # prefers it.
+    # The game that the paper shows, where the run has it.
     published_game: str = ""
 
     @property

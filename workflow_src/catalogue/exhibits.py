@@ -32,6 +32,13 @@ def _plays_games(config: "Config") -> bool:
     return any(row.environment.kind == "atari" for row in config.agents.values())
 
 
+def _is_comparable(config: "Config") -> bool:
+    """Whether a random agent or PPO played, for whom there are published values of these labels."""
+    rows = config.policies.values()
+    players = [config.agents[row.agent].kind if row.agent else row.kind for row in rows]
+    return config.label_set == "paper-2019" and bool({"random", "ppo"} & set(players))
+
+
 EXHIBITS = (
     Exhibit(
         "table1_variables_by_category",
@@ -67,8 +74,8 @@ EXHIBITS = (
         "table2_accuracy_by_game",
         "table",
         "Accuracy by game",
-        "Probe accuracy by game and method, mean over categories and seeds. "
-        "The original paper does not report it.",
+        "Probe accuracy by game and method, mean over categories and seeds, with the values of the "
+        "authors' notebook.",
         section="appendix",
         sentence="gives accuracy by game and method",
         file="tables/by_game",
@@ -99,7 +106,7 @@ EXHIBITS = (
         "table",
         "Accuracy by category",
         "Probe accuracy by category of variables and method, mean over the games that have the "
-        "category. The original paper does not report it.",
+        "category, with the values of the authors' notebook.",
         section="appendix",
         sentence="gives accuracy by category",
         file="tables/by_category",
@@ -115,6 +122,44 @@ EXHIBITS = (
         sentence="gives F1 of every variable of one game",
         file="tables/by_variable",
         published_game="boxing",
+    ),
+    Exhibit(
+        "agreement",
+        "table",
+        "Agreement with the published numbers",
+        "F1 of every variable against the published value, by method: the share that is near, the "
+        "mean difference with its bootstrap interval over games, and what is known to explain it.",
+        section="published",
+        sentence="counts how many values agree with the published ones, by method",
+        when=_is_comparable,
+        source="agreement",
+        file="agreement/table",
+        heading="Agreement",
+    ),
+    Exhibit(
+        "agreement_variables",
+        "table",
+        "Every variable beside its published value",
+        "F1 of each variable, ours and the published one, the largest differences first.",
+        section="published",
+        sentence="has the variables that differ most",
+        when=_is_comparable,
+        source="agreement",
+        file="agreement/variables",
+        heading="Agreement",
+    ),
+    Exhibit(
+        "agreement",
+        "figure",
+        "Agreement with the published numbers",
+        "F1 of each variable, ours against the published one: a dot a variable, a panel a method, "
+        "with the share within the band.",
+        section="published",
+        sentence="plots each variable against its published value",
+        when=_is_comparable,
+        source="agreement",
+        file="agreement/figure",
+        heading="Agreement",
     ),
     Exhibit(
         "iqm",

@@ -42,6 +42,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         report.tables,
         report.variables,
         report.figures,
+        report.agreement,
         report.curves,
         report.reconstructions,
         report.saliency,

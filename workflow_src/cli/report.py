@@ -42,6 +42,17 @@ def figures(config: Config, scores: Path, out: Path) -> None:
 
 
 @command()
+@shared("config", "scores", "reference")
+@click.option("--tables", type=FOLDER, required=True, help="Folder for the tables.")
+@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
+def agreement(config: Config, scores: Path, reference: Path, tables: Path, figures: Path) -> None:
+    """Compare F1 of every variable with the published values."""
+    from workflow_src.report.agreement.write import write_agreement
+
+    click.echo(write_agreement(config, scores, reference, tables, figures))
+
+
+@command()
 @shared("config")
 @click.option("--game", help="One game; by default all of them in one figure.")
 @shared("out-folder")

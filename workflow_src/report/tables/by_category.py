@@ -11,6 +11,7 @@ from workflow_src.report.names import CATEGORY_NAMES, METRIC_NAMES, method_name
 from workflow_src.report.tables.captions import PUBLISHED_LABELS, score_note
 from workflow_src.report.tables.columns import (
     PUBLISHED_CATEGORIES,
+    PUBLISHED_CATEGORY_ACCURACIES,
     has_published,
     method_columns,
     published_values,
@@ -25,8 +26,8 @@ def table(config: Config, data: Data, metric: str = "f1") -> pd.DataFrame:
 
     Columns as in `by_game`, after ``games``: how many games the block has.
     """
-    # Nothing but F1 was published.
-    published = read_published(data, PUBLISHED_CATEGORIES, "category") if metric == "f1" else {}
+    files = PUBLISHED_CATEGORIES if metric == "f1" else PUBLISHED_CATEGORY_ACCURACIES
+    published = read_published(data, files, "category")
     rows = aggregate.blocks(config, category=list(CATEGORIES))
     ours = aggregate.by_category(config, data.scores, metric)
     table = side_by_side(config, ours, published_values(config, published, rows))

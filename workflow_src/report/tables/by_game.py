@@ -14,6 +14,7 @@ from workflow_src.report.names import METRIC_NAMES, method_name
 from workflow_src.report.tables.captions import PAPER, score_note
 from workflow_src.report.tables.columns import (
     PUBLISHED,
+    PUBLISHED_ACCURACIES,
     PUBLISHED_GAMES,
     STD,
     method_columns,
@@ -31,8 +32,8 @@ def table(config: Config, data: Data, metric: str = "f1") -> pd.DataFrame:
     Columns: policy, protocol, game, then those of each method. The mean, ours and the published
     one, is over the games that any method has.
     """
-    # Nothing but F1 was published.
-    published = read_published(data, PUBLISHED_GAMES, "game") if metric == "f1" else {}
+    files = PUBLISHED_GAMES if metric == "f1" else PUBLISHED_ACCURACIES
+    published = read_published(data, files, "game")
     games = aggregate.by_game(config, data.scores, metric)
     rows = aggregate.blocks(config, game=[*config.games, MEAN])
     paper = published_values(config, published, rows)

@@ -14,12 +14,21 @@ REPRODUCED = "report"
 # The published numbers by who played: a random agent, or one that learned by PPO.
 RANDOM, PPO = "random", "ppo"
 PUBLISHED_GAMES = {
-    RANDOM: ["paper_table2_f1_random_agent.csv"],
+    RANDOM: ["paper_table2_f1_random_agent.csv", "paper_table8_f1_ablations.csv"],
     PPO: ["paper_table6_f1_ppo_agent.csv", "paper_table10_f1_rl_probe_ppo_agent.csv"],
 }
 PUBLISHED_CATEGORIES = {
-    RANDOM: ["paper_table3_f1_by_category.csv"],
+    RANDOM: ["paper_table3_f1_by_category.csv", "paper_table9_f1_by_category_ablations.csv"],
     PPO: ["paper_table7_f1_by_category_ppo_agent.csv"],
+}
+
+# The same of accuracies, of which vae's of pitfall is an F1 by mistake.
+PUBLISHED_ACCURACIES = {RANDOM: ["paper_table11_accuracy_random_agent.csv"]}
+PUBLISHED_CATEGORY_ACCURACIES = {RANDOM: ["paper_table12_accuracy_by_category.csv"]}
+# F1 of every variable: game, variable, method, f1.
+PUBLISHED_VARIABLES = {
+    RANDOM: "paper_tables13to34_f1_by_variable_random_agent.csv",
+    PPO: "paper_tables35to56_f1_by_variable_ppo_agent.csv",
 }
 
 # Tables of published numbers, by who played.

@@ -1,0 +1,1 @@
+"""How well a run agrees with the published numbers, variable by variable."""

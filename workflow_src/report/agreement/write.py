@@ -1,0 +1,44 @@
+"""Write the tables and the figure of the agreement with the published numbers."""
+
+from pathlib import Path
+
+from workflow_src import catalogue
+from workflow_src.config.run import Config
+from workflow_src.errors import UserError
+from workflow_src.report.data import maker, read_data
+from workflow_src.report.figures import style
+from workflow_src.report.files import write_table
+from workflow_src.report.tables.write import make
+
+
+def write_agreement(
+    config: Config, scores: Path, reference: Path, out_tables: Path, out_figures: Path
+) -> str:
+    """Write them into their folders; returns the one number of it as a line.
+
+    `UserError` when nothing of the run was published, or when files are missing; then nothing is
+    written.
+    """
+    if not all(one.when(config) for one in catalogue.select(source="agreement")):
+        raise UserError(
+            "nothing of this run was published: it needs label set paper-2019, and a random agent "
+            "or one that learned by PPO"
+        )
+    data = read_data(scores, reference)
+    tables = {one.key: make(config, one, data) for one in catalogue.select("table", "agreement")}
+    drawn = {
+        one.key: maker(one).figure(config, data) for one in catalogue.select("figure", "agreement")
+    }
+    for key, (table, latex) in tables.items():
+        write_table(table, latex, out_tables / key)
+    for key, figure in drawn.items():
+        style.save(figure, out_figures / key)
+    found = tables["agreement"][0]
+    lines = [
+        f"{row.near:.0%} of {row.values_} values within 0.05, mean difference {row.mean:+.3f} "
+        f"({row.policy}, {row.protocol})"
+        for row in found[found["method"] == "all"]
+        .rename(columns={"values": "values_"})
+        .itertuples()
+    ]
+    return "\n".join(lines)
