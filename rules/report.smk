@@ -73,9 +73,9 @@ rule variables:
 rule agreement:
     input:
         scores=layout.SCORES.path,
-        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_tables*.csv"))],
+        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))],
     output:
-        shown(*catalogue.select(source="agreement")),
+        shown(*(one for one in catalogue.select(source="agreement") if one.when(CONFIG))),
     log:
         "logs/agreement.log",
     params:

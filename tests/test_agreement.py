@@ -11,6 +11,8 @@ from workflow_src.errors import UserError
 from workflow_src.report.agreement import compared, figure, table, variables
 from workflow_src.report.agreement.write import write_agreement
 from workflow_src.report.data import read_data
+from workflow_src.report.figures import conditioning as of_scale
+from workflow_src.report.tables import conditioning
 
 RANDOM = "tables13to34_f1_by_variable_random_agent"
 PPO = "tables35to56_f1_by_variable_ppo_agent"
@@ -171,6 +173,7 @@ def test_files_are_written_and_a_line_is_said(tmp_path):
     assert said == "100% of 26 values within 0.05, mean difference +0.000 (random_agent, paper)"
     names = {"agreement.csv", "agreement.tex", "agreement.png", "agreement.pdf"}
     names |= {"agreement_variables.csv", "agreement_variables.tex"}
+    names |= {"conditioning.png", "conditioning.pdf"}
     assert {file.name for file in out.iterdir()} == names
 
 
@@ -191,3 +194,48 @@ def test_every_variable_has_a_category():
 def test_no_interval_of_a_single_game():
     part = pd.DataFrame({"game": ["pong"] * 3, "difference": [0.1, 0.2, 0.3]})
     assert np.isnan(table.interval(part, np.random.default_rng(0))).all()
+
+
+# Conditioning
+
+
+def conditioned(tmp_path):
+    """Probes of random-cnn as it is and on two other scales, in two games."""
+    without = {"protocols": {"corrected": None}, "ledger": None, "scaling": None}
+    config = settings(games=["pong", "boxing"], seeds=[0, 1], **without)
+    probes = []
+    for method, (f1, deviation) in {
+        "random-cnn": (0.1, 0.02),
+        "random-cnn-standardised": (0.6, 1.0),
+        "random-cnn-whitened": (0.7, 1.0),
+    }.items():
+        for game in config.games:
+            for seed in config.seeds:
+                features = {"size": 256, "mean": 0.3, "deviation": deviation + seed / 100}
+                features["effective_rank"] = 100.0
+                one = probe(game, method=method, f1=f1, seed=seed, readout="linear")
+                probes.append(one | {"features": features})
+    return config, scored(tmp_path, *probes)
+
+
+def test_the_conditioning_of_features_stands_beside_f1(tmp_path):
+    config, scores = conditioned(tmp_path)
+    found = conditioning.table(config, read_data(scores, REFERENCE))
+    assert found["game"].tolist() == ["pong", "boxing", "mean"] * 3
+    row = found.set_index(["method", "game"]).loc[("random-cnn", "mean")]
+    assert row["deviation"] == pytest.approx(0.025) and row["effective_rank"] == 100
+    assert row["f1"] == pytest.approx(0.2) and row["size"] == 256
+    text = conditioning.latex(config, found)
+    assert "RANDOM-CNN-WHITENED & 256 & 0.3 & 1 & 100 & 0.80" in text
+
+
+def test_a_figure_shows_what_scale_is_worth(tmp_path):
+    config, scores = conditioned(tmp_path)
+    (axes,) = of_scale.figure(config, read_data(scores, REFERENCE)).axes
+    lines = {
+        line.get_label(): line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 3
+    }
+    assert lines["as it is"] == pytest.approx([0.2] * 3)
+    assert lines["whitened"] == pytest.approx([0.8] * 3)
+    assert lines["ST-DIM, published"] == pytest.approx([0.81, 0.58, 0.695])
+    assert axes.get_title() == "RANDOM-CNN (random_agent, paper)"

@@ -1168,3 +1168,32 @@ def test_an_edit_of_the_same_length_and_second_is_seen(tmp_path):
         )
         os.utime(file, (1e9, 1e9))
         assert custom.make(file, "Mine", {}, seed=0).out_features == size
+
+
+@pytest.mark.parametrize("name", ["nature", "impala"])
+def test_bytes_as_they_are_stored(name):
+    """The first layer sees 255 times what it sees of fractions; frames that are floats too."""
+    frames = torch.randint(0, 256, (3, 1, 210, 160), dtype=torch.uint8)
+    made = {
+        scale: encoders.build(name, 16, torch.Generator().manual_seed(3), 1, scale)
+        for scale in ("unit", "byte")
+    }
+    first = next(m for m in made["unit"].modules() if isinstance(m, torch.nn.Conv2d))
+    with torch.no_grad():
+        found = made["byte"](frames)
+        assert torch.allclose(made["byte"](frames / 255), found, rtol=1e-3, atol=1e-3)
+        first.weight *= 255
+        assert torch.allclose(made["unit"](frames), found, rtol=1e-3, atol=1e-3)
+
+
+def test_the_scale_of_the_input_is_part_of_the_file(tmp_path):
+    row = Method.model_validate({"kind": "random-cnn", "feature_size": 8, "input_scale": "byte"})
+    encoder = encoders.build("nature", 8, torch.Generator().manual_seed(3), 1, "byte")
+    header = {"encoder": "nature", "feature_size": 8, "frame_stack": 1, "input_scale": "byte"}
+    encoders.save(tmp_path / "w", encoder, header)
+    frames = torch.randint(0, 256, (3, 1, 210, 160), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(encoders.load(tmp_path / "w", row)[0](frames), encoder(frames))
+    unit = row.model_copy(update={"input_scale": "unit"})
+    with pytest.raises(UserError, match="has input scale 'byte', but the configuration says None"):
+        encoders.load(tmp_path / "w", unit)

@@ -1067,9 +1067,7 @@ def places_of(index):
 )
 def test_frames_of_another_purpose_are_refused(collected, tmp_path, kind, wrong, right):
     given = {"method": kind, "frames": collected.frames(wrong), "split": collected.split(wrong)}
-    text = (
-        rf"{wrong}\.safetensors was made from {wrong} frames; {kind} learns from {right} frames: "
-    )
+    text = rf"{wrong}\.safetensors was made from {wrong} frames; {kind} needs {right} frames: "
     with pytest.raises(UserError, match=text):
         train(collected.config, **arguments(collected, tmp_path, **given))
     assert not list(tmp_path.iterdir())
@@ -1079,7 +1077,7 @@ def test_frames_of_another_purpose_are_refused(collected, tmp_path, kind, wrong,
 def test_a_method_that_learns_needs_frames(collected, tmp_path, method):
     with pytest.raises(
         UserError,
-        match=rf"^{method} learns from frames: name the files of its frames and their split$",
+        match=rf"^{method} needs frames: name the files of its frames and their split$",
     ):
         train(
             collected.config,
@@ -1209,8 +1207,9 @@ def test_an_untrained_encoder_needs_no_frames(collected, tmp_path):
 def test_every_kind_has_a_class():
     rows = yaml.safe_load((ROOT / "config.yaml").read_text())["methods"]
     assert {row["kind"] for row in rows.values()} <= set(kinds.names("methods"))
-    # These two need files: test_an_encoder_of_one_s_own, test_agents_as_encoders.py.
-    for kind in set(kinds.names("methods")) - {"majority", "custom", "agent"}:
+    # These need files: test_an_encoder_of_one_s_own, test_agents_as_encoders.py and
+    # test_conditioned.py.
+    for kind in set(kinds.names("methods")) - {"majority", "custom", "agent", "conditioned"}:
         cls, row = objective.find(kind), Method(kind=kind, feature_size=8)
         assert issubclass(cls, Objective)
         assert cls.__module__ == f"workflow_src.methods.{kind.replace('-', '_')}"

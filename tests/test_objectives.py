@@ -30,7 +30,7 @@ CORRECTED = MethodProtocol(wrap_pairs=False, keep="best", sampling="permutation"
 LEARNING = [
     kind
     for kind in kinds.names("methods")
-    if kind not in ("majority", "custom", "agent") and Method(kind=kind).learns_from
+    if kind not in ("majority", "custom", "agent", "conditioned") and Method(kind=kind).learns_from
 ]
 VARIABLES, CLASSES = ["ball_x", "ball_y", "lives"], 5
 # Frames an example.

@@ -32,6 +32,11 @@ def _plays_games(config: "Config") -> bool:
     return any(row.environment.kind == "atari" for row in config.agents.values())
 
 
+def _has_conditioned(config: "Config") -> bool:
+    """Whether an encoder is probed as it is and on another scale."""
+    return any(row.of is not None for row in config.methods.values()) and _is_comparable(config)
+
+
 def _is_comparable(config: "Config") -> bool:
     """Whether a random agent or PPO played, for whom there are published values of these labels."""
     rows = config.policies.values()
@@ -178,6 +183,28 @@ EXHIBITS = (
         "Lines are bootstrap intervals, where there are several seeds.",
         section="results",
         sentence="plots them",
+    ),
+    Exhibit(
+        "conditioning",
+        "table",
+        "Conditioning of features",
+        "How features vary over the probe's train frames: the root mean squares of their means and "
+        "of their standard deviations, and the effective rank of their covariance; with F1. A "
+        "probe that has not converged reads small and correlated features slowly.",
+        section="results",
+        sentence="says how well the features of each encoder are conditioned",
+    ),
+    Exhibit(
+        "conditioning",
+        "figure",
+        "What a probe reads of the same features on another scale",
+        "F1 (mean over categories) of an encoder, and of the same features standardised or "
+        "whitened without labels. Published ST-DIM beside it, where the same game was published.",
+        section="results",
+        sentence="shows what scale and whitening are worth",
+        when=_has_conditioned,
+        source="agreement",
+        file="figures/conditioning",
     ),
     Exhibit(
         "f1_by_probe",

@@ -66,6 +66,9 @@ class Method(Row):
     frame_stack: Positive = Field(
         1, description="input frames: the frame and those before it in its episode"
     )
+    input_scale: Literal["unit", "byte"] = Field(
+        "unit", description="pixels from 0 to 1, or from 0 to 255 as they are stored"
+    )
     module: str | None = Field(
         None, description="custom only: path/to/file.py:Class of a torch module"
     )
@@ -135,7 +138,7 @@ class Method(Row):
         elif self.layer != "hidden" and self.kind != "conditioned":
             raise ValueError("layer belongs to kind agent; remove it or set kind: agent")
         unused = set() if self.learns_from else set(Training.model_fields)
-        unused |= {"encoder", "feature_size"} if not self.has_architecture else set()
+        unused |= {"encoder", "feature_size", "input_scale"} if not self.has_architecture else set()
         unused |= {"frame_stack"} if not self.has_encoder else set()
         for name, field in type(self).model_fields.items():
             if name in unused and getattr(self, name) != field.default:

@@ -355,7 +355,7 @@ class Config(Section):
 
 
 # What describes an encoder, which methods of kind conditioned take from another.
-_OF_ENCODER = ("encoder", "feature_size", "frame_stack", "module", "kwargs", "layer")
+_OF_ENCODER = ("encoder", "feature_size", "frame_stack", "input_scale", "module", "kwargs", "layer")
 
 
 def _with_encoder(name: str, rows: dict[str, Any]) -> Any:

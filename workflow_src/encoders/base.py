@@ -110,17 +110,19 @@ class FrameConv2d(nn.Conv2d):
     convolved plainly.
     """
 
+    brightest = 1.0  # what the brightest pixel is to the weights
+
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """Maps of the frames, in bfloat16 where autocast says so."""
         if frames.dtype != torch.uint8:
-            return super().forward(frames)
+            return super().forward(frames if self.brightest == 1 else frames * self.brightest)
         device = frames.device.type
         dtype = (
             torch.get_autocast_dtype(device)
             if torch.is_autocast_enabled(device)
             else self.weight.dtype
         )
-        weight = self.weight / 255
+        weight = self.weight * (self.brightest / 255) if self.brightest != 1 else self.weight / 255
         by_patches = (
             self.stride == (_WORD, _WORD)
             and not any(k % _WORD for k in self.kernel_size)

@@ -74,7 +74,8 @@ def load_one(path: str | os.PathLike, row: Method) -> tuple[nn.Module, dict[str,
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-    encoder = build(row.encoder, row.feature_size, torch.Generator(), row.frame_stack)
+    shape = (row.encoder, row.feature_size, torch.Generator(), row.frame_stack, row.input_scale)
+    encoder = build(*shape)
     return _filled(path, encoder, weights, header), header
 
 
@@ -130,6 +131,7 @@ def _expected(row: Method, variables: Sequence[str] | None, classes: int | None)
         return expected | {"encoder": CUSTOM, "module": file, "class": name, "kwargs": kwargs}
     expected |= {"encoder": row.encoder, "feature_size": row.feature_size}
     expected |= {"layer": row.inner_layer}
+    expected |= {"input_scale": None if row.input_scale == "unit" else row.input_scale}
     if row.learns_from == "probe":
         expected |= {
             "variables": None if variables is None else [*variables],
@@ -162,7 +164,8 @@ def _custom(path: str | os.PathLike, row: Method, header: Mapping[str, Any]) -> 
 
 def _own(row: Method, variables: Sequence[str], classes: int) -> nn.Module:
     generator = torch.Generator()
-    make = partial(build, row.encoder, row.feature_size, generator, row.frame_stack)
+    shape = (row.encoder, row.feature_size, generator, row.frame_stack, row.input_scale)
+    make = partial(build, *shape)
     if row.inner_layer is not None:
         return up_to(make(), row.inner_layer)
     if row.learns_from != "probe":

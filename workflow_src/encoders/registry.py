@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from workflow_src.encoders.base import Encoder
+from workflow_src.encoders.base import Encoder, FrameConv2d
 from workflow_src.errors import UserError
 from workflow_src.kinds import Registry
 
@@ -16,9 +16,23 @@ _DECODERS: Registry[Callable[..., nn.Module]] = Registry(FOLDER)
 encoder, decoder = _ENCODERS.register, _DECODERS.register
 
 
-def build(name: str, feature_size: int, generator: torch.Generator, channels: int = 1) -> Encoder:
-    """A new encoder of the architecture ``name``, with weights drawn from ``generator``."""
-    return _ENCODERS.find(name)(feature_size, generator, channels)
+def build(
+    name: str,
+    feature_size: int,
+    generator: torch.Generator,
+    channels: int = 1,
+    input_scale: str = "unit",
+) -> Encoder:
+    """A new encoder of the architecture ``name``, with weights drawn from ``generator``.
+
+    ``input_scale``: ``unit`` for pixels from 0 to 1, ``byte`` for pixels from 0 to 255.
+    """
+    made = _ENCODERS.find(name)(feature_size, generator, channels)
+    if input_scale == "byte":
+        for module in made.modules():
+            if isinstance(module, FrameConv2d):
+                module.brightest = 255.0
+    return made
 
 
 def build_decoder(

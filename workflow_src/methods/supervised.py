@@ -36,9 +36,8 @@ class Supervised(Objective):
     ):
         nn.Module.__init__(self)
         self.variables, self.classes = variables, classes
-        build = partial(
-            encoders.build, settings.encoder, settings.feature_size, generator, settings.frame_stack
-        )
+        shape = (settings.encoder, settings.feature_size, generator, settings.frame_stack)
+        build = partial(encoders.build, *shape, settings.input_scale)
         self.encoder = self.classifier(build, len(variables), classes, generator)
 
     @property

@@ -30,6 +30,16 @@ class Metrics(BaseModel):
     accuracy: Annotated[float, Field(allow_inf_nan=False)]
 
 
+class Conditioning(BaseModel):
+    """Of the features that a probe read, see `encoders.conditioning.describe`."""
+
+    model_config = ConfigDict(strict=True)
+    size: int
+    mean: Annotated[float, Field(allow_inf_nan=False)]
+    deviation: Annotated[float, Field(allow_inf_nan=False)]
+    effective_rank: Annotated[float, Field(allow_inf_nan=False)] | None
+
+
 class ProbeFile(BaseModel):
     """The part of a probe's JSON that becomes scores.
 
@@ -49,6 +59,7 @@ class ProbeFile(BaseModel):
     mean_over_categories: Metrics
     mean_over_variables: Metrics
     mean_weighted: Metrics
+    features: Conditioning | None = None  # none where no features were read
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row of scores.csv for each metric of each level and name."""
@@ -64,6 +75,9 @@ class ProbeFile(BaseModel):
             for name, metrics in named.items():
                 for metric, value in metrics.model_dump().items():
                     yield {**head, "level": level, "name": name, "metric": metric, "value": value}
+        for metric, value in (self.features.model_dump() if self.features else {}).items():
+            if value is not None:
+                yield {**head, "level": "features", "name": "", "metric": metric, "value": value}
 
 
 def read_probe(path: Path) -> ProbeFile:

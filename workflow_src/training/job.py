@@ -129,6 +129,8 @@ def train(
         "feature_size": row.feature_size,
         "frame_stack": row.frame_stack,
     }
+    if row.input_scale != "unit":
+        header["input_scale"] = row.input_scale
     history_text = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch"]).to_csv(
         index=False, lineterminator="\n"
     )

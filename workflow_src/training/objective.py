@@ -42,7 +42,11 @@ class Objective(nn.Module):
         super().__init__()
         # An `Encoder`; custom and supervised methods have other modules.
         self.encoder: Any = encoders.build(
-            settings.encoder, settings.feature_size, generator, settings.frame_stack
+            settings.encoder,
+            settings.feature_size,
+            generator,
+            settings.frame_stack,
+            settings.input_scale,
         )
 
     @property

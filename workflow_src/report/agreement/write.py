@@ -19,16 +19,15 @@ def write_agreement(
     `UserError` when nothing of the run was published, or when files are missing; then nothing is
     written.
     """
-    if not all(one.when(config) for one in catalogue.select(source="agreement")):
+    of_run = [one for one in catalogue.select(source="agreement") if one.when(config)]
+    if not any(one.key == "agreement" for one in of_run):
         raise UserError(
             "nothing of this run was published: it needs label set paper-2019, and a random agent "
             "or one that learned by PPO"
         )
     data = read_data(scores, reference)
-    tables = {one.key: make(config, one, data) for one in catalogue.select("table", "agreement")}
-    drawn = {
-        one.key: maker(one).figure(config, data) for one in catalogue.select("figure", "agreement")
-    }
+    tables = {one.key: make(config, one, data) for one in of_run if one.kind == "table"}
+    drawn = {one.key: maker(one).figure(config, data) for one in of_run if one.kind == "figure"}
     for key, (table, latex) in tables.items():
         write_table(table, latex, out_tables / key)
     for key, figure in drawn.items():

@@ -1,0 +1,106 @@
+"""Ridge regression of each value as one of the classes, in closed form: a probe that has converged.
+
+For each state variable, least squares with an L2 penalty from the features to a column for each
+class that it has in train, 1 where the frame has it; the prediction is the class with the highest
+value. All variables and all strengths of the penalty share one factorisation of the covariance. The
+strength is chosen for each variable by its accuracy in validation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from workflow_src.config.probes import Probe, ProbeProtocol
+from workflow_src.probes.fitting import Features, check_part
+
+NAME = "ridge regression"
+GRADIENT_DESCENT = False
+# Strengths of the penalty, in shares of the mean variance of the features, the strongest first.
+_STRENGTHS = np.logspace(1, -7, 17)
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class RidgeProbes:
+    """The fitted maps of V variables, which share centre and scale of the features."""
+
+    mean: torch.Tensor  # float32 (d,)
+    scale: torch.Tensor  # float32 (d,)
+    weight: torch.Tensor  # float32 (d, columns)
+    bias: torch.Tensor  # float32 (columns,)
+    classes: np.ndarray  # int64 (columns,): the class of each column
+    borders: np.ndarray  # int64 (V + 1,): the columns of each variable
+    strength: np.ndarray  # float64 (V,)
+
+    def predict(self, values: np.ndarray) -> np.ndarray:
+        """The most likely value of each variable: features (n, d) float32 -> (n, V) int64."""
+        x = (torch.from_numpy(values) - self.mean) * self.scale
+        found = [
+            _highest(chunk @ self.weight + self.bias, self.borders) for chunk in x.split(_CHUNK)
+        ]
+        return self.classes[torch.cat(found).numpy()]
+
+
+def fit(
+    train: Features,
+    val: Features,
+    settings: Probe,
+    switches: ProbeProtocol,
+    rng: np.random.Generator,
+    device: torch.device,
+    *,
+    names: Sequence[str] | None = None,
+    progress: bool = False,
+) -> RidgeProbes:
+    """Fit all variables at once; nothing is random, and every train frame counts once.
+
+    Features are standardised by train. On the processor, in float64 where it decides: fitting takes
+    seconds. `UserError` as in `linear.fit` for labels and features.
+    """
+    check_part(train, settings, "train", 1)
+    check_part(val, settings, "val", 1)
+    x = torch.from_numpy(train.values).double()
+    mean = x.mean(0)
+    deviation = x.std(0, correction=0)
+    # What does not vary stays at zero.
+    scale = torch.where(deviation > 1e-6 * deviation.max(), 1 / deviation, 0.0)
+    x = (x - mean) * scale
+    spectrum, vectors = torch.linalg.eigh(x.T @ x / len(x))
+    columns = [np.unique(labels) for labels in train.labels.T]
+    borders = np.cumsum([0, *map(len, columns)])
+    classes = np.concatenate(columns).astype(np.int64)
+    targets = torch.cat(
+        [
+            torch.from_numpy(labels[:, None] == known).double()
+            for labels, known in zip(train.labels.T, columns, strict=True)
+        ],
+        dim=1,
+    )
+    bias = targets.mean(0)
+    # Of rotated features on the columns, whose own means the bias is.
+    products = vectors.T @ (x.T @ targets) / len(x)
+    del targets
+    rotated = ((torch.from_numpy(val.values).double() - mean) * scale @ vectors).float()
+    best = np.full(len(columns), -1.0)
+    strength = np.zeros(len(columns))
+    weight = torch.zeros(products.shape, dtype=torch.float32)
+    for share in _STRENGTHS:
+        penalty = share * float(spectrum.mean())
+        solved = products / (spectrum + penalty)[:, None]
+        found = _highest(rotated @ solved.float() + bias.float(), borders)
+        accuracy = (classes[found.numpy()] == val.labels).mean(0)
+        for v in np.flatnonzero(accuracy > best):
+            part = slice(borders[v], borders[v + 1])
+            weight[:, part] = (vectors @ solved[:, part]).float()
+            best[v], strength[v] = accuracy[v], share
+    tensors = (mean.float(), scale.float(), weight, bias.float())
+    return RidgeProbes(*tensors, classes, borders, strength)
+
+
+def _highest(scores: torch.Tensor, borders: np.ndarray) -> torch.Tensor:
+    """The column with the highest score of each variable: (n, columns) -> (n, V) int64."""
+    parts = scores.split(np.diff(borders).tolist(), dim=1)
+    found = [part.argmax(1) + int(at) for part, at in zip(parts, borders, strict=False)]
+    return torch.stack(found, dim=1)
