@@ -205,11 +205,11 @@ def vae(noise):
             error = torch.zeros((), dtype=torch.float64)
             for row, expected in zip(decoded[0].flatten(0, 1), shown[0].flatten(0, 1), strict=True):
                 error = error + (row - expected) @ (row - expected)
-            terms["squared_error"] = terms["squared_error"] + error / len(frames)
+            terms["squared_error"] = terms["squared_error"] + error
             kl = torch.distributions.kl_divergence(
                 posterior, torch.distributions.Normal(torch.zeros_like(mean), 1.0)
             ).sum()
-            terms["kl"] = terms["kl"] + 2.5 * kl / len(frames)
+            terms["kl"] = terms["kl"] + 2.5 * kl
         return terms
 
     return formula

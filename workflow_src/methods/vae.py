@@ -4,8 +4,8 @@ As in arXiv 1906.08226, section 5.1.
 
 The representation is the mean of the posterior; its log-variance is a linear map of the last
 convolution. The decoder mirrors the encoder. Minimised: squared error, summed over pixels, + beta x
-KL divergence from a standard normal. As in the 2019 code: beta 1, decoding the mean in validation.
-Ours: means over the batch where there sums were taken, a constant factor that Adam does not see.
+KL divergence from a standard normal. As in the 2019 code: beta 1, sums over the batch, decoding the
+mean in validation.
 """
 
 import numpy as np
@@ -61,8 +61,8 @@ class VAE(Objective):
         decoded = self.decoder(z)
         kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)
         return {
-            "squared_error": F.mse_loss(decoded, images, reduction="sum") / len(images),
-            "kl": self.beta * kl.sum() / len(images),
+            "squared_error": F.mse_loss(decoded, images, reduction="sum"),
+            "kl": self.beta * kl.sum(),
         }
 
     def draw_noise(self, like: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,6 @@ EXPLAINED = {
     "supervised-shared": "was not published",
     "cpc": "stops on the loss; there on the accuracy",
     "jsd-st-dim": "stops on the loss; there on the accuracy",
-    "vae": "the mean of the loss instead of its sum, which Adam's eps sees",
 }
 OTHERS = "seeds (Q3), sampled test frames (Q7)"
 
