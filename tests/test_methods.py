@@ -330,6 +330,32 @@ def test_early_stopping_and_whose_weights_are_kept(val, epochs, patience, keep):
         )
 
 
+class Accurate(Scripted):
+    """Losses that fall, beside accuracies by epoch as written down."""
+
+    def __init__(self, accuracies):
+        super().__init__([1 / (2 + i) for i in range(len(accuracies))])
+        self.scripts["accuracy"] = iter([0.0, *accuracies])
+
+    def draw(self, episodes, switches, rng):
+        found = super().draw(episodes, switches, rng)
+        if self.part == "val":
+            self.accuracy = torch.tensor(next(self.scripts["accuracy"]))
+        else:
+            self.accuracy = torch.tensor(0.0)
+        return found
+
+
+def test_a_method_with_an_accuracy_stops_on_it():
+    model = Accurate([0.2, 0.5, 0.4, 0.5, 0.6])
+    keep = CORRECTED.model_copy(update={"keep": "best"})
+    rows = fit(model, keep, epochs=5, patience=2, lr=0.01)
+    assert [row["val_accuracy"] for row in rows] == pytest.approx([0, 0.2, 0.5, 0.4, 0.5])
+    assert rows[-1]["val_loss"] < rows[2]["val_loss"] and "train_accuracy" not in rows[0]
+    assert [row["val_loss"] for row in rows] == [row["val_term"] for row in rows]
+    assert -model.encoder.weight.item() / 0.01 == pytest.approx(2, rel=1e-3)  # the second epoch
+
+
 def test_epoch_0_learns_nothing_and_is_not_the_best():
     model = Scripted([5.0, 4.0, 4.0, 3.0])  # all worse than the untrained 1.0
     rows = fit(model, epochs=4, lr=0.01)

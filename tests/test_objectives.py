@@ -338,14 +338,42 @@ def test_cpc_s_chunks_change_nothing(length, size, step, scores, seed):
         ),
         torch.randn(length, size, 3, generator=generator, dtype=torch.float64, requires_grad=True),
     ]
-    whole = cpc.info_nce(*given, horizons)
+    whole, _ = cpc.info_nce(*given, horizons)
+    plain = [one.detach() for one in given]
+    _, known = cpc.info_nce(*plain, horizons)
     expected = torch.autograd.grad(whole, given)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(cpc, "_SCORES", scores)
-        pieces = cpc.info_nce(*given, horizons)
+        pieces, _ = cpc.info_nce(*given, horizons)
+        _, again = cpc.info_nce(*plain, horizons)
         found = torch.autograd.grad(pieces, given)
     torch.testing.assert_close(pieces, whole, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(again, known)
+    assert known.item() == pytest.approx(hits(*plain, horizons))
+
+
+def hits(predictions, z, horizons):
+    """How often a prediction is nearest to its own target, of those at or after its horizon."""
+    found = []
+    for place, k in enumerate(horizons):
+        targets = z[k:].flatten(0, 1)
+        for t in range(len(z) - k):
+            for b in range(z.shape[1]):
+                best = int((targets @ predictions[t, b, place]).argmax())
+                found.append((best == t * z.shape[1] + b, len(z) - k))
+    return sum(right / (count * z.shape[1]) for right, count in found) / len(horizons)
+
+
+def test_jsd_s_accuracy_counts_both_answers():
+    model, (frames,) = build("jsd-st-dim"), batch("jsd-st-dim", 4)
+    with torch.no_grad():
+        model(frames)
+        assert 0 < model.accuracy < 1
+        for score in (model.global_local, model.local_local):
+            score.weight.zero_(), score.bias.fill_(1.0)
+        model(frames)
+    assert model.accuracy == 0.5  # yes to all: right for what is true alone
 
 
 def test_cpc_of_one_sequence_has_negatives_in_time_only():

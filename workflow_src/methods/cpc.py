@@ -100,13 +100,18 @@ class CPC(Objective):
         with torch.autocast(frames.device.type, enabled=False):
             z = z.float().unflatten(0, (self.length, -1))
             predictions = self.predict(self.gru(z)[0]).unflatten(-1, (len(self.horizons), -1))
-            return {"info_nce": info_nce(predictions, z, self.horizons)}
+            loss, self.accuracy = info_nce(predictions, z, self.horizons)
+            return {"info_nce": loss}
 
 
-def info_nce(predictions: torch.Tensor, z: torch.Tensor, horizons: tuple[int, ...]) -> torch.Tensor:
+def info_nce(
+    predictions: torch.Tensor, z: torch.Tensor, horizons: tuple[int, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """InfoNCE of predictions (L, B, K, d) of z (L, B, d), summed over the K ``horizons``.
 
-    Each is the mean over times and batch.
+    Each is the mean over times and batch. Second, how often the positive has the highest score, the
+    mean over horizons: what training stops on, as in the 2019 code. It is counted where nothing
+    learns, else 0, for it takes another pass over the scores.
 
     Row (t, b) of horizon k is positive with z_{t+k, b} and negative with all other z of times k to
     L - 1.
@@ -116,7 +121,8 @@ def info_nce(predictions: torch.Tensor, z: torch.Tensor, horizons: tuple[int, ..
         horizons, length, batch, max(1, _SCORES // (batch * batch * length)), z.device
     )
     rows = predictions.permute(2, 0, 1, 3)[which, times]  # (rows, B, d), ordered by horizon
-    return _InfoNCE.apply(rows, z, chunks)
+    loss, hits = _InfoNCE.apply(rows, z, chunks)
+    return loss, hits / len(horizons)
 
 
 @functools.cache  # not emptied: recorded steps read what is on the device where it is
@@ -155,8 +161,11 @@ class _InfoNCE(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, rows: torch.Tensor, z: torch.Tensor, chunks: list[tuple]) -> torch.Tensor:
+    def forward(
+        ctx, rows: torch.Tensor, z: torch.Tensor, chunks: list[tuple]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         learn = any(ctx.needs_input_grad)
+        hits = torch.zeros((), dtype=rows.dtype, device=rows.device)
         losses, slopes, slope_z = [], torch.empty_like(rows), torch.zeros_like(z)
         for which, first, positive, early, weight in chunks:
             x, targets = rows[which].flatten(0, 1), z[first:].flatten(0, 1)
@@ -166,7 +175,10 @@ class _InfoNCE(torch.autograd.Function):
                 .view(len(x), -1)
                 .log_softmax(1)
             )
-            losses.append(-(log_p.gather(1, positive) * weight).sum())
+            right = log_p.gather(1, positive)
+            losses.append(-(right * weight).sum())
+            if not learn:
+                hits += ((right >= log_p.amax(1, keepdim=True)) * weight).sum()
             if learn:
                 slope = log_p.exp_()
                 slope = slope.scatter_(1, positive, slope.gather(1, positive) - 1).mul_(weight)
@@ -174,9 +186,12 @@ class _InfoNCE(torch.autograd.Function):
                 slope_z[first:] += product(slope.T, x.T).view_as(slope_z[first:])
         if learn:
             ctx.save_for_backward(slopes, slope_z)
-        return torch.stack(losses).sum()
+        ctx.mark_non_differentiable(hits)
+        return torch.stack(losses).sum(), hits
 
     @staticmethod
-    def backward(ctx, slope: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+    def backward(
+        ctx, slope: torch.Tensor, _: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, None]:
         slopes, slope_z = ctx.saved_tensors
         return slope * slopes, slope * slope_z, None

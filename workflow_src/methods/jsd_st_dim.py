@@ -45,10 +45,13 @@ class JSDSTDIM(Objective):
         """The two losses of a batch of triples, uint8 (B, 3, C, 210, 160): x_tm1, x_t, x_hat."""
         (c_tm1, c_t, c_hat), (_, z_t, _) = features(self.encoder, frames)
         with torch.autocast(frames.device.type, enabled=False):
-            return {
+            terms = {
                 "global_local": self.global_local(z_t.expand(len(c_t), -1, -1), c_tm1, c_hat),
                 "local_local": self.local_local(c_t, c_tm1, c_hat),
             }
+            # What training stops on, as in the 2019 code.
+            self.accuracy = (self.global_local.accuracy + self.local_local.accuracy) / 2
+            return terms
 
 
 class Score(nn.Module):
@@ -70,4 +73,6 @@ class Score(nn.Module):
         """Binary cross entropy of x (..., left) with ``true`` and ``false`` (..., right)."""
         projected = x @ self.weight
         yes, no = ((projected * y).sum(-1) + self.bias for y in (true, false))
+        with torch.no_grad():
+            self.accuracy = ((yes > 0).float().mean() + (no <= 0).float().mean()) / 2
         return (F.softplus(-yes).mean() + F.softplus(no).mean()) / 2

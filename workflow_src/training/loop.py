@@ -22,7 +22,7 @@ from workflow_src.config.methods import MethodProtocol, Training
 from workflow_src.episodes.dataset import stack_rows
 from workflow_src.errors import UserError
 from workflow_src.training.objective import EpisodeIndex, Objective
-from workflow_src.training.step import Step
+from workflow_src.training.step import ACCURACY, Step
 
 # A training loss above this multiple of the untrained model's counts as divergence: InfoNCE in
 # bfloat16 went from 8.3 to 17.9, while no healthy run was ever more than a few per cent above its
@@ -35,9 +35,9 @@ class Progress:
     """All that changes while training, apart from the modules' own tensors."""
 
     epoch: int = 0  # the next one
-    stale: int = 0  # epochs since the best validation loss
-    best_loss: float = math.inf
-    best: dict[str, torch.Tensor] = field(default_factory=dict)  # the weights at that loss
+    stale: int = 0  # epochs since the best validation
+    best_score: float = -math.inf  # the accuracy, or the loss with its sign changed
+    best: dict[str, torch.Tensor] = field(default_factory=dict)  # the weights at that time
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -114,8 +114,10 @@ def fit(
         for batch in bar:
             step(batch)
         means = step.means(len(rows))
-        row = {f"{part}_loss": sum(means.values())}
-        row |= {f"{part}_{term}": value for term, value in means.items()}
+        row = {f"{part}_loss": sum(v for term, v in means.items() if term != ACCURACY)}
+        # The accuracy matters in validation alone, and may be left out elsewhere.
+        shown = {t: v for t, v in means.items() if part == "val" or t != ACCURACY}
+        row |= {f"{part}_{term}": value for term, value in shown.items()}
         if not math.isfinite(row[f"{part}_loss"]):
             raise UserError(_diverged(name, state.epoch, part, row))
         return row
@@ -129,8 +131,9 @@ def fit(
         if row["train_loss"] > DIVERGED * state.history[0]["train_loss"]:
             raise UserError(_diverged(name, state.epoch, "train", row))
         if state.epoch > 0:
-            if row["val_loss"] < state.best_loss:
-                state.best_loss, state.stale = row["val_loss"], 0
+            score = row.get(f"val_{ACCURACY}", -row["val_loss"])
+            if score > state.best_score:
+                state.best_score, state.stale = score, 0
                 if switches.keep == "best":
                     state.best = {
                         name: tensor.detach().clone()

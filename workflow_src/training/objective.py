@@ -38,6 +38,9 @@ class Objective(nn.Module):
     - ``DECODES``: how many frames ahead its decoder predicts, where it has a decoder.
     """
 
+    # Of the last batch, where a method stops on its validation accuracy instead of its loss.
+    accuracy: torch.Tensor | None = None
+
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__()
         # An `Encoder`; custom and supervised methods have other modules.

@@ -8,6 +8,8 @@ import torch
 from workflow_src import graphs
 from workflow_src.training.objective import Objective
 
+ACCURACY = "accuracy"  # beside the terms of the loss, where a method has one
+
 
 class Step:
     """Called with batches of rows, it sums up losses on the device; only `means` waits for it.
@@ -46,7 +48,7 @@ class Step:
             self._sums.zero_()
 
     def means(self, steps: int) -> dict[str, float]:
-        """Each term's mean over the ``steps`` since the start."""
+        """Each term's mean over the ``steps`` since the start, and that of the accuracy."""
         assert self._sums is not None, "no step was made"
         means: list[float] = torch.div(self._sums, steps).tolist()
         return dict(zip(self._terms, means, strict=True))
@@ -60,10 +62,14 @@ class Step:
             with torch.autocast(frames.device.type, torch.bfloat16, enabled=self.half):
                 terms = self.objective(frames, labels)
             loss = torch.stack(list(terms.values()))
+        seen = dict(zip(terms, loss.detach().unbind(), strict=True))
+        if self.objective.accuracy is not None:
+            seen[ACCURACY] = self.objective.accuracy
         if self.optimizer is not None:
             self.optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()
             self.optimizer.step()
         if self._sums is None:
-            self._terms, self._sums = tuple(terms), torch.zeros_like(loss)
-        self._sums += loss.detach()
+            self._terms = tuple(seen)
+            self._sums = torch.zeros(len(seen), dtype=loss.dtype, device=loss.device)
+        self._sums += torch.stack(list(seen.values()))

@@ -20,8 +20,6 @@ EXPLAINED = {
     "random-cnn": "the probe is far from converged: conditioning, lr 5e-4 beside 3e-4 (Q9)",
     "supervised": "stops on the summed loss, without a plateau; there each variable by itself",
     "supervised-shared": "was not published",
-    "cpc": "stops on the loss; there on the accuracy",
-    "jsd-st-dim": "stops on the loss; there on the accuracy",
 }
 OTHERS = "seeds (Q3), sampled test frames (Q7)"
 
