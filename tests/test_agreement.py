@@ -12,6 +12,7 @@ from workflow_src.report.agreement import compared, figure, table, variables
 from workflow_src.report.agreement.write import write_agreement
 from workflow_src.report.data import read_data
 from workflow_src.report.figures import conditioning as of_scale
+from workflow_src.report.scores import read_scores
 from workflow_src.report.tables import conditioning
 
 RANDOM = "tables13to34_f1_by_variable_random_agent"
@@ -239,3 +240,18 @@ def test_a_figure_shows_what_scale_is_worth(tmp_path):
     assert lines["whitened"] == pytest.approx([0.8] * 3)
     assert lines["ST-DIM, published"] == pytest.approx([0.81, 0.58, 0.695])
     assert axes.get_title() == "RANDOM-CNN (random_agent, paper)"
+
+
+def test_our_own_values_say_where_they_come_from():
+    """Values at the paper's scale: as scores.csv, and which games and methods were run where."""
+    scores = read_scores(REFERENCE / "ours" / "scores.csv")
+    rows = pd.read_csv(REFERENCE / "ours" / "provenance.csv", dtype=str)
+    known = {
+        (row["policy"], row["protocol"], game, method, row["seed"])
+        for _, row in rows.iterrows()
+        for game in row["games"].split()
+        for method in row["methods"].split()
+    }
+    keys = scores[["policy", "protocol", "game", "method", "seed"]].astype(str)
+    assert set(map(tuple, keys.to_numpy())) == known
+    assert rows.notna().all(axis=None)
