@@ -3,12 +3,6 @@ EVERY_AGENT = CONFIG.every_agent
 AGENT_PATHS = {agent: layout.AGENTS.path.replace("{agent}", agent) for agent in EVERY_AGENT}
 
 
-def encoder_to_see_through(agent):
-    """The encoder of an agent that has one, as an input."""
-    row = EVERY_AGENT[agent]
-    return {} if row.encoder is None else {"encoder": partly(layout.ENCODERS.path, CONFIG.encoder_of(row))}
-
-
 for _agent, _row in EVERY_AGENT.items():
 
     # The state to resume from is kept outside of results, and removed at the end.

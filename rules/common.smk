@@ -136,6 +136,12 @@ def partly(path, names):
     return path
 
 
+def encoder_to_see_through(agent):
+    """The encoder of an agent that has one, as an input."""
+    row = CONFIG.every_agent[agent]
+    return {} if row.encoder is None else {"encoder": partly(layout.ENCODERS.path, CONFIG.encoder_of(row))}
+
+
 def presets(row):
     """{name in code.yaml: digest of the preset that an agent starts from}."""
     return {f"presets.{row.preset}": provenance.of_preset(row.preset)} if row.preset else {}

@@ -83,7 +83,8 @@ def test_the_file_of_an_own_encoder_is_watched(source, everything):
     file = Path(config["methods"]["mine"]["module"].partition(":")[0])
     file.write_text(MODULE + "\n")
     try:
-        shown = ("scores", "tables", "variables", "figures", "curves", "curves_of_game", "report")
+        shown = ("scores", "tables", "variables", "figures", "agreement")
+        shown += ("curves", "curves_of_game", "report")
         assert jobs(source, everything) == dict.fromkeys(("encoders", "probes", *shown), 1)
     finally:
         file.write_text(MODULE)

@@ -80,7 +80,7 @@ def changed(source, finished, tmp_path_factory):
 
 
 PAGE = {"report": 1}
-REPORT = {"scores": 1, "tables": 1, "variables": 2, "figures": 1, **PAGE}
+REPORT = {"scores": 1, "tables": 1, "variables": 2, "figures": 1, "agreement": 1, **PAGE}
 CURVES = {"curves": 1, "curves_of_game": 2, **PAGE}
 AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1, **PAGE}
 
