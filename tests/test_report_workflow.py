@@ -152,7 +152,7 @@ def test_the_report_has_a_caption_and_a_category_for_every_result(source, played
         for path in paths
     }
     assert set(listed) == set(results)
-    assert set(listed.values()) == {"Tables", "Figures", "Label audit"}
+    assert set(listed.values()) == {"Tables", "Figures", "Agreement", "Label audit"}
     assert set(categories["Tables"]) == {"Of the paper", "By game", "Our own"}
     assert set(categories["Figures"]) == {"By game", "Our own"}
     assert results["results/audit/revised-2020/pong.png"]["labels"]["name"] == "revised-2020, pong"

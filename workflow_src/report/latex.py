@@ -4,8 +4,9 @@ import math
 import textwrap
 from typing import NamedTuple
 
-# Points: the size of a table, without its caption, on an A4 page with margins of 2 cm.
-_WIDTH, _HEIGHT = 480, 620
+# Points: the size of a table, without its caption, on an A4 page with margins of 2 cm; the width is
+# less than there is, since those of columns are estimates.
+_WIDTH, _HEIGHT = 460, 620
 # Type sizes: command, points, points on either side of a column.
 _SIZES = ((r"\small", 9, 6), (r"\footnotesize", 8, 4), (r"\scriptsize", 7, 3))
 _LETTER = 0.55  # mean width, as a share of the type's points
