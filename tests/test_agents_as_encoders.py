@@ -183,7 +183,7 @@ def test_weights_of_another_agent_are_refused(tmp_path):
         ({"kind": "agent"}, "methods.m: kind agent needs agent: the name of a row of agents"),
         (
             {"kind": "st-dim", "agent": "dqn"},
-            "methods.m: agent, checkpoint and layer belong to kind agent; remove them or set",
+            "methods.m: agent and checkpoint belong to kind agent; remove them or set",
         ),
         ({"kind": "agent", "agent": "dqm"}, "methods.m.agent: unknown agent 'dqm' (did you mean"),
         (

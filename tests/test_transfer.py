@@ -153,7 +153,11 @@ def test_what_is_in_frames_is_counted(tmp_path, write_store):
         seed=0,
         settings=config.splits,
         switches=config.protocols["paper"].splits.model_copy(
-            update={"labels_slip_at_reset": False, "min_episode_frames": 1}
+            update={
+                "labels_slip_at_reset": False,
+                "min_episode_frames": 1,
+                "drop_lone_test_frames": False,
+            }
         ),
         label_set="paper-2019",
         frames=store,

@@ -134,7 +134,9 @@ class Method(Row):
             if self.agent is None:
                 raise ValueError("kind agent needs agent: the name of a row of agents")
         elif self.agent is not None or self.checkpoint != "last":
-            raise ValueError("agent and checkpoint belong to kind agent; remove them")
+            raise ValueError(
+                "agent and checkpoint belong to kind agent; remove them or set kind: agent"
+            )
         elif self.layer != "hidden" and self.kind != "conditioned":
             raise ValueError("layer belongs to kind agent; remove it or set kind: agent")
         unused = set() if self.learns_from else set(Training.model_fields)
