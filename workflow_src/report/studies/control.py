@@ -180,5 +180,6 @@ def figure(config: Config, data: ControlData) -> Figure:
         for axes in grid[len(config.games) :]:
             axes.set_axis_off()
         handles, labels = grid[0].get_legend_handles_labels()
-        drawn.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        below = {"loc": "outside lower center", "ncols": columns, "frameon": False}
+        drawn.legend(handles, labels, **below)
     return drawn
