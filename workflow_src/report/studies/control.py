@@ -180,6 +180,5 @@ def figure(config: Config, data: ControlData) -> Figure:
         for axes in grid[len(config.games) :]:
             axes.set_axis_off()
         handles, labels = grid[0].get_legend_handles_labels()
-        below = {"loc": "outside lower center", "ncols": columns, "frameon": False}
-        drawn.legend(handles, labels, **below)
+        drawn.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
     return drawn
