@@ -117,7 +117,9 @@ def method_code(step, wildcards):
 def agent_code(step, agent, main):
     """The code of a step of an agent: of its learner, variants, environment and body, and its preset."""
     row = CONFIG.every_agent[agent]
-    return code(f"{step}.{agent}", main, *provenance.of_agent(row)) | presets(row)
+    # The encoder that it sees through is found by its name, too.
+    seen = provenance.of_architecture(CONFIG.methods[row.encoder.method]) if row.encoder else []
+    return code(f"{step}.{agent}", main, *provenance.of_agent(row), *seen) | presets(row)
 
 
 def agent_settings(agent):
@@ -137,9 +139,12 @@ def partly(path, names):
 
 
 def encoder_to_see_through(agent):
-    """The encoder of an agent that has one, as an input."""
+    """The encoder of an agent that has one, and the Python file of one that is not ours, as inputs."""
     row = CONFIG.every_agent[agent]
-    return {} if row.encoder is None else {"encoder": partly(layout.ENCODERS.path, CONFIG.encoder_of(row))}
+    if row.encoder is None:
+        return {}
+    own = {"own": str(file) for name, file in CONFIG.methods[row.encoder.method].files.items() if name == "module"}
+    return {"encoder": partly(layout.ENCODERS.path, CONFIG.encoder_of(row)), **own}
 
 
 def presets(row):

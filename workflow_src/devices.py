@@ -82,8 +82,8 @@ def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator
 def precision(name: str, device: torch.device) -> str:
     """The number format that ``name`` (auto, bfloat16, float32) means on a device.
 
-    ``auto`` is bfloat16 where the device has products of it, else float32: a processor without them
-    computes each in several steps, and takes three times as long as in float32.
+    ``auto`` is bfloat16 where the device has products of it, else float32, which is faster there: a
+    processor without them computes each in several steps.
     """
     if name != "auto":
         return name
