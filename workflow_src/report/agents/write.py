@@ -6,9 +6,7 @@ from pathlib import Path
 from workflow_src import catalogue
 from workflow_src.config.run import Config
 from workflow_src.report.agents.data import read_data
-from workflow_src.report.data import maker
-from workflow_src.report.figures import style
-from workflow_src.report.files import write_table
+from workflow_src.report.writing import write_exhibits
 
 
 def write_agents(
@@ -21,10 +19,5 @@ def write_agents(
 ) -> None:
     """Write what the catalogue has of agents; errors as of `data.read_data`."""
     data = read_data(config, histories, evaluations, reference)
-    for one in (one for one in catalogue.select(source="agents") if one.when(config)):
-        made_by = maker(one)
-        if one.kind == "figure":
-            style.save(made_by.figure(config, data), figures / one.key)
-        else:
-            table = made_by.table(config, data)
-            write_table(table, made_by.latex(config, table), tables / one.key)
+    exhibits = [one for one in catalogue.select(source="agents") if one.when(config)]
+    write_exhibits(config, exhibits, data, tables, figures)

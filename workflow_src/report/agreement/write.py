@@ -5,10 +5,8 @@ from pathlib import Path
 from workflow_src import catalogue
 from workflow_src.config.run import Config
 from workflow_src.errors import UserError
-from workflow_src.report.data import maker, read_data
-from workflow_src.report.figures import style
-from workflow_src.report.files import write_table
-from workflow_src.report.tables.write import make
+from workflow_src.report.data import read_data
+from workflow_src.report.writing import write_exhibits
 
 
 def write_agreement(
@@ -26,13 +24,8 @@ def write_agreement(
             "or one that learned by PPO"
         )
     data = read_data(scores, reference)
-    tables = {one.key: make(config, one, data) for one in of_run if one.kind == "table"}
-    drawn = {one.key: maker(one).figure(config, data) for one in of_run if one.kind == "figure"}
-    for key, (table, latex) in tables.items():
-        write_table(table, latex, out_tables / key)
-    for key, figure in drawn.items():
-        style.save(figure, out_figures / key)
-    found = tables["agreement"][0]
+    tables = write_exhibits(config, of_run, data, out_tables, out_figures)
+    found = tables["agreement"]
     lines = [
         f"{row.near:.0%} of {row.values_} values within 0.05, mean difference {row.mean:+.3f} "
         f"({row.policy}, {row.protocol})"

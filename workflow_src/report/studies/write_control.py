@@ -5,11 +5,8 @@ from pathlib import Path
 
 from workflow_src import catalogue
 from workflow_src.config.run import Config
-from workflow_src.report.data import maker
-from workflow_src.report.figures import style
-from workflow_src.report.files import write_table
 from workflow_src.report.studies.control import read_control
-from workflow_src.report.tables.write import make
+from workflow_src.report.writing import write_exhibits
 
 
 def write_control(
@@ -25,11 +22,4 @@ def write_control(
     `UserError` or `DamagedFile` when files are missing; then nothing is written.
     """
     data = read_control(scores, evaluations, reference)
-    tables = {one.key: make(config, one, data) for one in catalogue.select("table", "control")}
-    figures = {
-        one.key: maker(one).figure(config, data) for one in catalogue.select("figure", "control")
-    }
-    for key, (table, latex) in tables.items():
-        write_table(table, latex, out_tables / key)
-    for key, figure in figures.items():
-        style.save(figure, out_figures / key)
+    write_exhibits(config, catalogue.select(source="control"), data, out_tables, out_figures)
