@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -354,6 +355,72 @@ def test_a_method_with_an_accuracy_stops_on_it():
     assert rows[-1]["val_loss"] < rows[2]["val_loss"] and "train_accuracy" not in rows[0]
     assert [row["val_loss"] for row in rows] == [row["val_term"] for row in rows]
     assert -model.encoder.weight.item() / 0.01 == pytest.approx(2, rel=1e-3)  # the second epoch
+
+
+class Several(loop.Objective):
+    """Three models that each move by one rate a step, with accuracies as written down."""
+
+    parts = ("a", "b", "c")
+    plateau: ClassVar = {"plateau_patience": 1, "plateau_factor": 0.5, "min_lr": 1e-4}
+
+    def __init__(self, accuracies):
+        torch.nn.Module.__init__(self)
+        self.encoder = torch.nn.Linear(1, 3, bias=False)
+        torch.nn.init.zeros_(self.encoder.weight)
+        self.accuracies, self.validations = [[0.0] * 3, *accuracies], 0
+
+    def draw(self, episodes, switches, rng):
+        self.validating = episodes is VAL
+        return episodes.first[0] + np.arange(10)[:, None]
+
+    def forward(self, frames, labels=None):
+        given = self.accuracies[self.validations] if self.validating else [0.0] * 3
+        self.accuracy = torch.tensor(given)
+        self.validations += self.validating
+        return {"term": self.encoder.weight.sum()}
+
+
+ACCURACIES = [[0.1, 0.5, 0.3], [0.2, 0.5, 0.2], [0.3, 0.4, 0.2], [0.4, 0.4, 0.9], [0.5, 0.9, 0.9]]
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_independent_models_stop_and_slow_down_by_themselves(keep):
+    model = Several(ACCURACIES)
+    rows = fit(
+        model,
+        CORRECTED.model_copy(update={"keep": keep}),
+        epochs=5,
+        patience=3,
+        lr=0.01,
+        batch_size=10,
+    )
+    # a: better in every epoch; b: best in the first, slower after the third, and stopped after
+    # the fourth; c: slower after the third, and better again.
+    moved = (-model.encoder.weight / 0.01).flatten().tolist()
+    expected = [5, 3.5, 4] if keep == "last" else [5, 1, 3.5]
+    assert moved == pytest.approx(expected, rel=1e-3)
+    assert [row["val_accuracy_b"] for row in rows[1:]] == pytest.approx([0.5, 0.5, 0.4, 0.4, 0.9])
+    assert "train_accuracy_b" not in rows[0] and rows[1]["val_loss"] == rows[1]["val_term"]
+
+
+def test_training_ends_with_the_last_of_its_models():
+    model = Several([[0.5, 0.5, 0.5]] * 9)
+    assert len(fit(model, epochs=9, patience=2, lr=0.01, batch_size=10)) == 1 + 3
+
+
+def test_independent_models_go_on_where_they_were_interrupted(tmp_path):
+    def trained(model, **change):
+        fit(model, epochs=5, patience=3, lr=0.01, batch_size=10, fingerprint="x", **change)
+        return model.encoder.weight.tolist()
+
+    whole = trained(Several(ACCURACIES))
+    path, model = tmp_path / "checkpoint", Several([*ACCURACIES[:3], [float("nan")]])
+    model.accuracies.pop()
+    with pytest.raises(IndexError):
+        trained(model, checkpoint=path, checkpoint_seconds=0.0)
+    again = Several(ACCURACIES)
+    again.validations = 4
+    assert trained(again, checkpoint=path) == whole
 
 
 def test_epoch_0_learns_nothing_and_is_not_the_best():
@@ -1037,9 +1104,11 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(
     kept = [name for name, variable in split.variables.items() if variable["kept"]]
     history = losses_of(tmp_path)
     classifier, header = encoders.load(tmp_path / "out", config.methods["it"], kept, 256)
+    alone = [f"accuracy_{name}" for name in kept] if kind == "supervised" else []
     assert list(history[0]) == [
         "epoch",
-        *(f"{part}_{name}" for part in ("train", "val") for name in ("loss", *kept)),
+        *(f"train_{name}" for name in ("loss", *kept)),
+        *(f"val_{name}" for name in ("loss", *kept, *alone)),
     ]
     assert float(history[-1]["train_loss"]) < 0.8 * float(history[0]["train_loss"])
     expected = {

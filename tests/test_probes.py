@@ -25,6 +25,7 @@ from workflow_src.errors import UserError
 from workflow_src.probes import fitting, metrics, probe
 from workflow_src.probes.kinds import linear, logistic, mlp
 from workflow_src.probes.majority import majority
+from workflow_src.schedules import Limits, Schedule
 
 CPU = torch.device("cpu")
 SETTINGS = Probe(
@@ -353,7 +354,7 @@ def test_gradients_of_the_hidden_layer_equal_autograd_at_any_rate(rate):
 )
 def test_schedule_equals_torch_and_a_plain_loop(sequence, lr, patience):
     # Steps of a hundred thousandth fall on both sides of the plateau's threshold.
-    schedule = fitting.Schedule(3, lr, changed(patience=patience, plateau_patience=2))
+    schedule = Schedule(3, lr, Limits(patience, 2, 0.2, 1e-5))
     optimizers = [torch.optim.SGD([torch.zeros(1)], lr=lr) for _ in range(3)]
     plateaus = [
         torch.optim.lr_scheduler.ReduceLROnPlateau(o, "max", factor=0.2, patience=2, min_lr=1e-5)

@@ -4,8 +4,8 @@ Source: arXiv 1906.08226, section 5.1.
 
 Learns from the probe's frames and labels. All variables are trained at once, as one stack
 (`encoders.classifier`): none has a weight in common with another, so the sum of their losses trains
-each as if it were alone. Ours: early stopping looks at that sum, where the 2019 code stopped each
-variable by its own validation accuracy and lowered its learning rate as a probe's.
+each as if it were alone. As in the 2019 code, each stops by its own validation accuracy, and lowers
+its learning rate when that stays on a plateau, as a probe does.
 """
 
 from functools import partial
@@ -23,6 +23,8 @@ from workflow_src.training.objective import EpisodeIndex, Objective, draw_frames
 
 LEARNS_FROM = "probe"
 PROBE = "supervised"
+# As for probes: epochs without a better accuracy, what the rate is then multiplied by, its minimum.
+OPTIONS = {"plateau_patience": 5, "plateau_factor": 0.2, "min_lr": 1.0e-5}
 
 
 @method("supervised")
@@ -39,6 +41,8 @@ class Supervised(Objective):
         shape = (settings.encoder, settings.feature_size, generator, settings.frame_stack)
         build = partial(encoders.build, *shape, settings.input_scale)
         self.encoder = self.classifier(build, len(variables), classes, generator)
+        if self.classifier is Classifier:
+            self.parts, self.plateau = tuple(variables), settings.resolved_options
 
     @property
     def header(self) -> dict[str, Any]:
@@ -61,5 +65,7 @@ class Supervised(Objective):
         """Cross entropy per variable: frames uint8 (B, 1, C, 210, 160), labels int64 (B, 1, V)."""
         assert labels is not None
         scores = self.encoder(frames.squeeze(1)).float()
+        if self.parts:
+            self.accuracy = (scores.detach().argmax(-1) == labels.squeeze(1)).float().mean(0)
         losses = F.cross_entropy(scores.flatten(0, 1), labels.flatten(), reduction="none")
         return dict(zip(self.variables, losses.view(len(frames), -1).mean(0), strict=True))

@@ -22,11 +22,10 @@ from workflow_src.config.probes import Probe, ProbeProtocol
 from workflow_src.devices import product
 from workflow_src.episodes.dataset import draw
 from workflow_src.errors import UserError
+from workflow_src.schedules import Limits, Schedule
 
 # Frames scored at once: 43 MB for 41 variables of 256 classes.
 _CHUNK = 1024
-# What torch's ReduceLROnPlateau has by default and the configuration does not name.
-_PLATEAU_THRESHOLD, _PLATEAU_EPS = 1e-4, 1e-8
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,10 @@ def fit(
     x, y = on_device(train.values), on_device(train.labels).long()
     val_x, val_y = on_device(val.values), on_device(val.labels).long()
     active = np.arange(len(names))  # the variables that have not stopped, in the order of the bank
-    schedule = Schedule(len(names), switches.lr, settings)
+    limits = Limits(
+        settings.patience, settings.plateau_patience, settings.plateau_factor, settings.min_lr
+    )
+    schedule = Schedule(len(names), switches.lr, limits)
     kept = bank.weights()
     accuracy, rate = np.full((2, settings.epochs, len(names)), np.nan)
 
@@ -275,41 +277,3 @@ class ProbeBank(ABC):
             self._adam.state[parameter] = {
                 k: v if k == "step" else v[which] for k, v in state.items()
             }
-
-
-class Schedule:
-    """Early stopping and learning rate of A variables, each by its own validation accuracy.
-
-    Stopping as in the 2019 code: an accuracy not above the best so far counts, and ``patience`` of
-    them stop the variable. The rate as in torch.optim.lr_scheduler.ReduceLROnPlateau(mode="max"),
-    which tracks its own best value.
-    """
-
-    def __init__(self, variables: int, lr: float, settings: Probe):
-        self.settings = settings
-        self.rate = np.full(variables, lr)
-        self._best, self._plateau = np.full((2, variables), -np.inf)
-        self._stale, self._bad = np.zeros((2, variables), np.int64)
-
-    def step(self, accuracy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Update with an epoch's accuracies (A,).
-
-        Returns which are the best so far and which variables stop, bool (A,).
-        """
-        better = accuracy > self._best
-        self._best = np.maximum(self._best, accuracy)
-        self._stale = np.where(better, 0, self._stale + 1)
-
-        gain = accuracy > self._plateau * (1 + _PLATEAU_THRESHOLD)
-        self._plateau = np.where(gain, accuracy, self._plateau)
-        self._bad = np.where(gain, 0, self._bad + 1)
-        due = self._bad > self.settings.plateau_patience
-        lower = np.maximum(self.rate * self.settings.plateau_factor, self.settings.min_lr)
-        self.rate = np.where(due & (self.rate - lower > _PLATEAU_EPS), lower, self.rate)
-        self._bad[due] = 0
-        return better, self._stale >= self.settings.patience
-
-    def retain(self, which: np.ndarray) -> None:
-        """Continue with the variables of the mask ``which`` (A,) only."""
-        for name in ("rate", "_best", "_plateau", "_stale", "_bad"):
-            setattr(self, name, getattr(self, name)[which])

@@ -1,7 +1,8 @@
 """The one training loop: epochs, early stopping, history, resuming, divergence.
 
 Adam; early stopping on the validation loss as in the 2019 code: a loss that is not smaller counts,
-and training stops when the count reaches the patience. What an epoch draws depends on the seed and
+and training stops when the count reaches the patience. Independent models that are trained as one
+(`Objective.parts`) each stop by their own accuracy. What an epoch draws depends on the seed and
 the epoch alone, so a run that was killed resumes from its checkpoint and ends with the same bytes.
 Losses stay on the device and are read once per epoch.
 """
@@ -21,8 +22,9 @@ from workflow_src import checkpoints, devices, encoders
 from workflow_src.config.methods import MethodProtocol, Training
 from workflow_src.episodes.dataset import stack_rows
 from workflow_src.errors import UserError
+from workflow_src.schedules import Limits, Schedule
 from workflow_src.training.objective import EpisodeIndex, Objective
-from workflow_src.training.step import ACCURACY, Step
+from workflow_src.training.step import ACCURACY, Step, accuracy_of
 
 # A training loss above this multiple of the untrained model's counts as divergence: InfoNCE in
 # bfloat16 went from 8.3 to 17.9, while no healthy run was ever more than a few per cent above its
@@ -92,6 +94,12 @@ def fit(
     )
     state = _resume(checkpoint, fingerprint, objective, optimizer) or Progress()
     written = time.monotonic()
+    accuracies = {ACCURACY, *map(accuracy_of, objective.parts)}
+    parts = _Parts(objective, settings) if objective.parts else None
+    if parts is not None:
+        for past in state.history[1:]:
+            parts.update(past)
+        learn.share.copy_(torch.from_numpy(parts.share))
 
     def run(index: EpisodeIndex, part: str, step: Step) -> dict[str, float]:
         # Validation uses the same batches in every epoch, unless the protocol draws new ones (Q7).
@@ -114,9 +122,9 @@ def fit(
         for batch in bar:
             step(batch)
         means = step.means(len(rows))
-        row = {f"{part}_loss": sum(v for term, v in means.items() if term != ACCURACY)}
+        row = {f"{part}_loss": sum(v for term, v in means.items() if term not in accuracies)}
         # The accuracy matters in validation alone, and may be left out elsewhere.
-        shown = {t: v for t, v in means.items() if part == "val" or t != ACCURACY}
+        shown = {t: v for t, v in means.items() if part == "val" or t not in accuracies}
         row |= {f"{part}_{term}": value for term, value in shown.items()}
         if not math.isfinite(row[f"{part}_loss"]):
             raise UserError(_diverged(name, state.epoch, part, row))
@@ -130,7 +138,14 @@ def fit(
         state.history.append(row)
         if row["train_loss"] > DIVERGED * state.history[0]["train_loss"]:
             raise UserError(_diverged(name, state.epoch, "train", row))
-        if state.epoch > 0:
+        if state.epoch > 0 and parts is not None:
+            better = parts.update(row)
+            learn.share.copy_(torch.from_numpy(parts.share))
+            if switches.keep == "best":
+                _keep(state.best, objective, torch.from_numpy(better).to(device))
+            # Counted for each part: here, only whether all of them have stopped.
+            state.stale = 0 if parts.share.any() else settings.patience
+        elif state.epoch > 0:
             score = row.get(f"val_{ACCURACY}", -row["val_loss"])
             if score > state.best_score:
                 state.best_score, state.stale = score, 0
@@ -149,6 +164,31 @@ def fit(
     if switches.keep == "best":
         objective.load_state_dict(state.best)
     return state.history
+
+
+class _Parts:
+    """The schedule of an objective's parts. It is a function of the history."""
+
+    def __init__(self, objective: Objective, settings: Training):
+        limits, self._lr = Limits(settings.patience, **objective.plateau), settings.lr
+        self._names = [f"val_{accuracy_of(part)}" for part in objective.parts]
+        self._schedule = Schedule(len(self._names), self._lr, limits)
+        self.share = np.ones(len(self._names), np.float32)  # of the rate; 0 once it has stopped
+
+    def update(self, row: dict[str, float]) -> np.ndarray:
+        """Go on after an epoch; returns the parts that are the best so far, bool (V,)."""
+        running = self.share > 0
+        better, stopped = self._schedule.step(np.array([row[name] for name in self._names]))
+        self.share = np.where(running & ~stopped, self._schedule.rate / self._lr, 0).astype(
+            np.float32
+        )
+        return better & running
+
+
+def _keep(best: dict[str, torch.Tensor], objective: Objective, better: torch.Tensor) -> None:
+    """Take the weights of the parts of the mask ``better`` (V,) into ``best``."""
+    for name, tensor in objective.state_dict().items():
+        best.setdefault(name, tensor.detach().clone())[better] = tensor.detach()[better]
 
 
 def _batches(examples: np.ndarray, size: int, name: str) -> np.ndarray:

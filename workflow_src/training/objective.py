@@ -1,5 +1,6 @@
 """What a method is: an encoder with heads, a way to draw frames, and a loss."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -40,6 +41,10 @@ class Objective(nn.Module):
 
     # Of the last batch, where a method stops on its validation accuracy instead of its loss.
     accuracy: torch.Tensor | None = None
+    # Names of independent models, where every parameter has them in front: each stops and lowers
+    # its rate by its own validation accuracy. `accuracy` then has one value for each of them.
+    parts: tuple[str, ...] = ()
+    plateau: Mapping[str, Any] = {}  # of the parts: what `schedules.Limits` has but the patience
 
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__()

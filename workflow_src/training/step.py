@@ -11,6 +11,11 @@ from workflow_src.training.objective import Objective
 ACCURACY = "accuracy"  # beside the terms of the loss, where a method has one
 
 
+def accuracy_of(part: str) -> str:
+    """The name of a part's accuracy, see `Objective.parts`."""
+    return f"{ACCURACY}_{part}"
+
+
 class Step:
     """Called with batches of rows, it sums up losses on the device; only `means` waits for it.
 
@@ -35,6 +40,8 @@ class Step:
             labels,
         )
         self.half = precision == "bfloat16"
+        # Of the optimizer's move, for each part; 0 leaves a part exactly as it is.
+        self.share = torch.ones(len(objective.parts), device=frames.device)
         self._sums: torch.Tensor | None = None
         self._step = graphs.Recorded(self._run, frames.device, cuda_graphs, objective.generators)
 
@@ -63,13 +70,30 @@ class Step:
                 terms = self.objective(frames, labels)
             loss = torch.stack(list(terms.values()))
         seen = dict(zip(terms, loss.detach().unbind(), strict=True))
-        if self.objective.accuracy is not None:
-            seen[ACCURACY] = self.objective.accuracy
+        accuracy, parts = self.objective.accuracy, self.objective.parts
+        if accuracy is not None and parts:
+            seen |= dict(zip(map(accuracy_of, parts), accuracy.unbind(), strict=True))
+        elif accuracy is not None:
+            seen[ACCURACY] = accuracy
         if self.optimizer is not None:
             self.optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()
-            self.optimizer.step()
+            self._move()
         if self._sums is None:
             self._terms = tuple(seen)
             self._sums = torch.zeros(len(seen), dtype=loss.dtype, device=loss.device)
         self._sums += torch.stack(list(seen.values()))
+
+    def _move(self) -> None:
+        """Step the optimizer. Adam's moves are proportional to the rate: a part takes its share."""
+        assert self.optimizer is not None
+        if not self.objective.parts:
+            self.optimizer.step()
+            return
+        parameters = list(self.objective.parameters())
+        before = [parameter.detach().clone() for parameter in parameters]
+        self.optimizer.step()
+        with torch.no_grad():
+            for parameter, old in zip(parameters, before, strict=True):
+                share = self.share.view(-1, *[1] * (parameter.ndim - 1))
+                parameter.copy_(torch.lerp(old, parameter, share))
