@@ -10,6 +10,7 @@ from workflow_src.config.run import defaults
 from workflow_src.errors import UserError
 from workflow_src.probes.fitting import Features
 from workflow_src.probes.kinds import ridge
+from workflow_src.probes.least_squares import STRENGTHS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 DEVICE = torch.device("cpu")
@@ -49,8 +50,8 @@ def test_it_is_scikit_learn_s_ridge_with_the_best_strength():
             model = Ridge(alpha=share * spectrum.mean() * len(x)).fit(x, targets)
             return classes[model.predict(features).argmax(1)]
 
-        accuracy = [(predict(s, xv) == val.labels[:, v]).mean() for s in ridge._STRENGTHS]
-        assert probes.strength[v] == ridge._STRENGTHS[np.argmax(accuracy)]
+        accuracy = [(predict(s, xv) == val.labels[:, v]).mean() for s in STRENGTHS]
+        assert probes.strength[v] == STRENGTHS[np.argmax(accuracy)]
         same = predict(probes.strength[v], xt) == probes.predict(test.values)[:, v]
         assert same.mean() > 0.995
     assert (probes.predict(test.values) == test.labels).mean() > 0.75

@@ -216,6 +216,16 @@ EXHIBITS = (
         sentence="compares kinds of probes and types of means",
     ),
     Exhibit(
+        "regression",
+        "table",
+        "Values as numbers",
+        "How far off the values are that a linear regression reads from the features, by category: "
+        "R2, the mean absolute error (for positions in pixels) and the share of frames within 2.",
+        section="results",
+        sentence="says how far off values are that are read as numbers",
+        when=lambda config: "regression" in config.probe.kinds,
+    ),
+    Exhibit(
         "ablations",
         "figure",
         "Ablations",

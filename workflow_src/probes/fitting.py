@@ -12,7 +12,7 @@ stopped leave the tensors and cost nothing.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -42,6 +42,14 @@ class FittedProbes(Protocol):
 
     def predict(self, values: np.ndarray) -> np.ndarray:
         """The most likely value of each variable: features (n, d) float32 -> (n, V) int64."""
+
+
+@runtime_checkable
+class Estimates(FittedProbes, Protocol):
+    """A fitted probe that estimates values as numbers, too."""
+
+    def estimate(self, values: np.ndarray) -> np.ndarray:
+        """Each variable as a number: features (n, d) float32 -> (n, V) float64."""
 
 
 class Fit(Protocol):

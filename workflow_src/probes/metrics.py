@@ -10,11 +10,13 @@ scikit-learn's f1_score is the oracle of the tests; here all variables are one c
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+from sklearn.metrics import mean_absolute_error, r2_score
 
 from workflow_src.ari.labels import CATEGORIES, categories
 from workflow_src.errors import UserError
 
 METRICS = ("f1", "accuracy")
+OF_NUMBERS = ("r2", "mae", "within_2")  # of probes that estimate numbers
 
 
 def count(labels: np.ndarray, classes: int, where: np.ndarray | None = None) -> np.ndarray:
@@ -39,6 +41,19 @@ def scores(true: np.ndarray, predicted: np.ndarray, classes: int = 256) -> dict[
     support, claimed = count(true, classes), count(predicted, classes)
     f1 = 2 * hits / np.maximum(support + claimed, 1)
     return {"f1": (f1 * support).sum(axis=1) / len(true), "accuracy": hits.sum(axis=1) / len(true)}
+
+
+def errors(true: np.ndarray, estimated: np.ndarray) -> dict[str, np.ndarray]:
+    """`OF_NUMBERS` of each variable, float64 (V,): integers (n, V) and estimates (n, V), n > 1.
+
+    ``r2``: the share of the variance that is explained (of a constant: 1 where it is met, else 0);
+    ``mae``: the mean absolute error; ``within_2``: the share of frames at most 2 off.
+    """
+    return {
+        "r2": r2_score(true, estimated, multioutput="raw_values"),
+        "mae": mean_absolute_error(true, estimated, multioutput="raw_values"),
+        "within_2": (np.abs(estimated - true) <= 2).mean(axis=0),
+    }
 
 
 def summarise(variables: Mapping[str, Mapping[str, float]]) -> dict[str, dict]:
@@ -71,4 +86,5 @@ def summarise(variables: Mapping[str, Mapping[str, float]]) -> dict[str, dict]:
 
 def _mean(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
     rows = list(rows)
-    return {metric: float(np.mean([row[metric] for row in rows])) for metric in METRICS}
+    metrics = [*METRICS, *(metric for metric in OF_NUMBERS if metric in rows[0])]
+    return {metric: float(np.mean([row[metric] for row in rows])) for metric in metrics}

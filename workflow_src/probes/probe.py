@@ -72,6 +72,7 @@ def probe(
         )
 
     described: dict[str, Any] = {}
+    estimated: np.ndarray | None = None  # as numbers, where the probe does so
     if kind == MAJORITY:
         predicted = np.broadcast_to(majority(labels["train"]), labels["test"].shape)
     else:
@@ -106,6 +107,8 @@ def probe(
                     names=kept,
                 )
                 predicted = fitted.predict(features["test"].values)
+                if isinstance(fitted, fitting.Estimates):
+                    estimated = fitted.estimate(features["test"].values)
 
     scored = np.arange(len(predicted))
     if switches.sampling == "replacement" and kind != MAJORITY:
@@ -117,10 +120,11 @@ def probe(
             f"{settings.batch_size}: collect more frames (episodes.frames.probe)"
         )
     score = metrics.scores(labels["test"][scored], predicted[scored])
+    if estimated is not None:
+        score |= metrics.errors(labels["test"][scored], estimated[scored])
     variables: dict[str, dict[str, Any]] = {
         name: {
-            "f1": float(score["f1"][v]),
-            "accuracy": float(score["accuracy"][v]),
+            **{metric: float(values[v]) for metric, values in score.items()},
             "categories": list(ari_labels.categories(name)),
             "classes": len(np.unique(labels["train"][:, v])),
             "entropy": float(parts.variables[name]["entropy"]),

@@ -28,6 +28,10 @@ class Metrics(BaseModel):
     model_config = ConfigDict(strict=True)
     f1: Annotated[float, Field(allow_inf_nan=False)]
     accuracy: Annotated[float, Field(allow_inf_nan=False)]
+    # Of probes that estimate numbers, see `probes.metrics.errors`.
+    r2: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    mae: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    within_2: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
 class Conditioning(BaseModel):
@@ -73,11 +77,11 @@ class ProbeFile(BaseModel):
         }
         for level, named in levels.items():
             for name, metrics in named.items():
-                for metric, value in metrics.model_dump().items():
+                for metric, value in metrics.model_dump(exclude_none=True).items():
                     yield {**head, "level": level, "name": name, "metric": metric, "value": value}
-        for metric, value in (self.features.model_dump() if self.features else {}).items():
-            if value is not None:
-                yield {**head, "level": "features", "name": "", "metric": metric, "value": value}
+        described = self.features.model_dump(exclude_none=True) if self.features else {}
+        for metric, value in described.items():
+            yield {**head, "level": "features", "name": "", "metric": metric, "value": value}
 
 
 def read_probe(path: Path) -> ProbeFile:

@@ -14,11 +14,10 @@ import torch
 
 from workflow_src.config.probes import Probe, ProbeProtocol
 from workflow_src.probes.fitting import Features, check_part
+from workflow_src.probes.least_squares import STRENGTHS, LeastSquares
 
 NAME = "ridge regression"
 GRADIENT_DESCENT = False
-# Strengths of the penalty, in shares of the mean variance of the features, the strongest first.
-_STRENGTHS = np.logspace(1, -7, 17)
 _CHUNK = 4096
 
 
@@ -61,13 +60,7 @@ def fit(
     """
     check_part(train, settings, "train", 1)
     check_part(val, settings, "val", 1)
-    x = torch.from_numpy(train.values).double()
-    mean = x.mean(0)
-    deviation = x.std(0, correction=0)
-    # What does not vary stays at zero.
-    scale = torch.where(deviation > 1e-6 * deviation.max(), 1 / deviation, 0.0)
-    x = (x - mean) * scale
-    spectrum, vectors = torch.linalg.eigh(x.T @ x / len(x))
+    squares = LeastSquares(train.values)
     columns = [np.unique(labels) for labels in train.labels.T]
     borders = np.cumsum([0, *map(len, columns)])
     classes = np.concatenate(columns).astype(np.int64)
@@ -80,22 +73,21 @@ def fit(
     )
     bias = targets.mean(0)
     # Of rotated features on the columns, whose own means the bias is.
-    products = vectors.T @ (x.T @ targets) / len(x)
+    products = squares.products(targets)
     del targets
-    rotated = ((torch.from_numpy(val.values).double() - mean) * scale @ vectors).float()
+    rotated = squares.rotated(val.values).float()
     best = np.full(len(columns), -1.0)
     strength = np.zeros(len(columns))
     weight = torch.zeros(products.shape, dtype=torch.float32)
-    for share in _STRENGTHS:
-        penalty = share * float(spectrum.mean())
-        solved = products / (spectrum + penalty)[:, None]
+    for share in STRENGTHS:
+        solved = squares.solve(products, share)
         found = _highest(rotated @ solved.float() + bias.float(), borders)
         accuracy = (classes[found.numpy()] == val.labels).mean(0)
         for v in np.flatnonzero(accuracy > best):
             part = slice(borders[v], borders[v + 1])
-            weight[:, part] = (vectors @ solved[:, part]).float()
+            weight[:, part] = (squares.vectors @ solved[:, part]).float()
             best[v], strength[v] = accuracy[v], share
-    tensors = (mean.float(), scale.float(), weight, bias.float())
+    tensors = (squares.mean.float(), squares.scale.float(), weight, bias.float())
     return RidgeProbes(*tensors, classes, borders, strength)
 
 
