@@ -259,7 +259,7 @@ def rows_of(method):
 
 
 def split_to_probe(wildcards):
-    """The split of the probe's frames; a run of the transfer study has its base's."""
+    """The split of the probe's frames; runs of the transfer and convergence studies have their base's."""
     names = dict(wildcards.items()) | {"protocol": CONFIG.derived.split_protocol(wildcards.protocol)}
     return layout.SPLITS.path.format(**names | {"purpose": "probe"})
 

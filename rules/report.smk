@@ -207,6 +207,24 @@ rule scaling:
         "python -m workflow_src scaling --scores {input.scores} --tables results/tables --figures results/figures > {log} 2>&1"
 
 
+rule convergence:
+    input:
+        scores=layout.STUDY_SCORES.path.format(study="convergence"),
+    output:
+        shown(*catalogue.select(source="convergence")),
+    log:
+        "logs/convergence.log",
+    params:
+        code=code("convergence", "report.studies.write", "report.studies.convergence"),
+        settings=lambda w: leaves(
+            config, *COLUMNS, *CAPTIONS, "probe.epochs", *(["convergence"] if CONFIG.convergence else [])
+        ),
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src convergence --scores {input.scores} --tables results/tables --figures results/figures > {log} 2>&1"
+
+
 rule transfer:
     input:
         scores=layout.STUDY_SCORES.path.format(study="transfer"),

@@ -22,7 +22,7 @@ from workflow_src.training import objective, reconstruct
 
 ROOT = Path(__file__).parents[1]
 JOBS = ["episodes", "splits", "encoders", "probes", "examples"]
-STUDIES = ["ledger", "scaling", "transfer", "control"]
+STUDIES = ["ledger", "scaling", "convergence", "transfer", "control"]
 REPORTS = ["scores", "tables", "variables", "figures", "agreement", "curves", *STUDIES, "report"]
 BRIDGE = ["stages", "code", "record", "adopt", "verify"]
 AUDIT = ["audit-measure", "audit", "audit-frames", "audit-summary"]

@@ -14,7 +14,8 @@ MISTAKES = [
         "gamess",
         ["pong"],
         r"unknown key gamess \(did you mean games\?\); allowed here: seeds, games, .*, probe, "
-        "agent_protocols, agents, recordings, ledger, scaling, transfer, control, studies$",
+        "agent_protocols, agents, recordings, ledger, scaling, convergence, transfer, control, "
+        "studies$",
     ),
     (
         "methods.st-dim.betaa",
@@ -329,7 +330,11 @@ MISTAKES = [
     ("scaling.percent", [10, 100], r"scaling\.percent\.1: .*less than or equal to 99"),
     ("scaling.percent", [10, 10], r"scaling\.percent: duplicate entry 10"),
     ("scaling.percent", [], r"scaling\.percent: .*at least 1 item"),
-    ("studies", ["scalin"], r"studies\.0: .*'ledger', 'scaling', 'transfer' or 'control'"),
+    (
+        "studies",
+        ["scalin"],
+        r"studies\.0: .*'ledger', 'scaling', 'convergence', 'transfer' or 'control'",
+    ),
     ("studies", ["ledger", "ledger"], r"studies: duplicate entry 'ledger'"),
     # the ledger
     (

@@ -19,6 +19,7 @@ Source = Literal[
     "audit",
     "ledger",
     "scaling",
+    "convergence",
     "transfer",
     "control",
     "agreement",

@@ -53,6 +53,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         report.agent_scores,
         report.ledger,
         report.scaling,
+        report.convergence,
         report.transfer,
         report.control,
         report.frames_by_policy,

@@ -176,6 +176,17 @@ def scaling(config: Config, scores: Path, tables: Path, figures: Path) -> None:
 @shared("config", "scores")
 @click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
 @click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
+def convergence(config: Config, scores: Path, tables: Path, figures: Path) -> None:
+    """Show how F1 grows with the epochs for which probes are fitted."""
+    from workflow_src.report.studies.write import write_study
+
+    write_study(config, "convergence", scores, tables, figures)
+
+
+@command()
+@shared("config", "scores")
+@click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
+@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
 def transfer(config: Config, scores: Path, tables: Path, figures: Path) -> None:
     """Show F1 of encoders that learned from another policy's frames."""
     from workflow_src.report.studies.write import write_study

@@ -127,7 +127,7 @@ def probes(config: Config, protocol: str, method: str, **which: Any) -> None:
         protocol=protocol,
         method=method,
         row=config.method(method),
-        settings=config.probe,
+        settings=config.probe_of(protocol),
         switches=config.protocol(protocol).probes,
         label_set=config.label_set,
         seed_protocol=config.derived.seed_protocol(protocol),
@@ -181,7 +181,7 @@ def attributions(config: Config, protocol: str, method: str, **which: Any) -> No
 @shared("config")
 @click.option(
     "--study",
-    type=click.Choice(["ledger", "scaling", "transfer", "control"]),
+    type=click.Choice(["ledger", "scaling", "convergence", "transfer", "control"]),
     help="Collect a study's probes instead of the run's.",
 )
 @shared("out")

@@ -18,12 +18,20 @@ from workflow_src.config.agents import Agent, AgentProtocol, Recordings
 from workflow_src.config.episodes import Episodes, Policy
 from workflow_src.config.explaining import explain
 from workflow_src.config.methods import Method, Training
-from workflow_src.config.probes import Probe
+from workflow_src.config.probes import KINDS, Probe
 from workflow_src.config.protocols import Protocol
 from workflow_src.config.reading import merge, read_yaml
 from workflow_src.config.section import PURPOSES, Identifier, Positive, Section
 from workflow_src.config.splits import Splits
-from workflow_src.config.studies import Control, Ledger, Scaling, Studies, Study, Transfer
+from workflow_src.config.studies import (
+    Control,
+    Convergence,
+    Ledger,
+    Scaling,
+    Studies,
+    Study,
+    Transfer,
+)
 from workflow_src.errors import UserError, one_of, unknown
 
 PACKAGED = Path(__file__).with_name("paper.yaml")  # the paper's run, as in the repository's root
@@ -71,11 +79,12 @@ class Config(Section):
     recordings: Recordings = Field(default_factory=lambda: Recordings())
     ledger: Ledger | None = None
     scaling: Scaling | None = None
+    convergence: Convergence | None = None
     transfer: Transfer | None = None
     control: Control | None = None
     studies: list[Study] = Field(
         default_factory=list,
-        description="the studies (ledger, scaling, transfer, control) that are part of the run",
+        description="the studies (ledger, scaling, convergence, ...) that are part of the run",
     )
 
     @pydantic.model_validator(mode="before")
@@ -215,9 +224,10 @@ class Config(Section):
         return [Agent.weights_name(one) for one in row.checkpoints]
 
     def _check_studies(self) -> None:
-        sections: dict[str, Ledger | Scaling | Transfer | Control | None] = {
+        sections: dict[str, Ledger | Scaling | Convergence | Transfer | Control | None] = {
             "ledger": self.ledger,
             "scaling": self.scaling,
+            "convergence": self.convergence,
             "transfer": self.transfer,
             "control": self.control,
         }
@@ -250,6 +260,15 @@ class Config(Section):
             _check_unique(f"{study}.methods", section.methods)
             if isinstance(section, Scaling):
                 _check_unique("scaling.percent", section.percent)
+            if isinstance(section, Convergence):
+                _check_unique("convergence.epochs", section.epochs)
+                if self.probe.epochs in section.epochs:
+                    raise ValueError(
+                        f"convergence.epochs: {self.probe.epochs} is probe.epochs, the run of the "
+                        "base itself; remove it"
+                    )
+                for name in section.methods:
+                    self._check_fitted(name)
             if isinstance(section, Transfer) and len(self.policies) < 2:
                 raise ValueError(
                     "transfer: it compares policies, and there is one; add another to policies, or "
@@ -265,13 +284,25 @@ class Config(Section):
                         f"protocols: {protocol} is reserved by the study {name}; rename it"
                     )
 
+    def _check_fitted(self, method: str) -> None:
+        """ValueError if probes of ``method`` are not fitted for epochs."""
+        kind = self.methods[method].probe_names(self.probe.kinds)[0]
+        if kind not in self.probe.kinds or not kinds.declared(KINDS, kind).get(
+            "GRADIENT_DESCENT", True
+        ):
+            raise ValueError(
+                f"convergence.methods: the probe of {method} is of kind {kind}, which has no "
+                "epochs; name others"
+            )
+
     _derived: tuple[tuple[Any, ...], Studies] | None = pydantic.PrivateAttr(None)
 
     @property
     def derived(self) -> Studies:
         """The protocols that the sections of studies derive."""
         rows = (self.protocols, self.policies)
-        parts = (*rows, self.ledger, self.scaling, self.transfer, self.control)
+        sections = (self.ledger, self.scaling, self.transfer, self.control, self.convergence)
+        parts = (*rows, *sections)
         # Kept, but not for a copy with other sections, which `model_copy` would give it to.
         if self._derived is None or any(
             a is not b for a, b in zip(self._derived[0], parts, strict=True)
@@ -283,6 +314,11 @@ class Config(Section):
         """The row of a protocol, derived ones included; `UserError` naming the known ones."""
         rows = self.protocols | self.derived.protocols
         return rows[one_of("protocol", name, rows)]
+
+    def probe_of(self, protocol: str) -> Probe:
+        """How the probes of a protocol are fitted, derived ones included."""
+        epochs = self.derived.probe_epochs(protocol)
+        return self.probe if epochs is None else self.probe.model_copy(update={"epochs": epochs})
 
     def policy(self, name: str) -> Policy:
         """The row of a policy, also of one with no-ops; `UserError` naming the known ones."""

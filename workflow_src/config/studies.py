@@ -1,7 +1,8 @@
 """Studies: runs that differ from a protocol in one thing.
 
-The sections `Ledger`, `Scaling`, `Transfer` and `Control` say what is compared. `Studies` derives
-from them the protocols and agents of their runs, and what these take from those of the run.
+The sections `Ledger`, `Scaling`, `Convergence`, `Transfer` and `Control` say what is compared.
+`Studies` derives from them the protocols and agents of their runs, and what these take from those
+of the run.
 """
 
 import typing
@@ -17,10 +18,10 @@ from workflow_src.config.explaining import explain
 from workflow_src.config.methods import Method
 from workflow_src.config.probes import ProbeProtocol
 from workflow_src.config.protocols import QUIRKS, Protocol
-from workflow_src.config.section import Identifier, Section
+from workflow_src.config.section import Identifier, Positive, Section
 from workflow_src.errors import UserError
 
-Study = Literal["ledger", "scaling", "transfer", "control"]
+Study = Literal["ledger", "scaling", "convergence", "transfer", "control"]
 STUDIES: tuple[Study, ...] = typing.get_args(Study)
 
 # (section, switch) of a protocol
@@ -51,6 +52,16 @@ class Scaling(Section):
     percent: Annotated[list[Annotated[int, Field(ge=1, le=99)]], Field(min_length=1)] = Field(
         description="percentages of the encoder's frames, counted from the first; "
         "100 percent is the run of the base itself"
+    )
+    methods: Annotated[list[Identifier], Field(min_length=1)]
+
+
+class Convergence(Section):
+    """F1 against how long probes are fitted: ``base`` with other numbers of epochs."""
+
+    base: Identifier
+    epochs: Annotated[list[Positive], Field(min_length=1)] = Field(
+        description="of probes, at most; those of probe.epochs are the run of the base itself"
     )
     methods: Annotated[list[Identifier], Field(min_length=1)]
 
@@ -133,6 +144,21 @@ class ScalingStudy:
 
 
 @dataclass(frozen=True)
+class ConvergenceStudy:
+    """The runs of the convergence study: its base, and the base with other epochs of probes."""
+
+    base: str
+    methods: tuple[str, ...]
+    row: Protocol
+    epochs: dict[str, int]  # of probes, by name, such as paper-e10
+
+    @property
+    def derived(self) -> dict[str, Protocol]:
+        """{name: row} for each number of epochs; the rows are the base's."""
+        return dict.fromkeys(self.epochs, self.row)
+
+
+@dataclass(frozen=True)
 class TransferStudy:
     """The runs of the transfer study: its base, and the base with the encoders of each policy."""
 
@@ -166,7 +192,7 @@ class ControlStudy:
         return f"control-{method}"
 
 
-AnyStudy = LedgerStudy | ScalingStudy | TransferStudy | ControlStudy
+AnyStudy = LedgerStudy | ScalingStudy | ConvergenceStudy | TransferStudy | ControlStudy
 
 
 @dataclass(frozen=True)
@@ -187,6 +213,7 @@ class Studies:
         scaling: Scaling | None = None,
         transfer: Transfer | None = None,
         control: Control | None = None,
+        convergence: Convergence | None = None,
     ) -> "Studies":
         """Derive the runs of the sections that are given, from the rows of ``protocols``."""
         found: dict[Study, AnyStudy] = {}
@@ -199,6 +226,14 @@ class Studies:
             percents = {f"{scaling.base}-p{percent}": percent for percent in scaling.percent}
             found["scaling"] = ScalingStudy(
                 scaling.base, tuple(scaling.methods), protocols[scaling.base], percents
+            )
+        if convergence is not None:
+            epochs = {f"{convergence.base}-e{number}": number for number in convergence.epochs}
+            found["convergence"] = ConvergenceStudy(
+                convergence.base,
+                tuple(convergence.methods),
+                protocols[convergence.base],
+                epochs,
             )
         if transfer is not None:
             sources = {f"{transfer.base}-from-{policy}": policy for policy in policies}
@@ -233,6 +268,13 @@ class Studies:
         """The scaling study; `UserError` where the configuration has no such section."""
         study = self.require("scaling")
         assert isinstance(study, ScalingStudy)
+        return study
+
+    @property
+    def convergence(self) -> ConvergenceStudy:
+        """The convergence study; `UserError` where the configuration has no such section."""
+        study = self.require("convergence")
+        assert isinstance(study, ConvergenceStudy)
         return study
 
     @property
@@ -279,6 +321,11 @@ class Studies:
         study = self.found.get("scaling")
         return study.percents.get(protocol, 100) if isinstance(study, ScalingStudy) else 100
 
+    def probe_epochs(self, protocol: str) -> int | None:
+        """For how many epochs probes of ``protocol`` are fitted; None: as the run's."""
+        study = self.found.get("convergence")
+        return study.epochs.get(protocol) if isinstance(study, ConvergenceStudy) else None
+
     def encoder_policy(self, policy: str, protocol: str) -> str:
         """The policy whose encoders are probed on the frames of ``policy``."""
         study = self.found.get("transfer")
@@ -287,20 +334,24 @@ class Studies:
 
     def is_base(self, policy: str, protocol: str) -> bool:
         """Whether a derived protocol is no other than its base, on the frames of ``policy``."""
-        return self.is_transfer(protocol) and self.encoder_policy(policy, protocol) == policy
-
-    def is_transfer(self, protocol: str) -> bool:
-        """Whether ``protocol`` has splits and encoders of its base, and only probes of its own."""
         study = self.found.get("transfer")
-        return isinstance(study, TransferStudy) and protocol in study.sources
+        is_transfer = isinstance(study, TransferStudy) and protocol in study.sources
+        return is_transfer and self.encoder_policy(policy, protocol) == policy
+
+    def has_probes_only(self, protocol: str) -> bool:
+        """Whether ``protocol`` has splits and encoders of its base, and only probes of its own."""
+        of_probes: tuple[Study, ...] = ("transfer", "convergence")
+        return any(
+            protocol in self.found[study].derived for study in of_probes if study in self.found
+        )
 
     def split_protocol(self, protocol: str) -> str:
         """The protocol whose splits ``protocol`` uses."""
-        return self.seed_protocol(protocol) if self.is_transfer(protocol) else protocol
+        return self.seed_protocol(protocol) if self.has_probes_only(protocol) else protocol
 
     def encoder_protocol(self, protocol: str, method: Method) -> str:
         """The protocol whose encoders ``protocol`` uses: the base's, unless training differs."""
-        if self.is_transfer(protocol):
+        if self.has_probes_only(protocol):
             return self.seed_protocol(protocol)
         study = self.found.get("ledger")
         untouched = set(_PROBES_ONLY)
