@@ -1,5 +1,7 @@
 """The Python face: `get_episodes` and `ProbeTrainer` as people know them."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -125,12 +127,179 @@ def test_our_own_encoder_fits(episodes):
     assert 0 <= trainer.test(*(part[:1] for part in episodes[4:]))[1]["overall_avg_f1"] <= 1
 
 
+def test_labels_are_signed(episodes):
+    """A difference of two variables is a difference, not one modulo 256."""
+    rows = episodes[2][0]
+    seen = rows["player_x"] - rows["enemy_x"]
+    assert seen.tolist() == [row["player_x"] - row["enemy_x"] for row in rows]
+    assert seen.min() < 0 and rows.values.dtype == np.int64
+    assert (rows[2:5]["player_x"] - 255 == rows["player_x"][2:5] - 255).all()
+    with pytest.raises(KeyError, match="no variable 'player_z'; there are"):
+        rows["player_z"]
+
+
+class Cached(nn.Module):
+    """Keeps what it computed, as a tensor that cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(336, 8)
+
+    def forward(self, frames):
+        self.kept = self.layer(nn.functional.avg_pool2d(frames, 10).flatten(1))
+        return self.kept
+
+
+def grays(*more):
+    return nn.Sequential(nn.AvgPool2d(10), nn.Flatten(), *more)
+
+
+def trainer_of(module, size, **settings):
+    settings = {"epochs": 1, "progress": False} | settings
+    return ProbeTrainer(module, size, **settings)
+
+
+def first(episodes, n=1):
+    return [part[:n] for part in episodes]
+
+
+@pytest.mark.parametrize("kind", ["weight norm", "cached"])
+def test_encoders_that_cannot_be_copied(episodes, kind):
+    module = Cached() if kind == "cached" else grays(nn.utils.weight_norm(nn.Linear(336, 8)))
+    if kind == "cached":
+        module(torch.rand(2, 1, 210, 160))
+    with pytest.raises(RuntimeError, match="deepcopy"):
+        copy.deepcopy(module)
+    module.train()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    trainer = trainer_of(module, 8)
+    trainer.train(*first(episodes[:4]))
+    assert 0 <= trainer.test(*first(episodes[4:]))[1]["overall_avg_f1"] <= 1
+    assert module.training and all(torch.equal(module.state_dict()[n], before[n]) for n in before)
+
+
+def test_parts_keep_their_own_mode(episodes):
+    module = grays(nn.Dropout(), nn.Linear(336, 8))
+    module.train()[2].eval()
+    trainer_of(module, 8).train(*first(episodes[:4]))
+    assert [part.training for part in module.modules()] == [True, True, True, False, True]
+
+
+@pytest.mark.parametrize("form", ["array", "list of arrays", "list of tensors", "no channels"])
+def test_episodes_in_other_forms(episodes, form):
+    forms = {
+        "array": lambda e: e.numpy(),
+        "list of arrays": lambda e: list(e.numpy()),
+        "list of tensors": list,
+        "no channels": lambda e: e[:, 0],
+    }
+    tr, val, tr_labels, val_labels, test, test_labels = first(episodes)
+    found = []
+    for change in (forms[form], lambda e: e):
+        trainer = trainer_of(grays(), 336)
+        parts = [[change(e) for e in part] for part in (tr, val, test)]
+        trainer.train(*parts[:2], tr_labels, val_labels)
+        found.append(trainer.test(parts[2], test_labels))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, float, torch.tensor])
+def test_labels_of_other_types_and_names(episodes, kind):
+    """Names that no category knows: scores of each and their mean, nothing is thrown away."""
+    tr, val, tr_labels, val_labels, test, test_labels = first(episodes)
+
+    def mine(part):
+        return [[{"mine": kind(row["player_x"] % 7)} for row in rows] for rows in part]
+
+    trainer = trainer_of(grays(), 336)
+    trainer.train(tr, val, mine(tr_labels), mine(val_labels))
+    accuracies, f1_scores = trainer.test(test, mine(test_labels))
+    assert set(accuracies) == {"mine_acc", "overall_avg_acc"}
+    assert f1_scores["mine_f1"] == f1_scores["overall_avg_f1"]
+
+
+@pytest.mark.parametrize("number", [np.int64(4000), np.float32(4000), 4000.0, torch.tensor(4000)])
+def test_numbers_as_people_write_them(number):
+    trainer = ProbeTrainer(
+        nn.Flatten(), number, epochs=number, seed=number, lr=np.float32(1e-3), device="cpu"
+    )
+    assert trainer.settings.epochs == trainer.seed == trainer.representation_len == 4000
+    assert isinstance(trainer.seed, int)
+
+
+def test_steps_may_be_of_numpy(episodes):
+    again = get_episodes("BoxingNoFrameskip-v4", steps=np.int64(4000), progress=False)
+    assert len(again[0]) == len(episodes[0]) and torch.equal(again[0][0], episodes[0][0])
+
+
+class Two(nn.Module):
+    def forward(self, frames):
+        return frames.flatten(1)[:, :8], None
+
+
+ENCODERS = {
+    "tuple": (Two(), 8, "the encoder returns a tuple, not a tensor"),
+    "channels": (nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.Flatten()), 8, "does not take float32"),
+    "type": (nn.Sequential(nn.Flatten(), nn.Embedding(4, 4)), 8, "does not take float32 frames"),
+    "width": (grays(), 8, r"features of shape \(336,\), not \(8,\)"),
+    "maps": (nn.AvgPool2d(10), 8, r"features of shape \(1, 21, 16\), not \(8,\)"),
+    "nan": (grays(nn.Threshold(9.0, float("nan"))), 336, "train features are not all finite"),
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_that_do_not_fit(episodes, name):
+    module, size, text = ENCODERS[name]
+    with pytest.raises(UserError, match=text) as error:
+        trainer_of(module, size).train(*first(episodes[:4]))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "classes", "text"),
+    [
+        (300, 256, "a label of mine is 300: labels are whole numbers from 0 to 255; number the"),
+        (-1, 256, "a label of mine is -1: labels are whole numbers from 0 to 255"),
+        (9, 8, "a label of mine is 9, but the probes have 8 classes: set num_classes to 10 or"),
+        (0.5, 256, "a label of mine is 0.5: give a whole number"),
+        ("3", 256, "a label of mine is '3': give a whole number"),
+        (float("nan"), 256, "a label of mine is nan: give a whole number"),
+    ],
+)
+def test_labels_that_are_no_class_are_refused_before_encoding(episodes, value, classes, text):
+    tr, val, tr_labels, val_labels, *_ = first(episodes)
+    mine = [[[{"mine": value} for _ in rows] for rows in part] for part in (tr_labels, val_labels)]
+    module = Cached()
+    with pytest.raises(UserError, match=text):
+        trainer_of(module, 8, num_classes=classes).train(tr, val, *mine)
+    assert not hasattr(module, "kept")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "CPU", "", "mps"])
+def test_an_unknown_device_is_refused(name):
+    with pytest.raises(UserError, match=r"device: unknown .*; known: auto, cpu, cuda, cuda:0"):
+        ProbeTrainer(nn.Flatten(), device=name)
+
+
+def test_a_device_may_be_torch_s(episodes):
+    trainer_of(grays(), 336, device=torch.device("cpu")).train(*first(episodes[:4]))
+
+
 class TestBadInput:
     def test_unknown_game(self):
         with pytest.raises(
             UserError, match=r"unknown game 'pongg'.*did you mean pong.*known: asteroids"
         ):
             get_episodes("PonggNoFrameskip-v4", steps=1000)
+
+    def test_unknown_protocol(self):
+        with pytest.raises(UserError, match=r"unknown protocol 'papr' \(did you mean paper\?\)"):
+            get_episodes("PongNoFrameskip-v4", steps=1000, protocol="papr")
+
+    @pytest.mark.parametrize("steps", [1500.5, "1500", None, float("inf")])
+    def test_steps_that_are_no_number(self, steps):
+        with pytest.raises(UserError, match=f"steps is {steps!r}: give a whole number"):
+            get_episodes("PongNoFrameskip-v4", steps=steps)
 
     def test_unknown_mode(self):
         with pytest.raises(UserError, match="known: random_agent"):

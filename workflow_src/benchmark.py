@@ -15,11 +15,12 @@ frames of an episode are one tensor, labels of an episode are arrays that can al
 frame, and everything is seeded.
 """
 
-import copy
+import contextlib
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from workflow_src.config.run import defaults
 from workflow_src.episodes.collect import collect
 from workflow_src.episodes.dataset import Part, load_frames, read_split
 from workflow_src.episodes.store import FrameStore
-from workflow_src.errors import UserError
+from workflow_src.errors import UserError, one_of
 from workflow_src.probes import metrics
 from workflow_src.probes.kinds import linear
 from workflow_src.splits.split import split
@@ -43,17 +44,21 @@ Labels = Sequence[Mapping[str, int]]
 class EpisodeLabels(Sequence):
     """The labels of one episode.
 
-    ``labels[t]["player_x"]`` is a number, ``labels["player_x"]`` an array over time.
+    ``labels[t]["player_x"]`` is a number, ``labels["player_x"]`` an array over time. Both are
+    signed, so that differences are differences.
     """
 
     def __init__(self, names: Sequence[str], values: np.ndarray):
-        self.names, self.values = tuple(names), values  # values: (T, V) uint8
+        self.names = tuple(names)
+        self.values = np.asarray(values).astype(np.int64)  # (T, V)
 
     def __len__(self) -> int:
         return len(self.values)
 
     def __getitem__(self, key):
         if isinstance(key, str):
+            if key not in self.names:
+                raise KeyError(f"no variable {key!r}; there are {', '.join(self.names)}")
             return self.values[:, self.names.index(key)]
         if isinstance(key, slice):
             return EpisodeLabels(self.names, self.values[key])
@@ -84,6 +89,9 @@ def get_episodes(
     frames. `UserError` for an unknown game, and for too few steps, naming how many would do.
     """
     game = game_of(env_name)
+    one_of("protocol", protocol, ("paper", "corrected"))
+    steps, seed = _whole("steps", steps), _whole("seed", seed)
+    workers = None if workers is None else _whole("workers", workers)
     config = defaults(
         {
             "label_set": label_set,
@@ -148,7 +156,7 @@ class ProbeTrainer:
     """Fits a linear probe for each state variable on a frozen encoder.
 
     ``encoder``: any torch module that maps float frames in [0, 1], (N, 1, 210, 160), to (N,
-    ``representation_len``).
+    ``representation_len``). ``device``: auto, cpu, cuda, or one GPU, such as cuda:1.
     """
 
     def __init__(
@@ -163,26 +171,32 @@ class ProbeTrainer:
         num_classes: int = 256,
         keep: Literal["last", "best"] = "best",
         sampling: Literal["replacement", "permutation"] = "permutation",
-        device: str = "auto",
+        device: str | torch.device = "auto",
         seed: int = 0,
         progress: bool = True,
     ):
+        device = str(device)
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+            raise UserError(f"device: unknown {device!r}; known: auto, cpu, cuda, cuda:0, ...")
         if not isinstance(encoder, nn.Module):
             raise UserError(
                 f"encoder is a {type(encoder).__name__}, not a torch module: wrap it in "
                 "torch.nn.Module"
             )
         probe = {
-            "epochs": epochs,
-            "patience": patience,
-            "batch_size": batch_size,
-            "classes": num_classes,
+            "epochs": _whole("epochs", epochs),
+            "patience": _whole("patience", patience),
+            "batch_size": _whole("batch_size", batch_size),
+            "classes": _whole("num_classes", num_classes),
         }
-        switches = {"keep": keep, "sampling": sampling, "lr": lr}
+        # Text is refused there; a number of numpy is one.
+        rate: Any = lr.item() if hasattr(lr, "item") else lr
+        switches = {"keep": keep, "sampling": sampling, "lr": rate}
         config = defaults({"probe": probe, "protocols": {"corrected": {"probes": switches}}})
         self.settings, self.switches = config.probe, config.protocols["corrected"].probes
-        self.encoder, self.representation_len = encoder, representation_len
-        self.device, self.seed, self.progress = device, seed, progress
+        self.encoder = encoder
+        self.representation_len = _whole("representation_len", representation_len)
+        self.device, self.seed, self.progress = device, _whole("seed", seed), progress
         self.names: list[str] = []
         self.probes: linear.LinearProbes | None = None
 
@@ -195,13 +209,15 @@ class ProbeTrainer:
     ) -> None:
         """Encode the frames once and fit all probes; arguments as from `get_episodes`.
 
-        Labels may also be a list of a dictionary a frame, as in the 2019 code.
+        Episodes may also be arrays or lists of frames, labels a list of a dictionary a frame, as in
+        the 2019 code. Labels are whole numbers from 0 to 255 with any names. `UserError` for what
+        does not fit, before anything is fitted.
         """
-        if not tr_labels or not len(tr_labels[0]):
+        if not len(tr_labels) or not len(tr_labels[0]):
             raise UserError("there are no training episodes: collect more frames")
         self.names = list(tr_labels[0][0])
         rng = seeds.generator(self.seed, "ProbeTrainer")
-        with devices.acquire(self.device, self.settings.threads) as device:
+        with self._acquired() as device:
             train = self._features(tr_episodes, tr_labels, device)
             val = self._features(val_episodes, val_labels, device)
             self.probes = linear.fit(
@@ -221,11 +237,12 @@ class ProbeTrainer:
         """Score every test frame once; returns (accuracies, f1_scores).
 
         Keys: ``<variable>_acc``, ``<category>_avg_acc``, ``overall_avg_acc`` (mean over variables)
-        and ``across_categories_avg_acc`` (the benchmark's headline); the same with ``_f1``.
+        and ``across_categories_avg_acc`` (the benchmark's headline); the same with ``_f1``. Without
+        a variable that belongs to a category there are no keys of categories.
         """
         if self.probes is None:
             raise UserError("ProbeTrainer.test was called before train: train the probes first")
-        with devices.acquire(self.device, self.settings.threads) as device:
+        with self._acquired() as device:
             data = self._features(test_episodes, test_labels, device)
         measured = metrics.scores(
             data.labels, self.probes.predict(data.values), self.settings.classes
@@ -234,18 +251,33 @@ class ProbeTrainer:
             n: {m: float(values[i]) for m, values in measured.items()}
             for i, n in enumerate(self.names)
         }
-        summary = metrics.summarise(variables)
+        known = any(map(ari_labels.categories, variables))
+        summary = metrics.summarise(variables) if known else {}
 
         def flat(metric: str, suffix: str) -> dict[str, float]:
             rows = {name: row[metric] for name, row in variables.items()}
-            rows |= {
-                f"{category}_avg": row[metric] for category, row in summary["categories"].items()
-            }
-            rows["overall_avg"] = summary["mean_over_variables"][metric]
-            rows["across_categories_avg"] = summary["mean_over_categories"][metric]
+            if summary:
+                categories = summary["categories"].items()
+                rows |= {f"{category}_avg": row[metric] for category, row in categories}
+                rows["across_categories_avg"] = summary["mean_over_categories"][metric]
+            rows["overall_avg"] = float(measured[metric].mean())
             return {f"{name}_{suffix}": value for name, value in rows.items()}
 
         return flat("accuracy", "acc"), flat("f1", "f1")
+
+    @contextlib.contextmanager
+    def _acquired(self) -> Iterator[torch.device]:
+        name, _, index = self.device.partition(":")
+        with devices.acquire(name, self.settings.threads) as device:
+            if index and int(index) >= torch.cuda.device_count():
+                raise UserError(
+                    f"device: {self.device}, but there are {torch.cuda.device_count()} GPUs, "
+                    "counted from 0"
+                )
+            if index:
+                device = torch.device(self.device)
+                torch.cuda.set_device(device)
+            yield device
 
     def _features(
         self, episodes: Sequence, labels: Sequence, device: torch.device
@@ -263,23 +295,58 @@ class ProbeTrainer:
                 "frame"
             )
         values = np.concatenate([self._values(rows) for rows in labels])
-        if values.max(initial=0) >= self.settings.classes:
+        self._check_values(values)
+        with _borrowed(self.encoder):
+            features = np.concatenate([self._encoded(_stack(one), device) for one in episodes])
+        return linear.Features(features, values, lengths)
+
+    def _encoded(self, frames: torch.Tensor, device: torch.device) -> np.ndarray:
+        """Features (T, representation_len) of an episode; `UserError` where they are not that."""
+        found: list[Any] = []
+
+        def looking(module: nn.Module, given: Any, output: Any) -> None:
+            if not isinstance(output, torch.Tensor):
+                raise UserError(
+                    f"the encoder returns a {type(output).__name__}, not a tensor: return the "
+                    "features alone"
+                )
+            found.append(output.shape[1:])
+
+        hook = self.encoder.register_forward_hook(looking)
+        try:
+            features = encoders.encode(self.encoder, frames, device)
+        except (RuntimeError, TypeError, ValueError) as error:
+            first = str(error).strip().partition("\n")[0]
             raise UserError(
-                f"a label is {values.max()}, but the probes have {self.settings.classes} classes: "
-                "raise num_classes"
-            )
-        # A copy: encoding moves the module and ends its training mode.
-        encoder = copy.deepcopy(self.encoder)
-        features = np.concatenate(
-            [encoders.encode(encoder, _stack(episode), device) for episode in episodes]
-        )
-        if features.shape[1:] != (self.representation_len,):
+                f"the encoder does not take float32 frames of shape (N, {frames.shape[1]}, "
+                f"{frames.shape[2]}, {frames.shape[3]}): {first}"
+            ) from error
+        finally:
+            hook.remove()
+        if features.shape != (len(frames), self.representation_len):
             raise UserError(
-                f"the encoder gives features of shape {features.shape[1:]}, not "
+                f"the encoder gives features of shape {tuple(features.shape[1:])}, not "
                 f"({self.representation_len},): "
                 "set representation_len, or flatten the encoder's output"
             )
-        return linear.Features(features, values, lengths)
+        return features
+
+    def _check_values(self, values: np.ndarray) -> None:
+        """`UserError` naming a variable with a value that is no class."""
+        lowest, highest = values.min(axis=0), values.max(axis=0)
+        classes = self.settings.classes
+        for name, low, high in zip(self.names, lowest, highest, strict=True):
+            if low < 0 or high > 255:
+                raise UserError(
+                    f"a label of {name} is {low if low < 0 else high}: labels are whole numbers "
+                    "from 0 to 255; number the values that occur, as numpy.unique with "
+                    "return_inverse does"
+                )
+            if high >= classes:
+                raise UserError(
+                    f"a label of {name} is {high}, but the probes have {classes} classes: set "
+                    f"num_classes to {high + 1} or more"
+                )
 
     def _values(self, labels: Labels) -> np.ndarray:
         """Labels of an episode as (T, V), in the order of ``names``."""
@@ -288,7 +355,9 @@ class ProbeTrainer:
         try:
             if any(set(row) != set(self.names) for row in labels):
                 raise KeyError
-            return np.array([[row[name] for name in self.names] for row in labels])
+            return np.array(
+                [[_whole(f"a label of {n}", row[n]) for n in self.names] for row in labels]
+            )
         except KeyError:
             raise UserError(
                 "the labels name other variables than those of training: use one split for all "
@@ -296,12 +365,50 @@ class ProbeTrainer:
             ) from None
 
 
-def _stack(episode: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor:
-    """An episode as one uint8 tensor (T, 1, 210, 160); a list of frames is stacked."""
-    frames = episode if isinstance(episode, torch.Tensor) else torch.stack(list(episode))
+def _stack(episode: torch.Tensor | np.ndarray | Sequence) -> torch.Tensor:
+    """An episode as one uint8 tensor (T, C, 210, 160); a list of frames is stacked.
+
+    Tensors or arrays, with or without the axis of channels.
+    """
+    if not isinstance(episode, torch.Tensor | np.ndarray):
+        episode = torch.stack([torch.as_tensor(frame) for frame in episode])
+    frames = torch.as_tensor(episode)
     if frames.dtype != torch.uint8:
         raise UserError(
             f"frames are {frames.dtype}, not uint8: give them as collected, they are scaled to [0, "
             "1] here"
         )
-    return frames
+    if frames.ndim not in (3, 4):
+        raise UserError(
+            f"an episode has the shape {tuple(frames.shape)}: give frames as (T, 210, 160) or (T, "
+            "1, 210, 160)"
+        )
+    return frames if frames.ndim == 4 else frames.unsqueeze(1)
+
+
+def _whole(name: str, value: Any) -> int:
+    """A whole number, however it is written: of Python, numpy or torch, or 3000.0."""
+    try:
+        found = int(value)
+        if found == value:
+            return found
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UserError(f"{name} is {value!r}: give a whole number")
+
+
+@contextlib.contextmanager
+def _borrowed(module: nn.Module) -> Iterator[None]:
+    """Afterwards, ``module`` is on the device and in the mode where it was.
+
+    Not a copy: modules with tensors that are not their own cannot be copied.
+    """
+    training = {part: part.training for part in module.modules()}
+    places = {tensor.device for tensor in module.state_dict().values()}
+    try:
+        yield
+    finally:
+        for part, mode in training.items():
+            part.training = mode
+        if len(places) == 1:
+            module.to(places.pop())
