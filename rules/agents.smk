@@ -140,7 +140,7 @@ rule agents:
     input:
         histories=layout.AGENT_HISTORIES.files(CONFIG),
         evaluations=layout.EVALUATIONS.files(CONFIG),
-        reference=os.path.relpath(ROOT / "reference/agent_scores.csv"),
+        reference=of_checkout(ROOT / "reference/agent_scores.csv"),
     output:
         shown(*(one for one in catalogue.select(source="agents") if one.when(CONFIG))),
     log:
@@ -148,8 +148,8 @@ rule agents:
     params:
         code=code("agent_scores", "report.agents.write", "layout", *(one.module for one in catalogue.select(source="agents"))),
         settings=lambda w: leaves(config, "games", "seeds", "agents", "agent_protocols"),
-        reference=lambda w, input: os.path.dirname(input.reference),
+        reference=lambda w, input: os.path.dirname(input.reference[0]),
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src agent-scores --reference {params.reference} --tables results/tables --figures results/figures > {log} 2>&1"
+        "python -m workflow_src agent-scores --reference {params.reference:q} --tables results/tables --figures results/figures > {log} 2>&1"

@@ -63,13 +63,21 @@ wildcard_constraints:
 
 
 ROOT = Path(workflow_src.__file__).parent.parent
-ANNOTATIONS = os.path.relpath(ROOT / "workflow_src/ari/annotations.csv")
 
 # Jobs run on the Python that runs Snakemake, unless --software-deployment-method conda puts its own before it, and on the
 # sources beside the Snakefile.
 for variable, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}.items():
     os.environ[variable] = os.pathsep.join(filter(None, [str(first), os.environ.get(variable)]))
-ENVIRONMENT = str(ROOT / "environment.yml")
+# Snakemake takes braces in paths for wildcards.
+ENVIRONMENT = str(ROOT / "environment.yml").replace("{", "{{").replace("}", "}}")
+
+
+def of_checkout(*files):
+    """Files beside the Snakefile as a rule's input."""
+    paths = [os.path.relpath(file) for file in files]
+    if any(brace in path for path in paths for brace in "{}"):
+        refuse(UserError(f"{ROOT}: Snakemake takes braces in paths for wildcards: rename the folder, or make runs inside of it"))
+    return paths
 
 
 def code(name, *modules):

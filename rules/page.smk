@@ -9,8 +9,8 @@ rule report:
         splits=layout.SPLITS.files(CONFIG),
         histories=layout.HISTORIES.files(CONFIG),
         agents=[*layout.AGENTS.files(CONFIG), *layout.AGENT_HISTORIES.files(CONFIG), *layout.EVALUATIONS.files(CONFIG)],
-        reference=os.path.relpath(REFERENCE / "agent_scores.csv"),
-        templates=[os.path.relpath(f) for f in sorted(PAGE.glob("report.*"))],
+        reference=of_checkout(REFERENCE / "agent_scores.csv"),
+        templates=of_checkout(*sorted(PAGE.glob("report.*"))),
     output:
         layout.PAGE.path,
     log:
@@ -18,8 +18,8 @@ rule report:
     params:
         code=code("report", "report.page.write", "layout"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["agents"] if CONFIG.agents else [])),
-        reference=lambda w, input: os.path.dirname(input.reference),
+        reference=lambda w, input: os.path.dirname(input.reference[0]),
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src report --reference {params.reference} {input.shown} --out {output} > {log} 2>&1"
+        "python -m workflow_src report --reference {params.reference:q} {input.shown} --out {output} > {log} 2>&1"

@@ -6,10 +6,10 @@ rule paper:
     input:
         latex=latex,
         scores=layout.SCORES.path,
-        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_*.csv"))],
-        methods=[os.path.relpath(METHODS / page) for page in dict.fromkeys(map(method_pages.page_of, CONFIG.methods.values()))],
+        reference=of_checkout(*sorted(REFERENCE.glob("paper_*.csv"))),
+        methods=of_checkout(*(METHODS / page for page in dict.fromkeys(map(method_pages.page_of, CONFIG.methods.values())))),
         exhibits=catalogue.in_paper(CONFIG),
-        template=os.path.relpath(ROOT / "workflow_src/report/paper/templates/paper.tex.jinja"),
+        template=of_checkout(ROOT / "workflow_src/report/paper/templates/paper.tex.jinja"),
     output:
         shown(catalogue.PAPER),
     log:
@@ -22,5 +22,5 @@ rule paper:
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src paper --scores {input.scores} --reference {params.reference} --methods {params.methods} "
+        "python -m workflow_src paper --scores {input.scores} --reference {params.reference:q} --methods {params.methods:q} "
         "--out {output} {input.exhibits} > {log} 2>&1"

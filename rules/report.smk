@@ -29,9 +29,8 @@ rule tables:
     input:
         scores=layout.SCORES.path,
         # Not paper_tables35to56: those are of every variable, for the rule below.
-        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table[!s]*.csv"))]
-        + [os.path.relpath(REFERENCE / "reproduction_report_pong.csv")],
-        labels=ANNOTATIONS,
+        reference=of_checkout(*sorted(REFERENCE.glob("paper_table[!s]*.csv")), REFERENCE / "reproduction_report_pong.csv"),
+        labels=of_checkout(ROOT / "workflow_src/ari/annotations.csv"),
     output:
         shown(*TABLES),
     log:
@@ -43,17 +42,14 @@ rule tables:
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src tables --scores {input.scores} --reference {params.reference} --out results/tables > {log} 2>&1"
+        "python -m workflow_src tables --scores {input.scores} --reference {params.reference:q} --out results/tables > {log} 2>&1"
 
 
 # Every variable of a game: `snakemake results/tables/table4_f1_by_variable/boxing.tex`.
 rule variables:
     input:
         scores=layout.SCORES.path,
-        reference=[
-            os.path.relpath(REFERENCE / f"paper_{name}.csv")
-            for name in ("tables13to34_f1_by_variable_random_agent", "tables35to56_f1_by_variable_ppo_agent")
-        ],
+        reference=of_checkout(*sorted(REFERENCE.glob("paper_tables*_f1_by_variable_*.csv"))),
     output:
         shown(*catalogue.select("table", "scores", by_game=True)),
     log:
@@ -65,7 +61,7 @@ rule variables:
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src variables --game {wildcards.game} --scores {input.scores} --reference {params.reference}"
+        "python -m workflow_src variables --game {wildcards.game} --scores {input.scores} --reference {params.reference:q}"
         " --out results/tables/table4_f1_by_variable/{wildcards.game} > {log} 2>&1"
 
 
@@ -73,7 +69,7 @@ rule variables:
 rule agreement:
     input:
         scores=layout.SCORES.path,
-        reference=[os.path.relpath(f) for f in sorted(REFERENCE.glob("paper_table*.csv"))],
+        reference=of_checkout(*sorted(REFERENCE.glob("paper_table*.csv"))),
     output:
         shown(*(one for one in catalogue.select(source="agreement") if one.when(CONFIG))),
     log:
@@ -85,7 +81,7 @@ rule agreement:
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src agreement --scores {input.scores} --reference {params.reference}"
+        "python -m workflow_src agreement --scores {input.scores} --reference {params.reference:q}"
         " --tables results/tables --figures results/figures 2>&1 | tee {log} >&2"
 
 
@@ -246,7 +242,7 @@ rule control:
     input:
         scores=layout.STUDY_SCORES.path.format(study="control"),
         evaluations=layout.EVALUATIONS.files(CONFIG, "control"),
-        reference=os.path.relpath(REFERENCE / "agent_scores.csv"),
+        reference=of_checkout(REFERENCE / "agent_scores.csv"),
     output:
         shown(*catalogue.select(source="control")),
     log:
@@ -254,11 +250,11 @@ rule control:
     params:
         code=code("control", "report.studies.write_control", "report.studies.control", "report.studies.control_correlation"),
         settings=lambda w: leaves(config, *COLUMNS, *CAPTIONS, *(["control"] if CONFIG.control else [])),
-        reference=lambda w, input: os.path.dirname(input.reference),
+        reference=lambda w, input: os.path.dirname(input.reference[0]),
     conda:
         ENVIRONMENT
     shell:
-        "python -m workflow_src control --scores {input.scores} --reference {params.reference}"
+        "python -m workflow_src control --scores {input.scores} --reference {params.reference:q}"
         " --tables results/tables --figures results/figures > {log} 2>&1"
 
 

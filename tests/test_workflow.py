@@ -260,3 +260,25 @@ def test_a_failing_job_leaves_no_output(source, tmp_path):
     assert (
         tmp_path / "results/encoders/random_agent/paper/random-cnn/pong-s0.safetensors"
     ).exists()
+
+
+def test_paths_with_blanks_quotes_and_braces(source, tmp_path):
+    """A checkout anywhere, and runs inside or outside of it; what cannot be is one line."""
+    checkout = tmp_path / "it's a {checkout} of $HOME"
+    shutil.copytree(source, checkout, ignore=shutil.ignore_patterns("runs"))
+    inside = checkout / "runs" / "my {run}"
+    configure(checkout, inside, also(TINY, {"only": {"methods": ["maj-clf"]}}))
+    target = "results/tables/table2_f1_by_game.tex"
+    done = snakemake(checkout, inside, target)
+    assert done.returncode == 0 and (inside / target).is_file(), done.stderr
+    outside = tmp_path / "my run"
+    outside.mkdir()
+    shutil.copy(inside / "config.yaml", outside)
+    done = snakemake(checkout, outside, "--snakefile", str(checkout / "Snakefile"), target)
+    assert done.returncode == 2 and done.stderr.strip().splitlines()[-1] == (
+        f"error: {checkout}: Snakemake takes braces in paths for wildcards: rename the folder, or "
+        "make runs inside of it"
+    )
+    plain = checkout.rename(tmp_path / "it's a checkout of $HOME")
+    done = snakemake(plain, outside, "--snakefile", str(plain / "Snakefile"), target)
+    assert done.returncode == 0 and (outside / target).is_file(), done.stderr
