@@ -129,7 +129,7 @@ MISTAKES = [
     ),
     (
         {"variants": ["c51"], "options": {"c51": {"atoms": 0}}},
-        "options.c51.atoms: 0 is not a whole number above 0, such as 51",
+        "options.c51.atoms: 0 is not a whole number from 1 to 1000000, such as 51",
     ),
     (
         {"variants": ["prioritised"], "options": {"prioritised": {"kind": "ranks"}}},

@@ -7,6 +7,7 @@ import yaml
 from configs import PAPER, ROOT, put, refusal
 
 from workflow_src.config.run import Config, defaults
+from workflow_src.errors import UserError
 
 MISTAKES = [
     # unknown keys
@@ -202,7 +203,7 @@ MISTAKES = [
     (
         "probe.options.mlp.hidden",
         0,
-        r"probe: options\.mlp\.hidden: 0 is not a whole number above 0",
+        r"probe: options\.mlp\.hidden: 0 is not a whole number from 1 to 1000000",
     ),
     ("probe.options.logistic.C", 0.0, r"probe: options\.logistic\.C: 0\.0 is not a number with"),
     ("methods.st-dim.frame_stack", 0, r"methods\.st-dim\.frame_stack: .* \(it is 0\)$"),
@@ -232,13 +233,14 @@ MISTAKES = [
     (
         "methods.cpc.options",
         {"gru_size": 8.0},
-        r"methods\.cpc: options\.gru_size: 8\.0 is not a whole number above 0, such as 256$",
+        r"methods\.cpc: options\.gru_size: 8\.0 is not a whole number from 1 to 1000000, such as "
+        "256$",
     ),
     *[
         (
             "methods.cpc.options",
             {"gru_layers": value},
-            rf"methods\.cpc: options\.gru_layers: {value!r} is not a whole number above 0",
+            rf"methods\.cpc: options\.gru_layers: {value!r} is not a whole number from 1 to 1",
         )
         for value in (0, -1, True, "2")
     ],
@@ -247,7 +249,7 @@ MISTAKES = [
             "methods.vae.options",
             {"beta": value},
             rf"methods\.vae: options\.beta: {value!r} is not a number with a decimal point above "
-            r"0, such as 1\.0$",
+            r"0 and at most 1000000, such as 1\.0$",
         )
         for value in (0, 0.0, -1.0, True, float("nan"), "much", "3e-4", None)
     ],
@@ -493,3 +495,66 @@ def test_keyword_arguments_are_what_a_header_can_hold(value):
         defaults, {"methods": {"mine": {"kind": "custom", "module": "a.py:A", "kwargs": kwargs}}}
     )
     assert said.startswith("settings: methods.mine: kwargs: ")
+
+
+HUGE = 10**9
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seeds", [2**64]),
+        ("seeds", list(range(1001))),
+        *(
+            (key, HUGE)
+            for key in (
+                "trainings_per_gpu",
+                "episodes.frames.pretrain",
+                "episodes.frames.probe",
+                "episodes.num_envs",
+                "episodes.frame_skip",
+                "episodes.noop_max",
+                "splits.min_entropy",
+                "training.epochs",
+                "training.patience",
+                "training.batch_size",
+                "training.threads",
+                "training.lr",
+                "methods.st-dim.feature_size",
+                "methods.st-dim.frame_stack",
+                "methods.st-dim.epochs",
+                "methods.st-dim.batch_size",
+                "probe.epochs",
+                "probe.patience",
+                "probe.batch_size",
+                "probe.threads",
+                "probe.plateau_patience",
+                "protocols.paper.splits.min_episode_frames",
+                "agent_protocols.classic.noop_max",
+            )
+        ),
+        ("training.eps", 2.0),
+        ("probe.eps", 2.0),
+        ("probe.min_lr", 2.0),
+        ("agent_protocols.classic.max_frames", 10**12),
+    ],
+)
+def test_absurd_numbers_are_refused(key, value):
+    with pytest.raises(UserError) as error:
+        Config.check(put(key, value), "x")
+    assert str(error.value).startswith(f"x: {key}") and "\n" not in str(error.value)
+    assert "at most" in str(error.value) or "less than" in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["gru_size", "gru_layers", "sequence_length"])
+def test_absurd_options_are_refused(option):
+    content = put(f"methods.cpc.options.{option}", HUGE)
+    with pytest.raises(UserError, match=rf"methods\.cpc.*{option}: {HUGE} is not a whole number"):
+        Config.check(content, "x")
+
+
+@pytest.mark.parametrize("kwargs", [{"sizes": {1: 2}}, {"a": [{"b": {2.5: 1}}]}, {"a": {True: 1}}])
+def test_arguments_that_would_come_back_otherwise_are_refused(kwargs):
+    content = put("methods.mine", {"kind": "custom", "module": "a.py:A", "kwargs": kwargs})
+    with pytest.raises(UserError, match=r"methods\.mine.*kwargs: keys of mappings must be text"):
+        Config.check(content, "x")

@@ -21,9 +21,11 @@ from workflow_src.config.section import (
     Count,
     Identifier,
     LearningRate,
-    Positive,
     Row,
     Section,
+    Size,
+    Steps,
+    Threads,
     check_options,
     known_kind,
     resolved_options,
@@ -45,7 +47,7 @@ def _none(value: Any) -> Any:
 
 _OR_NONE = pydantic.BeforeValidator(_none)
 CountOrNone = Annotated[Count | None, _OR_NONE]
-PositiveOrNone = Annotated[Positive | None, _OR_NONE]
+PositiveOrNone = Annotated[Steps | None, _OR_NONE]
 AboveZeroOrNone = Annotated[Annotated[float, Field(gt=0)] | None, _OR_NONE]
 
 
@@ -78,7 +80,7 @@ class AgentEnvironment(Section):
     pool: Literal["max-first", "resize-first"] = Field(
         "max-first", description="whether two frames are merged before or after they are resized"
     )
-    frame_skip: Annotated[int, Field(ge=2)] = 4
+    frame_skip: Annotated[int, Field(ge=2, le=60)] = 4
     mode: CountOrNone = Field(None, description="of the game; none: the game's own default")
     difficulty: CountOrNone = Field(None, description="of the game; none: its own default")
     module: str | None = Field(
@@ -127,7 +129,9 @@ class AgentEnvironment(Section):
 class AgentMemory(Section):
     """The replay memory: a ring of single frames."""
 
-    size: Annotated[int, Field(ge=64)] = Field(1_000_000, description="frames that it holds")
+    size: Annotated[int, Field(ge=64, le=1_000_000_000)] = Field(
+        1_000_000, description="frames that it holds"
+    )
     storage: Literal["auto", "raw", "lz4"] = Field(
         "auto", description="auto: raw on a GPU or up to 1 GiB, else lz4, which is for bytes"
     )
@@ -141,7 +145,7 @@ class Epsilon(Section):
 
     start: Share = 1.0
     end: Share = 0.01
-    steps: Positive = Field(1_000_000, description="steps of the environments until ``end``")
+    steps: Steps = Field(1_000_000, description="steps of the environments until ``end``")
 
     def at(self, step: int) -> float:
         """The chance at a step."""
@@ -213,17 +217,19 @@ class Agent(Row):
         description="observations are this encoder's features; sets observation: frame, "
         "body: flat and memory.discretise: false",
     )
-    hidden: Positive = Field(512, description="units between the body and the values")
-    history: Positive = Field(4, description="frames of an observation")
+    hidden: Size = Field(512, description="units between the body and the values")
+    history: Annotated[int, Field(ge=1, le=64)] = Field(4, description="frames of an observation")
     memory: AgentMemory = Field(default_factory=lambda: AgentMemory())
-    num_envs: Positive = Field(1, description="environments that are played in lockstep")
-    steps: Positive = Field(50_000_000, description="of all environments together")
-    learn_start: Positive = Field(50_000, description="steps before the first update")
-    learn_every: Positive = Field(4, description="steps per update")
-    batch_size: Positive = 32
+    num_envs: Annotated[int, Field(ge=1, le=4096)] = Field(
+        1, description="environments that are played in lockstep"
+    )
+    steps: Steps = Field(50_000_000, description="of all environments together")
+    learn_start: Steps = Field(50_000, description="steps before the first update")
+    learn_every: Steps = Field(4, description="steps per update")
+    batch_size: Size = 32
     gamma: Annotated[float, Field(ge=0, le=1)] = 0.99
     epsilon: Epsilon = Field(default_factory=lambda: Epsilon())
-    target_every: Positive = Field(30_000, description="steps between copies to the target network")
+    target_every: Steps = Field(30_000, description="steps between copies to the target network")
     reward_clip: AboveZeroOrNone = Field(
         1.0, description="rewards are clipped to this in learning only; none: not"
     )
@@ -231,8 +237,8 @@ class Agent(Row):
         1.0, description="errors above this count linearly (Huber); none: squared errors"
     )
     optimizer: Optimizer = Field(default_factory=lambda: Optimizer())
-    validate_every: Positive = Field(250_000, description="steps of an epoch")
-    validate_steps: Positive = Field(125_000, description="steps of an epoch's evaluation")
+    validate_every: Steps = Field(250_000, description="steps of an epoch")
+    validate_steps: Steps = Field(125_000, description="steps of an epoch's evaluation")
     checkpoints: Literal["all", "last", "geometric"] = Field(
         "last", description="the epochs whose weights are kept; geometric: 51 of 200"
     )
@@ -242,7 +248,7 @@ class Agent(Row):
     published: Published | None = Field(
         None, description="written as kind: published with its keys in the row"
     )
-    threads: Positive = Field(2, description="CPU threads of learning")
+    threads: Threads = Field(2, description="CPU threads of learning")
     cuda_graphs: bool = Field(True, description="on CUDA, launch the kernels of an update together")
 
     @pydantic.model_validator(mode="before")

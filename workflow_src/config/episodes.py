@@ -8,8 +8,8 @@ from pydantic import Field
 
 from workflow_src.config.section import (
     Checkpoint,
+    FrameCount,
     Identifier,
-    Positive,
     Purpose,
     Row,
     Section,
@@ -71,8 +71,8 @@ _AGENTS_OWN = ("agent", "checkpoint", "random", "sample")
 class Frames(Section):
     """Frames to collect per game, by purpose."""
 
-    pretrain: Positive
-    probe: Positive
+    pretrain: FrameCount
+    probe: FrameCount
 
     def of(self, purpose: Purpose) -> int:
         """Frames for one purpose."""
@@ -83,13 +83,13 @@ class Episodes(Section):
     """How frames are collected."""
 
     frames: Frames
-    num_envs: Positive = Field(
+    num_envs: Annotated[int, Field(ge=1, le=1024)] = Field(
         description="independent emulators; their frames follow one another in the file"
     )
-    frame_skip: Annotated[int, Field(ge=2)] = Field(
+    frame_skip: Annotated[int, Field(ge=2, le=60)] = Field(
         description="emulator frames per step; the last two are merged by their maximum"
     )
-    noop_max: Annotated[int, Field(ge=0)] = Field(
+    noop_max: Annotated[int, Field(ge=0, le=10_000)] = Field(
         description="no-ops after a reset are uniform on 1..noop_max"
     )
 

@@ -18,6 +18,8 @@ from workflow_src.config.section import (
     Purpose,
     Row,
     Section,
+    Size,
+    Threads,
     known_kind,
     quirk,
 )
@@ -40,9 +42,9 @@ class Training(Section):
     patience: Positive = Field(
         description="epochs without a better validation loss before training stops"
     )
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Annotated[int, Field(ge=2, le=65_536)]
     lr: LearningRate
-    eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
+    eps: Annotated[float, Field(gt=0, le=1)] = Field(description="of Adam")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         description="of encoders and decoders in training; linear heads and scores use float32; "
         "auto: bfloat16 where the device has products of it"
@@ -51,7 +53,7 @@ class Training(Section):
     cuda_graphs: bool = Field(
         description="on CUDA, record the kernels of a step once and launch them together"
     )
-    threads: Positive = Field(
+    threads: Threads = Field(
         description="CPU threads; another number changes the last bits of the weights"
     )
 
@@ -62,8 +64,8 @@ class Method(Row):
     folder: ClassVar[str] = "methods"
 
     encoder: str = "nature"
-    feature_size: Positive = 256
-    frame_stack: Positive = Field(
+    feature_size: Size = 256
+    frame_stack: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="input frames: the frame and those before it in its episode"
     )
     input_scale: Literal["unit", "byte"] = Field(
@@ -92,7 +94,7 @@ class Method(Row):
     )
     epochs: Positive | None = Field(None, description="overrides training.epochs")
     patience: Positive | None = Field(None, description="overrides training.patience")
-    batch_size: Annotated[int, Field(ge=2)] | None = Field(
+    batch_size: Annotated[int, Field(ge=2, le=65_536)] | None = Field(
         None, description="overrides training.batch_size"
     )
     lr: LearningRate | None = Field(None, description="overrides training.lr")
@@ -160,11 +162,14 @@ class Method(Row):
                 f"save the state_dict as {' or '.join(WEIGHTS)}"
             )
         try:
-            json.dumps(self.kwargs, allow_nan=False)
+            written = json.loads(json.dumps(self.kwargs, allow_nan=False))
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"kwargs: {error}; use numbers, strings, lists and mappings"
             ) from error
+        # A file of weights would give other arguments back, and another encoder be probed.
+        if written != self.kwargs:
+            raise ValueError("kwargs: keys of mappings must be text; put other keys in quotes")
 
     def _declared(self, name: str, default: Any) -> Any:
         return kinds.declared(self.folder, self.kind).get(name, default)

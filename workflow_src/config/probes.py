@@ -11,6 +11,8 @@ from workflow_src.config.section import (
     LearningRate,
     Positive,
     Section,
+    Size,
+    Threads,
     check_options,
     known_kind,
     quirk,
@@ -34,14 +36,14 @@ class Probe(Section):
     patience: Positive = Field(
         description="epochs without a better validation accuracy before a variable stops"
     )
-    batch_size: Positive
-    eps: Annotated[float, Field(gt=0)] = Field(description="of Adam")
+    batch_size: Size
+    eps: Annotated[float, Field(gt=0, le=1)] = Field(description="of Adam")
     plateau_patience: Positive = Field(
         description="epochs without a gain before a variable's learning rate is reduced"
     )
     plateau_factor: Fraction
-    min_lr: Annotated[float, Field(gt=0)]
-    threads: Positive
+    min_lr: LearningRate
+    threads: Threads
 
     @pydantic.field_validator("kinds", "options")
     @classmethod

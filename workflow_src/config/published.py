@@ -6,7 +6,7 @@ from typing import Literal
 import pydantic
 from pydantic import Field
 
-from workflow_src.config.section import Count, Positive, Section
+from workflow_src.config.section import Count, Section, Steps
 
 # Algorithms of atari-agents by the names of their folders, and our presets of the same settings.
 PUBLISHED = {
@@ -27,7 +27,7 @@ class Published(Section):
         Field(None, description="kind published: a folder of atari-agents")
     )
     seed: Count = Field(0, description="kind published: the seed of its training")
-    step: Positive = Field(description="kind published: agent steps that it was trained for")
+    step: Steps = Field(description="kind published: agent steps that it was trained for")
     source: str = Field(
         "https://storage.googleapis.com/bitdefender_ml_artifacts/reinforcement_learning",
         description="kind published: a local folder with atari-agents' files, or their server",

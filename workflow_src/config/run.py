@@ -21,7 +21,7 @@ from workflow_src.config.methods import Method, Training
 from workflow_src.config.probes import KINDS, Probe
 from workflow_src.config.protocols import Protocol
 from workflow_src.config.reading import merge, read_yaml
-from workflow_src.config.section import PURPOSES, Identifier, Positive, Section
+from workflow_src.config.section import PURPOSES, Identifier, Section
 from workflow_src.config.splits import Splits
 from workflow_src.config.studies import (
     Control,
@@ -58,13 +58,13 @@ RESERVED_ENDINGS = ("_std", "_paper", "_report", "_difference", "_f1", "_accurac
 class Config(Section):
     """A whole run."""
 
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
-        description="root seeds, one per replicate"
-    )
+    seeds: Annotated[
+        list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1, max_length=1000)
+    ] = Field(description="root seeds, one per replicate")
     games: Annotated[list[str], Field(min_length=1)]
     label_set: str
     device: Literal["auto", "cpu", "cuda"]
-    trainings_per_gpu: Positive = Field(
+    trainings_per_gpu: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="jobs that share a GPU, each a process; probes count as trainings"
     )
     policies: Annotated[dict[Identifier, Policy], Field(min_length=1)]

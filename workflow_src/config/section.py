@@ -14,10 +14,15 @@ Purpose = Literal["pretrain", "probe"]
 PURPOSES: tuple[Purpose, ...] = typing.get_args(Purpose)
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+# Bounds far above what makes sense, so that a slip of the keyboard ends before a run, not after it.
+Positive = Annotated[int, Field(ge=1, le=1_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Steps = Annotated[int, Field(ge=1, le=10_000_000_000)]  # of environments
+FrameCount = Annotated[int, Field(ge=1, le=100_000_000)]  # collected: 37 GB packed
+Size = Annotated[int, Field(ge=1, le=65_536)]  # of a layer or a batch
+Threads = Annotated[int, Field(ge=1, le=1024)]
 # Weights of an agent: the last, those of the best evaluation, or those after so many steps.
-Checkpoint = Literal["last", "best"] | Positive
+Checkpoint = Literal["last", "best"] | Steps
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 
@@ -76,12 +81,12 @@ def check_options(
 ) -> None:
     """ValueError for an option that the kind does not declare, or of another type than declared.
 
-    Numbers are finite and above 0. ``where``: the key of ``options``, for errors.
+    Numbers are above 0 and at most a million. ``where``: the key of ``options``, for errors.
     """
     defaults = kinds.declared(folder, kind).get("OPTIONS", {})
     types = {
-        int: "a whole number above 0",
-        float: "a number with a decimal point above 0",
+        int: "a whole number from 1 to 1000000",
+        float: "a number with a decimal point above 0 and at most 1000000",
         bool: "true or false",
         str: "a text",
     }
@@ -92,7 +97,7 @@ def check_options(
         whole_for_float = isinstance(default, float) and type(value) is int
         number = float(value) if whole_for_float else value
         bounded = type(default) in (int, float)
-        if type(number) is not type(default) or (bounded and not 0 < number < float("inf")):
+        if type(number) is not type(default) or (bounded and not 0 < number <= 1_000_000):
             raise ValueError(
                 f"{where}.{name}: {value!r} is not {types[type(default)]}, such as {default}"
             )

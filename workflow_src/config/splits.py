@@ -27,7 +27,7 @@ class Splits(Section):
 
     pretrain: PretrainParts
     probe: ProbeParts
-    min_entropy: Annotated[float, Field(ge=0)] = Field(
+    min_entropy: Annotated[float, Field(ge=0, le=5.55)] = Field(
         description="in nats; variables below it are dropped"
     )
 
