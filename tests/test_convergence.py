@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scored import data_of, probe, scored, settings
 
 from workflow_src import layout
@@ -11,11 +12,8 @@ from workflow_src.report.studies import convergence
 from workflow_src.report.studies.write import write_study
 
 EPOCHS = {"paper-e3": 3, "paper-e300": 300, "paper": 100}
-SECTION = {
-    "base": "paper",
-    "epochs": [3, 300],
-    "methods": ["random-cnn", "random-cnn-standardised"],
-}
+METHODS = ("random-cnn", "random-cnn-standardised", "random-cnn-whitened")
+SECTION = {"base": "paper", "epochs": [3, 300], "methods": list(METHODS)}
 
 
 def run(**change):
@@ -27,7 +25,7 @@ def grown(config):
     return [
         probe(game, method, f1=start + epochs / 1000, protocol=protocol, readout="linear")
         for protocol, epochs in EPOCHS.items()
-        for method, start in (("random-cnn", 0.1), ("random-cnn-standardised", 0.5))
+        for method, start in zip(METHODS, (0.1, 0.5, 0.6), strict=True)
         for game in config.games
     ]
 
@@ -44,7 +42,7 @@ def test_probes_alone_differ():
         assert not derived.is_base("random_agent", protocol)
     assert config.probe_of("corrected") is config.probe
     files = layout.PROBES.files(config, "convergence")
-    assert len(files) == 3 * 2 * 2
+    assert len(files) == 3 * 3 * 2
     assert (
         "results/probes/random_agent/paper-e300/random-cnn-standardised/linear/boxing-s0.json"
         in files
@@ -97,7 +95,11 @@ def test_the_figure_has_the_mean_and_each_game(tmp_path):
     config = run()
     (axes,) = convergence.figure(config, data_of(tmp_path, *grown(config))).axes
     lines = [tuple(line.get_ydata()) for line in axes.lines]
-    assert len(lines) == 2 * (2 + 1)
+    assert len(lines) == 3 * (2 + 1)
+    figure = axes.figure
+    FigureCanvasAgg(figure).draw()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1  # nothing of the legend is cut off
     assert [label.get_text() for label in axes.get_xticklabels()] == ["3", "100", "300"]
 
 

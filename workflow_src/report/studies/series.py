@@ -100,8 +100,16 @@ def figure(
         games = f"mean of {len(config.games)} games; thin: each game"
         games = games if len(config.games) > 1 else config.games[0]
         figure.supxlabel(f"{label}\n({games})", fontsize=7)
+        handles, labels = grid[0].get_legend_handles_labels()
+        long = max(map(len, labels)) > 12  # then three columns are wider than the figure
         figure.legend(
-            *grid[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False
+            handles,
+            labels,
+            loc="outside upper center",
+            ncols=2 if long else 3,
+            fontsize=5.5 if long else None,
+            columnspacing=1.0,
+            frameon=False,
         )
     return figure
 
