@@ -3,6 +3,7 @@ package.
 """
 
 import ast
+import importlib.metadata
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from workflow_src import __version__, kinds
 from workflow_src.config.run import Config
@@ -323,3 +325,15 @@ def test_paths_in_the_documents_exist():
         if Path(path).name not in examples and not (ROOT / path).exists()
     ]
     assert missing == []
+
+
+def test_the_pins_install_on_every_python_that_is_promised():
+    """Debian 12 has Python 3.11.2, and a pin of 2026 wanted 3.11.5."""
+    lock = (ROOT / "requirements.lock").read_text()
+    pins = re.findall(r"^([\w.-]+)==", lock, flags=re.MULTILINE)
+    assert len(pins) > 100
+    wanted = {name: importlib.metadata.metadata(name)["Requires-Python"] for name in pins}
+    promised = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    oldest = promised.removeprefix(">=") + ".0"
+    late = {n: w for n, w in wanted.items() if w and not SpecifierSet(w).contains(oldest)}
+    assert not late
