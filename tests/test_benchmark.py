@@ -238,11 +238,19 @@ class Two(nn.Module):
 
 
 ENCODERS = {
-    "tuple": (Two(), 8, "the encoder returns a tuple, not a tensor"),
-    "channels": (nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.Flatten()), 8, "does not take float32"),
-    "type": (nn.Sequential(nn.Flatten(), nn.Embedding(4, 4)), 8, "does not take float32 frames"),
-    "width": (grays(), 8, r"features of shape \(336,\), not \(8,\)"),
-    "maps": (nn.AvgPool2d(10), 8, r"features of shape \(1, 21, 16\), not \(8,\)"),
+    "tuple": (Two(), 8, r"the encoder gives tuple for 2 frames, not \(2, d\): "),
+    "channels": (
+        nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.Flatten()),
+        8,
+        r"fails on float frames \(2, 1, 210, 160\): ",
+    ),
+    "type": (
+        nn.Sequential(nn.Flatten(), nn.Embedding(4, 4)),
+        8,
+        "the encoder fails on float frames",
+    ),
+    "width": (grays(), 8, "gives 336 features, not 8: set representation_len"),
+    "maps": (nn.AvgPool2d(10), 8, r"gives \(2, 1, 21, 16\) for 2 frames, not \(2, d\): flatten"),
     "nan": (grays(nn.Threshold(9.0, float("nan"))), 336, "train features are not all finite"),
 }
 
@@ -273,6 +281,13 @@ def test_labels_that_are_no_class_are_refused_before_encoding(episodes, value, c
     with pytest.raises(UserError, match=text):
         trainer_of(module, 8, num_classes=classes).train(tr, val, *mine)
     assert not hasattr(module, "kept")
+
+
+def test_an_episode_without_frames_is_refused(episodes):
+    tr, val, tr_labels, val_labels, *_ = first(episodes)
+    empty = torch.zeros(0, 1, 210, 160, dtype=torch.uint8)
+    with pytest.raises(UserError, match="an episode has no frames: leave it out"):
+        trainer_of(grays(), 336).train([*tr, empty], val, [*tr_labels, []], val_labels)
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "CPU", "", "mps"])

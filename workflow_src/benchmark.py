@@ -30,6 +30,7 @@ from workflow_src import devices, encoders, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.ari.games import game_of
 from workflow_src.config.run import defaults
+from workflow_src.encoders import custom
 from workflow_src.episodes.collect import collect
 from workflow_src.episodes.dataset import Part, load_frames, read_split
 from workflow_src.episodes.store import FrameStore
@@ -294,42 +295,26 @@ class ProbeTrainer:
                 "an episode has another number of frames than of labels: give one label for each "
                 "frame"
             )
+        if not lengths.all():
+            raise UserError("an episode has no frames: leave it out")
         values = np.concatenate([self._values(rows) for rows in labels])
         self._check_values(values)
+        frames = [_stack(episode) for episode in episodes]
         with _borrowed(self.encoder):
-            features = np.concatenate([self._encoded(_stack(one), device) for one in episodes])
+            self._check_encoder(frames[0].shape[1])
+            features = np.concatenate(
+                [encoders.encode(self.encoder, one, device) for one in frames]
+            )
         return linear.Features(features, values, lengths)
 
-    def _encoded(self, frames: torch.Tensor, device: torch.device) -> np.ndarray:
-        """Features (T, representation_len) of an episode; `UserError` where they are not that."""
-        found: list[Any] = []
-
-        def looking(module: nn.Module, given: Any, output: Any) -> None:
-            if not isinstance(output, torch.Tensor):
-                raise UserError(
-                    f"the encoder returns a {type(output).__name__}, not a tensor: return the "
-                    "features alone"
-                )
-            found.append(output.shape[1:])
-
-        hook = self.encoder.register_forward_hook(looking)
-        try:
-            features = encoders.encode(self.encoder, frames, device)
-        except (RuntimeError, TypeError, ValueError) as error:
-            first = str(error).strip().partition("\n")[0]
+    def _check_encoder(self, channels: int) -> None:
+        """`UserError` for an encoder without features, as the workflow's kind custom; or width."""
+        width = custom.feature_size(self.encoder.cpu(), channels, "the encoder")
+        if width != self.representation_len:
             raise UserError(
-                f"the encoder does not take float32 frames of shape (N, {frames.shape[1]}, "
-                f"{frames.shape[2]}, {frames.shape[3]}): {first}"
-            ) from error
-        finally:
-            hook.remove()
-        if features.shape != (len(frames), self.representation_len):
-            raise UserError(
-                f"the encoder gives features of shape {tuple(features.shape[1:])}, not "
-                f"({self.representation_len},): "
-                "set representation_len, or flatten the encoder's output"
+                f"the encoder gives {width} features, not {self.representation_len}: set "
+                "representation_len"
             )
-        return features
 
     def _check_values(self, values: np.ndarray) -> None:
         """`UserError` naming a variable with a value that is no class."""
