@@ -12,6 +12,7 @@ from workflow_src.errors import UserError
 
 if TYPE_CHECKING:
     from workflow_src.config.run import Config
+    from workflow_src.config.studies import Study
 
 
 @command()
@@ -150,48 +151,27 @@ def agent_scores(config: Config, reference: Path, tables: Path, figures: Path) -
     write_agents(config, histories, evaluations, reference, tables, figures)
 
 
-@command()
-@shared("config", "scores")
-@click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
-@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
-def ledger(config: Config, scores: Path, tables: Path, figures: Path) -> None:
-    """Show what each quirk of the 2019 code is worth."""
-    from workflow_src.report.studies.write import write_study
+def _study(name: Study, about: str) -> click.Command:
+    """The command of a study that is a table and a figure of its scores."""
 
-    write_study(config, "ledger", scores, tables, figures)
+    def write(config: Config, scores: Path, tables: Path, figures: Path) -> None:
+        from workflow_src.report.studies.write import write_study
 
+        write_study(config, name, scores, tables, figures)
 
-@command()
-@shared("config", "scores")
-@click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
-@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
-def scaling(config: Config, scores: Path, tables: Path, figures: Path) -> None:
-    """Show how F1 grows with the frames that encoders learn from."""
-    from workflow_src.report.studies.write import write_study
-
-    write_study(config, "scaling", scores, tables, figures)
+    write.__name__, write.__doc__ = name, about
+    folders = (("--figures", "Folder for the figure."), ("--tables", "Folder for the table."))
+    for option, text in folders:  # the last one is shown first
+        write = click.option(option, type=FOLDER, required=True, help=text)(write)
+    return command()(shared("config", "scores")(write))
 
 
-@command()
-@shared("config", "scores")
-@click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
-@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
-def convergence(config: Config, scores: Path, tables: Path, figures: Path) -> None:
-    """Show how F1 grows with the epochs for which probes are fitted."""
-    from workflow_src.report.studies.write import write_study
-
-    write_study(config, "convergence", scores, tables, figures)
-
-
-@command()
-@shared("config", "scores")
-@click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")
-@click.option("--figures", type=FOLDER, required=True, help="Folder for the figure.")
-def transfer(config: Config, scores: Path, tables: Path, figures: Path) -> None:
-    """Show F1 of encoders that learned from another policy's frames."""
-    from workflow_src.report.studies.write import write_study
-
-    write_study(config, "transfer", scores, tables, figures)
+ledger = _study("ledger", "Show what each quirk of the 2019 code is worth.")
+scaling = _study("scaling", "Show how F1 grows with the frames that encoders learn from.")
+convergence = _study(
+    "convergence", "Show how F1 grows with the epochs for which probes are fitted."
+)
+transfer = _study("transfer", "Show F1 of encoders that learned from another policy's frames.")
 
 
 @command()
