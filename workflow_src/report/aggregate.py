@@ -98,6 +98,24 @@ def with_mean(games: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([games, means])
 
 
+def tidy_with_mean(config: Config, values: pd.DataFrame) -> pd.DataFrame:
+    """Rows (policy, protocol, ..., game) as columns, followed by the mean over games as `MEAN`.
+
+    Methods, categories and games are in the order of the configuration.
+    """
+    keys = list(values.index.names)
+    means = values.groupby(level=keys[:-1], sort=False).mean()
+    whole = pd.concat([values, pd.concat({MEAN: means}, names=keys[-1:]).reorder_levels(keys)])
+    names = [*config.methods, *CATEGORIES, *config.games, MEAN]
+    order = {name: place for place, name in enumerate(names)}
+    return whole.reset_index().sort_values(
+        keys,
+        key=lambda column: column.map(lambda x: order.get(x, x)),
+        kind="stable",
+        ignore_index=True,
+    )
+
+
 def of_study(run: Config, scores: pd.DataFrame, study: str) -> pd.DataFrame:
     """`with_mean` of a study, given as a run.
 

@@ -27,17 +27,7 @@ def table(config: Config, data: Data) -> pd.DataFrame:
     rows = found["deviation"].dropna().index
     made = pd.DataFrame({name: values.reindex(rows) for name, values in found.items()})
     made["f1"] = f1.reindex(rows)
-    means = made.groupby(level=[*BLOCK, "method"], sort=False).mean()
-    whole = pd.concat(
-        [made, pd.concat({MEAN: means}, names=["game"]).reorder_levels(made.index.names)]
-    )
-    order = {name: i for i, name in enumerate([*config.methods, *config.games, MEAN])}
-    return whole.reset_index().sort_values(
-        [*BLOCK, "method", "game"],
-        key=lambda c: c.map(lambda x: order.get(x, x)),
-        kind="stable",
-        ignore_index=True,
-    )
+    return aggregate.tidy_with_mean(config, made)
 
 
 def _over_seeds(wide: pd.DataFrame) -> pd.Series:

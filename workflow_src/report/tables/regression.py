@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from workflow_src.ari.labels import CATEGORIES
 from workflow_src.config.run import Config
 from workflow_src.report import aggregate
 from workflow_src.report.aggregate import BLOCK, MEAN
@@ -30,18 +29,7 @@ def table(config: Config, data: Data) -> pd.DataFrame:
         columns[metric] = mean.stack(future_stack=True)
     made = pd.DataFrame(columns).dropna().rename_axis(index={"name": "category"})
     made = made.reorder_levels([*BLOCK, "method", "category", "game"])
-    means = made.groupby(level=[*BLOCK, "method", "category"], sort=False).mean()
-    whole = pd.concat(
-        [made, pd.concat({MEAN: means}, names=["game"]).reorder_levels(made.index.names)]
-    )
-    names = [*config.methods, *CATEGORIES, *config.games, MEAN]
-    order = {name: i for i, name in enumerate(names)}
-    return whole.reset_index().sort_values(
-        [*BLOCK, "method", "category", "game"],
-        key=lambda c: c.map(lambda x: order.get(x, x)),
-        kind="stable",
-        ignore_index=True,
-    )
+    return aggregate.tidy_with_mean(config, made)
 
 
 def latex(config: Config, table: pd.DataFrame) -> str:
@@ -49,7 +37,7 @@ def latex(config: Config, table: pd.DataFrame) -> str:
     caption = (
         "Values estimated as numbers, by linear regression: R2, the mean absolute error (for "
         "positions in pixels, for others in the unit of their byte), and the share of frames "
-        f"within 2 of the truth. Means over variables, games and seeds. "
+        "within 2 of the truth. Means over variables, games and seeds. "
         f"{how_made(config, probe=False)}"
     )
     parts = []
