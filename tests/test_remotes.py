@@ -531,7 +531,7 @@ def test_a_stage_that_died_half_way_under_dvc(source, copy):
     (copy / "dvc.lock").unlink()
     shutil.rmtree(copy / ".dvc/cache")
     shutil.rmtree(copy / "results")
-    configure(source, copy, also(ONE, {"splits": {"min_entropy": 100.0}}))
+    configure(source, copy, also(ONE, {"splits": {"min_entropy": 5.5}}))
     done = dvc(source, copy, "repro", stage(SPLITS))
     said = done.stdout + done.stderr
     assert done.returncode != 0 and f"failed to reproduce '{stage(SPLITS)}'" in said, said
