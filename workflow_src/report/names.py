@@ -26,6 +26,8 @@ _OTHER_PROBES = {"majority": "majority", "supervised": "its own"}
 COLUMN_NAMES = {
     "f1": "F1",
     "iqm": "Interquartile mean",
+    "r2": "R2",
+    "mae": "Mean absolute error",
     "std": "± std",
     "low": "From",
     "high": "To",
