@@ -98,7 +98,7 @@ def test_variables_are_a_copy():
 def test_labels_equal_a_plain_loop(label_set, game, shape):
     ram = np.random.default_rng(0).integers(0, 256, (*shape, 128), dtype=np.uint8)
     found = labels(ram, label_set, game)
-    assert found.dtype == np.uint8
+    assert found.dtype == np.int64
     assert found.shape == (*shape, len(variables(label_set, game)))
     for column, index in enumerate(variables(label_set, game).values()):
         assert np.array_equal(found[..., column], ram[..., index])

@@ -56,9 +56,12 @@ def variables(label_set: str, game: str) -> dict[str, int]:
 
 
 def labels(ram: np.ndarray, label_set: str, game: str) -> np.ndarray:
-    """The variables' values in the order of `variables`: RAM (..., 128) -> (..., V), both uint8."""
+    """The variables' values in the order of `variables`: uint8 (..., 128) -> int64 (..., V).
+
+    Signed, since people subtract positions from each other.
+    """
     assert ram.shape[-1] == RAM_BYTES and ram.dtype == np.uint8, f"no RAM: {ram.shape} {ram.dtype}"
-    return ram[..., list(variables(label_set, game).values())]
+    return ram[..., list(variables(label_set, game).values())].astype(np.int64)
 
 
 def categories(variable: str) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ def check_header(path: Path, header: dict[str, Any], **expected: str) -> None:
 def labels_of(
     store: FrameStore, part: Part, label_set: str, game: str, kept: list[str]
 ) -> np.ndarray:
-    """The values of the ``kept`` variables in a part: (n, V) uint8."""
+    """The values of the ``kept`` variables in a part: (n, V) int64."""
     names = list(ari_labels.variables(label_set, game))
     columns = [names.index(name) for name in kept]
     return ari_labels.labels(store.ram[part.label_rows], label_set, game)[:, columns]

@@ -220,7 +220,7 @@ def _load(row: Method, frames: Path, split: Path, game: str, label_set: str, cla
                 f"a label is {values.max()}, but there are {classes} classes: "
                 "set probe.classes to 256"
             )
-        labels = torch.from_numpy(values.astype(np.int64))
+        labels = torch.from_numpy(values)
     source = {
         "frames": store.sha256,
         "split": hashlib.sha256(split.read_bytes()).hexdigest(),
