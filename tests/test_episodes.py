@@ -1,6 +1,7 @@
 """Playing and storing, on real ROMs, against emulators and games driven by hand."""
 
 import errno
+import multiprocessing
 import os
 import resource
 import subprocess
@@ -809,14 +810,40 @@ def test_out_below_a_file(play, tmp_path):
 
 
 @contextmanager
-def limit(size):
-    """No file of this process and of those that it starts grows larger, for a while."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+def limit(size, of=resource.RLIMIT_FSIZE):
+    """A limit for this process and those that it starts, for a while; by default files' sizes."""
+    before = resource.getrlimit(of)
+    resource.setrlimit(of, (size, before[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(of, before)
+
+
+def test_without_memory_to_share(play, tmp_path, monkeypatch):
+    def refuse(self):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(multiprocessing.context.BaseContext, "Event", refuse)
+    with pytest.raises(UserError, match=r"/dev/shm: read-only file system\); make it writable"):
+        play(out=tmp_path / "x.b2nd")
+    assert names_in(tmp_path) == []
+
+
+def test_frames_are_not_called_damaged_for_want_of_file_handles(breakout):
+    refused = pytest.raises(UserError, match=r"too many files are open .*raise the limit")
+    with refused, limit(0, resource.RLIMIT_NOFILE):
+        FrameStore.open(breakout)
+
+
+def test_frames_are_not_called_damaged_for_want_of_memory(breakout, monkeypatch):
+    def refuse(*arguments, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(blosc2, "open", refuse)
+    monkeypatch.setattr(np, "ones", refuse)
+    with pytest.raises(UserError, match=r"there is not enough memory; free some and run again"):
+        FrameStore.open(breakout)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.9], ids=["while playing", "while gathering"])
@@ -891,7 +918,7 @@ def test_a_killed_collection_leaves_nothing_that_harms(play, breakout, tmp_path)
     for process in immortal:
         process.kill()
     assert not immortal
-    assert names_in(out.parent) == [f".x.b2nd.{main.pid}.parts"]
+    assert names_in(out.parent) == [f".x.b2nd.{artifacts._here()}-{main.pid}.parts"]
     play(out=out)
     assert names_in(out.parent) == ["x.b2nd"]
     assert out.read_bytes() == breakout.read_bytes()

@@ -67,12 +67,18 @@ def test_what_the_system_refuses_is_explained(code, text):
 
 
 def test_other_errors_pass():
-    with pytest.raises(OSError, match="too many"), explained("write", "x"):
-        raise OSError(errno.EMFILE, "too many")
+    with pytest.raises(OSError, match="of a library"), explained("write", "x"):
+        raise OSError("of a library")
     with pytest.raises(ZeroDivisionError), explained("write", "x"):
         raise ZeroDivisionError
-    with pytest.raises(FileNotFoundError), explained("write", "x"):
-        raise FileNotFoundError(errno.ENOENT, "gone")
+
+
+def test_an_error_that_nobody_foresaw_keeps_the_words_of_the_system():
+    with (
+        pytest.raises(UserError, match=r"^cannot write x: no child processes; check the path$"),
+        explained("write", "x"),
+    ):
+        raise OSError(errno.ECHILD, "it")
 
 
 def test_a_missing_file_is_to_be_made(tmp_path):
@@ -196,7 +202,9 @@ def test_scratch_is_there_while_needed(tmp_path, error):
 @pytest.mark.parametrize("use", [artifacts.atomic, artifacts.scratch])
 def test_what_the_dead_left_is_swept_and_the_living_keep_theirs(tmp_path, use):
     name = "a[1]*.txt"  # no pattern, for all its signs
-    dead, living = dead_pid(), os.getppid()
+    here = artifacts._here()
+    dead, living = f"{here}-{dead_pid()}", f"{here}-{os.getppid()}"
+    elsewhere = f"0a1b2c3d-{dead_pid()}"  # on another machine, or in another container
     swept = [f".{name}.{dead}.tmp", f".{name}.{dead}.parts"]
     kept = [
         f".{name}.{living}.tmp",
@@ -204,6 +212,8 @@ def test_what_the_dead_left_is_swept_and_the_living_keep_theirs(tmp_path, use):
         f".other.{dead}.tmp",
         f".a1b.txt.{dead}.tmp",
         f".{name}.{dead}.txt",
+        f".{name}.{elsewhere}.tmp",
+        f".{name}.{elsewhere}.parts",
         f".{name}.x{dead}.tmp",
         f".{name}.more.{dead}.tmp",
         "visible",

@@ -801,7 +801,7 @@ def test_a_killed_step_leaves_no_output_and_goes_on(collected, trained, tmp_path
     assert process.returncode == -signal.SIGKILL
     left = {path.name for path in tmp_path.iterdir()}
     assert "checkpoint" in left
-    assert all(re.fullmatch(r"checkpoint|\.checkpoint\.\d+\.tmp", name) for name in left)
+    assert all(re.fullmatch(r"checkpoint|\.checkpoint\.\w+-\d+\.tmp", name) for name in left)
     state = stopped_at(monkeypatch, 9)
     train(collected.config, **arguments(collected, tmp_path))
     assert bytes_of(tmp_path) == trained

@@ -12,6 +12,7 @@ import glob
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     with explained("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.{_here()}-{os.getpid()}.tmp")
         try:
             yield temporary
             with open(temporary, "rb+") as file:
@@ -68,7 +69,7 @@ def scratch(path: str | os.PathLike) -> Iterator[Path]:
     with explained("write", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path)
-        directory = path.with_name(f".{path.name}.{os.getpid()}.parts")
+        directory = path.with_name(f".{path.name}.{_here()}-{os.getpid()}.parts")
         shutil.rmtree(directory, ignore_errors=True)
         try:
             directory.mkdir()
@@ -78,13 +79,26 @@ def scratch(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what writers of ``path`` left that no longer run."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.*"):
-        match = re.fullmatch(r"\.(\d+)\.(tmp|parts)", left.name[len(path.name) + 1 :])
+    """Remove what writers of ``path`` left on this machine that no longer run.
+
+    A number of a process means nothing on another machine or in another container, which may share
+    the directory: what they left stays.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{_here()}-*.*"):
+        match = re.fullmatch(r"(\d+)\.(tmp|parts)", left.name.rpartition("-")[2])
         if match and not _runs(int(match[1])):
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(
                 missing_ok=True
             )
+
+
+def _here() -> str:
+    """A name for where numbers of processes are valid: this machine, or this container of it."""
+    parts = [platform.node()]
+    with contextlib.suppress(OSError):  # where there is no /proc
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
 
 def _runs(pid: int) -> bool:
@@ -113,10 +127,28 @@ def read_json(path: str | os.PathLike) -> Any:
     with explained("read", path):
         try:
             return json.loads(Path(path).read_bytes())
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DamagedFile(
                 f"{path} is damaged (it is not JSON): delete it and make it again"
             ) from error
+
+
+def write_checked_json(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
+    """`write_json` of a mapping and its SHA-256, as the key ``sha256``."""
+    write_json(path, {**content, "sha256": _digest_of_json(content)})
+
+
+def read_checked_json(path: str | os.PathLike) -> dict[str, Any]:
+    """Read what `write_checked_json` wrote; `DamagedFile` when the checksum does not match."""
+    content = read_json(path)
+    found = content.pop("sha256", None) if isinstance(content, dict) else None
+    if found is None or found != _digest_of_json(content):
+        raise _damaged(path)
+    return content
+
+
+def _digest_of_json(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(arrays: Mapping[str, np.ndarray], header: str) -> str:

@@ -31,12 +31,22 @@ _REASONS = {
     errno.EEXIST: _NOT_A_DIRECTORY,
     errno.EISDIR: "it is a directory; move it away",
     errno.EFBIG: "the file exceeds the file-size limit (ulimit -f); raise the limit and run again",
+    errno.EMFILE: "too many files are open (ulimit -n); raise the limit and run again",
+    errno.ENFILE: "too many files are open on this machine; close some and run again",
+    errno.ENOMEM: "there is not enough memory; free some and run again",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    errno.ELOOP: "its symbolic links lead in a circle; remove them",
+    errno.EIO: "the disk reports an error; check it, and run again",
+    errno.ESTALE: "the network file system lost it; mount it again, and run again",
 }
 
 
 @contextmanager
 def explained(action: str, path: str | os.PathLike) -> Iterator[None]:
-    """Turn an operating system's error into a `UserError`: ``cannot {action} {path}: why; fix``."""
+    """Turn an operating system's error into a `UserError`: ``cannot {action} {path}: why; fix``.
+
+    Errors that nobody foresaw keep the system's own words.
+    """
     try:
         yield
     except OSError as error:
@@ -44,9 +54,10 @@ def explained(action: str, path: str | os.PathLike) -> Iterator[None]:
             raise UserError(
                 f"cannot read {Path(path)}: there is no such file; make it first"
             ) from error
-        if error.errno not in _REASONS:
+        if error.errno is None:  # not from the system, but a library's own
             raise
-        raise UserError(f"cannot {action} {Path(path)}: {_REASONS[error.errno]}") from error
+        why = _REASONS.get(error.errno, f"{os.strerror(error.errno).lower()}; check the path")
+        raise UserError(f"cannot {action} {Path(path)}: {why}") from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

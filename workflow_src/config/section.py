@@ -13,7 +13,8 @@ from workflow_src.errors import unknown
 Purpose = Literal["pretrain", "probe"]
 PURPOSES: tuple[Purpose, ...] = typing.get_args(Purpose)
 
-Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+# Names become folders' names: file systems take 255 bytes.
+Identifier = Annotated[str, Field(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$", max_length=64)]
 # Bounds far above what makes sense, so that a slip of the keyboard ends before a run, not after it.
 Positive = Annotated[int, Field(ge=1, le=1_000_000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]

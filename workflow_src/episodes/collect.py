@@ -8,6 +8,7 @@ any number of workers. ale-py's own vector environment gives no RAM, so it is no
 
 from __future__ import annotations
 
+import errno
 import itertools
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -29,7 +31,7 @@ from workflow_src import artifacts, seeds
 from workflow_src.emulator.environment import CONTINUES, TRUNCATED, Environment
 from workflow_src.episodes import store
 from workflow_src.episodes.policy import GAME, LIFE, Player, find
-from workflow_src.errors import explained
+from workflow_src.errors import UserError, explained
 
 # For type checkers only: settings come as values, so an edit of the configuration's code does not
 # collect all frames again, which takes half an hour.
@@ -131,7 +133,8 @@ def _play_all(jobs: list[EnvJob], prefixes: list[Path], workers: int, bar: tqdm)
     # use neither torch nor CUDA, whose threads would not survive. Elsewhere than on Linux forking
     # is not safe.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    stop = context.Event()
+    with _needs_shared_memory():
+        stop = context.Event()
     with (
         bar,
         ProcessPoolExecutor(
@@ -152,6 +155,20 @@ def _play_all(jobs: list[EnvJob], prefixes: list[Path], workers: int, bar: tqdm)
         except BaseException:
             stop.set()
             raise
+
+
+@contextmanager
+def _needs_shared_memory() -> Iterator[None]:
+    """Say what is missing where there is no semaphore to be had, as in some containers."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
+        raise UserError(
+            f"cannot share memory between processes (/dev/shm: {str(error.strerror).lower()}); "
+            "make it writable, in a container with --shm-size"
+        ) from error
 
 
 def _watch(stop, parent: int) -> None:

@@ -11,6 +11,7 @@ Sizes measured on 20,000 random-agent frames: 90 (Pong) to 620 (Ms Pac-Man) byte
 Columns are kept in memory while writing: 150 bytes a frame.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -175,12 +176,18 @@ class FrameStore:
         # Blosc2 raises errors of many types, MemoryError among them, on a file that is not one of
         # its own.
         except (Exception, MemoryError) as error:
-            raise cls._damaged(path) from error
+            raise cls._unreadable(path) from error
         artifacts.check_kind(path, KIND, header["kind"], header["format"], FORMAT)
         return cls(path, array, header, columns, meta["digests"], seal.hex())
 
     @staticmethod
-    def _damaged(path: Path) -> DamagedFile:
+    def _unreadable(path: Path) -> DamagedFile:
+        """The error for a file that Blosc2 could not read; `UserError` if the system is short."""
+        with explained("read", path), open(path, "rb"):
+            try:
+                np.ones(2 * CHUNK * FRAME_BYTES, np.uint8)
+            except MemoryError:
+                raise OSError(errno.ENOMEM, "memory") from None
         return DamagedFile(
             f"{path} is damaged, truncated or not a frame file: delete it and collect it again"
         )
@@ -206,7 +213,7 @@ class FrameStore:
                 raise ValueError("chunk")
             blosc2.decompress2(compressed, dst=out, nthreads=1)
         except (RuntimeError, ValueError, MemoryError) as error:
-            raise self._damaged(self.path) from error
+            raise self._unreadable(self.path) from error
         return out[: len(self) - i * CHUNK]
 
     def chunks(self) -> Iterator[tuple[int, np.ndarray]]:
