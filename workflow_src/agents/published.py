@@ -27,6 +27,7 @@ from workflow_src.ari.games import gym_id
 from workflow_src.config.agents import Agent, AgentProtocol
 from workflow_src.config.published import Published
 from workflow_src.errors import UserError, explained
+from workflow_src.paths import expanded
 
 # A file of 1.7 million weights has 7 MB; one that unpacks to more than this is none.
 _LARGEST = 256 << 20
@@ -86,7 +87,7 @@ def take(
 
 
 def _file(published: Published) -> Found:
-    path = Path(published.file or "").expanduser()
+    path = expanded(published.file or "")
     with explained("read", path):
         return Found(str(published.file), path.read_bytes())
 
@@ -99,7 +100,7 @@ def _of_atari_agents(published: Published, game: str, working: Path) -> Found:
     if published.is_remote:
         listed = {**remote.listing(published.source, folder)}
     else:
-        local = Path(published.source).expanduser() / folder
+        local = expanded(published.source) / folder
         listed = {path.name: None for path in local.glob("model_*.gz")}
     steps = {int(m[1]): m[0] for m in (re.fullmatch(r"model_(\d+)\.gz", n) for n in listed) if m}
     if published.step not in steps:

@@ -31,6 +31,7 @@ from workflow_src.config.section import (
     resolved_options,
 )
 from workflow_src.errors import unknown
+from workflow_src.paths import expanded
 
 # Settings of learning from a memory, which have no effect on learners without one.
 _OF_REPLAY = ("memory", "learn_start", "learn_every", "batch_size")
@@ -123,7 +124,7 @@ class AgentEnvironment(Section):
     @property
     def file(self) -> Path | None:
         """The Python file of a custom environment, relative to the run's directory."""
-        return Path(self.module.rpartition(":")[0]).expanduser() if self.module else None
+        return expanded(self.module.rpartition(":")[0]) if self.module else None
 
 
 class AgentMemory(Section):
@@ -419,9 +420,9 @@ class Agent(Row):
         """The files of its own environment, body and weights, relative to the run's directory."""
         found = {"environment.module": self.environment.file}
         if ":" in self.body:
-            found["body"] = Path(self.body.rpartition(":")[0]).expanduser()
+            found["body"] = expanded(self.body.rpartition(":")[0])
         if self.published is not None and self.published.file is not None:
-            found["file"] = Path(self.published.file).expanduser()
+            found["file"] = expanded(self.published.file)
         return {name: file for name, file in found.items() if file is not None}
 
     @property

@@ -34,10 +34,8 @@ def explain(error: Any, model: type[BaseModel]) -> str:
     if kind == "missing":
         return f"{where} is missing; add it as in the repository's config.yaml"
     if isinstance(value, str) and kind in ("int_type", "float_type"):
-        return (
-            f"{where}: {value!r} is text, not a number; "
-            "write it with a decimal point, such as 3.0e-4"
-        )
+        mend = {"int_type": "digits", "float_type": "a decimal point, such as 3.0e-4"}[kind]
+        return f"{where}: {value!r} is text, not a number; write it with {mend}"
     if kind == "string_pattern_mismatch":
         return f"{where}: {value!r} is not a valid name; use small letters, digits, '-' and '_'"
     if kind == "value_error":

@@ -23,6 +23,7 @@ from workflow_src.config.section import (
     known_kind,
     quirk,
 )
+from workflow_src.paths import expanded
 
 
 class MethodProtocol(Section):
@@ -213,7 +214,7 @@ class Method(Row):
     def files(self) -> dict[str, Path]:
         """The module and weights of a custom encoder, relative to the run's directory."""
         found = {"module": self.module and self.module.rpartition(":")[0], "weights": self.weights}
-        return {name: Path(file).expanduser() for name, file in found.items() if file}
+        return {name: expanded(file) for name, file in found.items() if file}
 
     def probe_names(self, probe_kinds: list[str]) -> list[str]:
         """The probes of this method: the one its kind declares, or the configured kinds."""

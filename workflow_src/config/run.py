@@ -32,7 +32,7 @@ from workflow_src.config.studies import (
     Study,
     Transfer,
 )
-from workflow_src.errors import UserError, one_of, unknown
+from workflow_src.errors import UserError, explained, one_of, unknown
 
 PACKAGED = Path(__file__).with_name("paper.yaml")  # the paper's run, as in the repository's root
 
@@ -52,6 +52,7 @@ RESERVED_NAMES = frozenset(
         "overall",
     ]
 )
+_LONGEST = 1000  # characters of an error
 RESERVED_ENDINGS = ("_std", "_paper", "_report", "_difference", "_f1", "_accuracy")
 
 
@@ -371,7 +372,9 @@ class Config(Section):
         files |= {f"agents.{name}": row.files for name, row in config.every_agent.items()}
         for name, named in files.items():
             for what, file in named.items():
-                if not (Path(path).parent / file).is_file():
+                with explained(f"read {name}.{what},", str(file)[:_LONGEST]):
+                    is_file = (Path(path).parent / file).is_file()
+                if not is_file:
                     raise UserError(
                         f"{path}: {name}.{what}: there is no file {file}; "
                         "write its path relative to the run's directory"
@@ -387,7 +390,10 @@ class Config(Section):
             # A misspelt key is an unknown and a missing one: the unknown one says more.
             first, *others = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
             more = f" (and {len(others)} more)" if others else ""
-            raise UserError(f"{source}: {explain(first, cls)}{more}") from error
+            why = explain(first, cls)
+            if len(why) > _LONGEST:  # of a name or a list that makes no sense
+                why = f"{why[:_LONGEST]} ..."
+            raise UserError(f"{source}: {why}{more}") from error
 
 
 # What describes an encoder, which methods of kind conditioned take from another.

@@ -17,11 +17,12 @@ import torch
 from torch import nn
 
 from workflow_src.errors import DamagedFile, UserError, explained
+from workflow_src.paths import expanded
 
 
 def make(file: str | Path, name: str, kwargs: Mapping[str, Any], seed: int) -> nn.Module:
     """An instance of the class ``name`` in ``file``; its random draws follow from ``seed``."""
-    path = Path(file).expanduser()
+    path = expanded(file)
     with explained("read", path):
         path.open("rb").close()
     module = types.ModuleType(f"custom_{path.stem}")
@@ -56,7 +57,7 @@ def _module_class(path: Path, name: str, found: Any) -> type[nn.Module]:
 
 def load_weights(encoder: nn.Module, file: str | Path) -> None:
     """Fill ``encoder`` with the state stored in ``file``, every entry of it and no other."""
-    path = Path(file).expanduser()
+    path = expanded(file)
     with explained("read", path):
         path.open("rb").close()
     try:
@@ -103,7 +104,7 @@ def feature_size(encoder: nn.Module, channels: int, what: str) -> int:
 def sha256(file: str | Path) -> str:
     """The checksum of a file of code."""
     with explained("read", file):
-        return hashlib.sha256(Path(file).expanduser().read_bytes()).hexdigest()
+        return hashlib.sha256(expanded(file).read_bytes()).hexdigest()
 
 
 def _call(kwargs: Mapping[str, Any]) -> str:

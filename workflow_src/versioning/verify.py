@@ -17,6 +17,7 @@ from workflow_src.config.run import Config
 from workflow_src.config.studies import STUDIES
 from workflow_src.errors import UserError, one_of
 from workflow_src.layout import game_of, step_of
+from workflow_src.paths import expanded
 from workflow_src.versioning import graph, lock
 from workflow_src.versioning.stages import SHAPE
 
@@ -116,7 +117,7 @@ def _configure(run: Path, directory: Path, games: list[str], wanted: list[str]) 
     content = read_yaml(run / "config.yaml") | {"games": games}
     for name, row in list(content["methods"].items()):
         for file in filter(None, (row.get("module", "").rpartition(":")[0], row.get("weights"))):
-            if Path(file).expanduser().is_absolute():
+            if expanded(file).is_absolute():
                 continue
             if ".." not in Path(file).parts:
                 (directory / file).parent.mkdir(parents=True, exist_ok=True)

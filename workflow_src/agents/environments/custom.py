@@ -6,7 +6,6 @@ The file is imported, so it is trusted as any program one runs. Only a class der
 
 import sys
 import types
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -16,6 +15,7 @@ from workflow_src.agents.environment import World, world
 from workflow_src.agents.gym_world import GymWorld
 from workflow_src.config.agents import AgentEnvironment, AgentProtocol
 from workflow_src.errors import UserError, explained
+from workflow_src.paths import expanded
 
 
 @world("custom")
@@ -30,7 +30,7 @@ def custom(settings: AgentEnvironment, protocol: AgentProtocol, game: str, train
 
 def _make(module: str, kwargs: dict[str, Any]) -> gym.Env:
     file, _, name = module.rpartition(":")
-    path = Path(file).expanduser()
+    path = expanded(file)
     with explained("read", path):
         source = path.read_bytes()
     loaded = types.ModuleType(f"environment_{path.stem}")
