@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import yaml
 from PIL import Image
+from scored import table
 
 from workflow_src import artifacts, layout
 from workflow_src.ari.labels import categories, variables
 from workflow_src.config.run import Config, defaults
+from workflow_src.csv_files import write_csv
 from workflow_src.report.names import CATEGORY_NAMES
 from workflow_src.report.page.write import write_report
 from workflow_src.report.scores import COLUMNS, TYPES
@@ -125,9 +127,9 @@ def make_run(directory: Path) -> Run:
     """All that the page shows, each file small: the real tables, and pictures of one shade."""
     config = configuration()
     results = directory / "results"
-    artifacts.write_text(results / "scores.csv", scores(config).to_csv(index=False))
+    write_csv(results / "scores.csv", scores(config))
     write_tables(config, results / "scores.csv", ROOT / "reference", results / "tables")
-    artifacts.write_text(
+    table(
         results / "tables/odd.csv",
         f"game,amount,why\npong,9,\nboxing,100,{HOSTILE}\nmspacman,,plain\n"
         + "".join(f"g{number},{number},x\n" for number in (10, 11, 12, 13)),
@@ -148,16 +150,14 @@ def make_run(directory: Path) -> Run:
         )
         for label_set in ("paper-2019", "revised-2020"):
             audit = f"results/audit/{label_set}/{game}"
-            artifacts.write_text(
-                directory / f"{audit}.csv", f"variable,ram_index,verdict,reason\n{rows}"
-            )
+            table(directory / f"{audit}.csv", f"variable,ram_index,verdict,reason\n{rows}")
             write_picture(directory / f"{audit}.png")
         write_picture(directory / f"results/audit/frames/{game}.png")
         write_picture(directory / f"results/audit/frames/{game}.gif", frames=3)
         write_picture(results / f"figures/learning_curves/{game}.png")
     for path in layout.HISTORIES.files(config):
         text = "epoch,train_loss,val_loss\n0,4,5\n1,3,2\n2,1,3\n" if "st-dim" in path else "epoch\n"
-        artifacts.write_text(directory / path, text)
+        table(directory / path, text)
     write_picture(results / "figures/f1_by_game.png")
     write_picture(results / "figures/learning_curves.png")
     shown = sorted(

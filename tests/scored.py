@@ -1,13 +1,17 @@
 """What tests of the report share: small probes and configurations, and scores made of them."""
 
+import io
 import itertools
-import json
 from pathlib import Path
 
+import pandas as pd
+
+from workflow_src import artifacts
 from workflow_src.config.methods import Method
 from workflow_src.config.reading import merge, read_yaml
 from workflow_src.config.run import Config
-from workflow_src.probes.metrics import summarise
+from workflow_src.csv_files import write_csv
+from workflow_src.means import summarise
 from workflow_src.report.data import Data, read_data
 from workflow_src.report.scores import ProbeFile, tidy, write_scores
 
@@ -17,11 +21,23 @@ GAMES = Config.load(ROOT / "config.yaml").games  # the 22 of the paper
 
 
 def probe(
-    game="pong", method="st-dim", seed=0, f1=0.5, protocol="paper", readout="majority", **change
+    game="pong",
+    method="st-dim",
+    seed=0,
+    f1=0.5,
+    protocol="paper",
+    readout="majority",
+    spread=0.2,
+    **change,
 ):
-    """A probe's file; the ball is at ``f1`` and the score at ``f1 + 0.2``."""
-    ball, score = {"f1": f1, "accuracy": f1 + 0.1}, {"f1": f1 + 0.2, "accuracy": f1 + 0.3}
+    """A probe's file; the ball is at ``f1`` and the score at ``f1 + spread``, at most 1."""
+    values = f1, min(f1 + spread, 1.0)
+    ball, score = ({"f1": value, "accuracy": min(value + 0.1, 1.0)} for value in values)
     about = {"classes": 3, "entropy": 1.0, "support": 10}
+    variables = {
+        "ball_x": {**ball, **about, "categories": ["small_object_localization"]},
+        "player_score": {**score, **about, "categories": ["score_clock_lives_display"]},
+    }
     return {
         "game": game,
         "policy": "random_agent",
@@ -30,14 +46,8 @@ def probe(
         "seed": seed,
         "label_set": "paper-2019",
         "probe": readout,
-        "variables": {
-            "ball_x": {**ball, **about, "categories": ["small_object_localization"]},
-            "player_score": {**score, **about, "categories": ["score_clock_lives_display"]},
-        },
-        "categories": {"small_object_localization": ball, "score_clock_lives_display": score},
-        "mean_over_categories": {"f1": f1 + 0.1, "accuracy": f1 + 0.2},
-        "mean_over_variables": {"f1": f1 + 0.1, "accuracy": f1 + 0.2},
-        "mean_weighted": {"f1": f1 + 0.05, "accuracy": f1 + 0.15},
+        "variables": variables,
+        **summarise(variables),
     } | change
 
 
@@ -47,6 +57,13 @@ def with_numbers(ball, **which):
     content["variables"]["ball_x"] |= ball
     content["variables"]["player_score"] |= {"r2": 1.0, "mae": 0.0, "within_2": 1.0}
     return content | summarise(content["variables"])
+
+
+def table(path, text):
+    """Write a CSV as the workflow does, with its checksum."""
+    cells = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    write_csv(path, cells)
+    return path
 
 
 def save(folder, *probes):
@@ -62,7 +79,7 @@ def save(folder, *probes):
             / f"{p['game']}-s{p['seed']}.json"
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(p))
+        artifacts.write_checked_json(path, p | summarise(p["variables"]))
         paths.append(path)
     return paths
 
@@ -103,7 +120,8 @@ def run_data(config, values):
     axes = (list(config.methods)[: len(values)], config.games, config.seeds)
     for (i, method), (j, game), (k, seed) in itertools.product(*map(enumerate, axes)):
         readout = config.methods[method].probe_names(config.probe.kinds)[0]
-        found.append(probe(game, method, seed, values[i, j, k] - 0.1, readout=readout))
+        value = float(values[i, j, k])
+        found.append(probe(game, method, seed, value, readout=readout, spread=0.0))
     return Data(tidy(map(ProbeFile.model_validate, found)), REFERENCE)
 
 

@@ -136,7 +136,7 @@ def test_an_evaluation_has_a_row_a_game(undisturbed, tmp_path):
     files = {name: directory / "out" / f"{name}.safetensors" for name in ("last", "best")}
     evaluating.evaluate(switches=SWITCHES["classic"], files=files, out=out, workers=1, **which)
     games = pd.read_csv(out)
-    assert list(games.columns) == evaluating.COLUMNS
+    assert list(games.columns) == [*evaluating.COLUMNS, "sha256"]
     assert set(games["weights"]) == {"last", "best"} and games["finished"].all()
     assert (games["steps"] == 23).all() and games["score"].isin([0, 1]).all()
     # 200 steps in 8 environments: each begins its second game within its 25 steps, and ends it.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from workflow_src import artifacts, encoders, layout
 from workflow_src.cli.main import cli, main
 from workflow_src.config.run import Config
+from workflow_src.csv_files import write_csv
 from workflow_src.episodes.dataset import read_split
 from workflow_src.training import objective, reconstruct
 
@@ -315,7 +317,7 @@ def scored(file):
         "variables": {"player_x": metric},
         "categories": {"agent_localization": metric},
     }
-    artifacts.write_json(file, names | content | means)
+    artifacts.write_checked_json(file, names | content | means)
 
 
 def test_scores_are_those_of_the_configuration(run_of, config, tmp_path):
@@ -357,7 +359,8 @@ def test_a_ledger_of_its_scores(run_of, tmp_path):
 
 def test_curves_are_those_of_the_configuration(run_of, tmp_path):
     for file in layout.HISTORIES.files(run_of()):
-        artifacts.write_text(file, "epoch,train_loss,val_loss\n0,2.0,2.1\n1,1.0,1.1\n")
+        losses = {"epoch": [0, 1], "train_loss": [2.0, 1.0], "val_loss": [2.1, 1.1]}
+        write_csv(file, pd.DataFrame(losses))
     assert (
         CliRunner().invoke(cli, ["curves", "--out", "figures"], catch_exceptions=False).exit_code
         == 0

@@ -20,6 +20,7 @@ from workflow_src.agents.vector import Vector
 from workflow_src.config.agents import Agent, AgentEnvironment
 from workflow_src.config.methods import Method
 from workflow_src.config.run import defaults
+from workflow_src.csv_files import write_csv
 from workflow_src.errors import UserError
 from workflow_src.report.studies import control_correlation
 from workflow_src.report.studies.control import read_control
@@ -259,7 +260,7 @@ def compared(tmp_path, worth, **change):
                 rows = [games[0] | {"score": score + change} for change in (-1, 1)]
                 rows.append(games[0] | {"score": 999, "finished": 0})  # was cut off
                 rows.append(games[0] | {"score": 555, "weights": "best"})
-                pd.DataFrame(rows).to_csv(file, index=False)
+                write_csv(file, pd.DataFrame(rows))
                 evaluations.append(file)
     return config, scored(tmp_path, *probes), evaluations
 

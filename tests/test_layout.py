@@ -2,6 +2,7 @@
 
 import re
 import string
+from pathlib import Path
 
 import pytest
 from configs import DIFFER, PAPER, refusal
@@ -9,6 +10,7 @@ from configs import DIFFER, PAPER, refusal
 from workflow_src import layout
 from workflow_src.config.run import defaults
 from workflow_src.config.section import PURPOSES
+from workflow_src.errors import UserError
 
 
 @pytest.fixture
@@ -62,6 +64,27 @@ GAMES_SEEDS, PLAYERS, RULES = (
     ["random_agent", "other"],
     ["paper", "corrected"],
 )
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ({"game": "pong", "seed": 0}, None),
+        ({"game": "pong", "seed": 1}, "was made with seed 1, not 0: delete it and make it again"),
+        ({"game": "boxing"}, "was made with game boxing, not pong"),
+        ({"policy": "other"}, "was made with policy other, not random_agent"),
+        ({"protocol": "corrected"}, "was made with protocol corrected, not paper"),
+        ({"purpose": "pretrain"}, "was made with purpose pretrain, not probe"),
+    ],
+)
+def test_a_file_must_have_been_made_as_what_its_name_says(header, said):
+    path = Path("/a/results/run/results/splits/random_agent/paper/probe/pong-s0.safetensors")
+    if said is None:
+        layout.check_names(path, header)
+        layout.check_names(Path("elsewhere.safetensors"), {"game": "boxing"})
+    else:
+        with pytest.raises(UserError, match=said):
+            layout.check_names(path, header)
 
 
 def test_files_of_frames_and_splits(small):

@@ -743,7 +743,7 @@ def test_st_dim_learns(trained):
     text = trained[1].decode().splitlines()
     parts = ["loss", "global_local", "local_local"]
     columns = [f"{part}_{name}" for part in ("train", "val") for name in parts]
-    assert text[0] == ",".join(["epoch", *columns])
+    assert text[0] == ",".join(["epoch", *columns, "sha256"])
     losses = [float(line.split(",")[1]) for line in text[1:]]
     assert len(losses) == 3
     assert losses[0] == pytest.approx(2 * math.log(16), rel=0.05)
@@ -1109,6 +1109,7 @@ def test_a_supervised_encoder_learns_from_the_probe_s_frames(
         "epoch",
         *(f"train_{name}" for name in ("loss", *kept)),
         *(f"val_{name}" for name in ("loss", *kept, *alone)),
+        "sha256",
     ]
     assert float(history[-1]["train_loss"]) < 0.8 * float(history[0]["train_loss"])
     expected = {

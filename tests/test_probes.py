@@ -22,6 +22,7 @@ from workflow_src.config.probes import Probe, ProbeProtocol
 from workflow_src.config.run import Config
 from workflow_src.episodes import dataset
 from workflow_src.errors import UserError
+from workflow_src.means import summarise
 from workflow_src.probes import fitting, metrics, probe
 from workflow_src.probes.kinds import linear, logistic, mlp
 from workflow_src.probes.majority import majority
@@ -136,7 +137,7 @@ def test_summary_of_categories_a_member_of_one_and_an_outsider():
         "room_number": 0.5,
         "tile_color": 1.0,
     }
-    found = metrics.summarise(
+    found = summarise(
         {name: {"f1": value, "accuracy": value / 2, "support": 7} for name, value in values.items()}
     )
     # num_lives_direction is in two categories, tile_color in none.
@@ -157,7 +158,7 @@ def test_summary_of_categories_a_member_of_one_and_an_outsider():
 
 def test_summary_without_any_category_is_refused():
     with pytest.raises(UserError, match="tile_color"):
-        metrics.summarise({"tile_color": {"f1": 1.0, "accuracy": 1.0}})
+        summarise({"tile_color": {"f1": 1.0, "accuracy": 1.0}})
 
 
 def test_majority_takes_the_smallest_of_the_most_frequent():
@@ -655,7 +656,7 @@ def run(
     steps.probe(
         world.config, **which, frames="frames", split="split", weights=weights, out=world.out
     )
-    return artifacts.read_json(world.out)
+    return artifacts.read_checked_json(world.out)
 
 
 def test_step_writes_every_key_and_reads_the_variable_that_is_there(world):

@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from workflow_src.config.run import defaults
 from workflow_src.errors import UserError
+from workflow_src.means import summarise
 from workflow_src.probes import metrics
 from workflow_src.probes.fitting import Estimates, Features
 from workflow_src.probes.kinds import regression, ridge
@@ -98,7 +99,7 @@ def test_means_are_means_of_errors_too():
     content = with_numbers(numbers(0.5, 4.0, 0.2))
     assert content["mean_over_categories"]["mae"] == 2.0
     assert content["categories"]["small_object_localization"]["within_2"] == 0.2
-    assert "mae" not in metrics.summarise(probe()["variables"])["mean_weighted"]
+    assert "mae" not in summarise(probe()["variables"])["mean_weighted"]
 
 
 def test_the_table_has_means_over_seeds_and_games(tmp_path):

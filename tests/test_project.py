@@ -3,6 +3,7 @@ package.
 """
 
 import ast
+import hashlib
 import importlib.metadata
 import os
 import re
@@ -337,3 +338,13 @@ def test_the_pins_install_on_every_python_that_is_promised():
     oldest = promised.removeprefix(">=") + ".0"
     late = {n: w for n, w in wanted.items() if w and not SpecifierSet(w).contains(oldest)}
     assert not late
+
+
+def test_the_checksums_of_published_numbers_are_in_step():
+    """After an edit: cd reference && sha256sum *.csv ours/*.csv > SHA256SUMS."""
+    folder = ROOT / "reference"
+    lines = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(folder)}"
+        for file in [*sorted(folder.glob("*.csv")), *sorted(folder.glob("ours/*.csv"))]
+    ]
+    assert (folder / "SHA256SUMS").read_text().splitlines() == lines

@@ -11,6 +11,7 @@ from scored import REFERENCE
 from workflow_src import layout
 from workflow_src.agents import weights
 from workflow_src.config.agents import Agent
+from workflow_src.csv_files import write_csv
 from workflow_src.errors import UserError
 from workflow_src.report.page.agents import AgentFiles, agent_views
 
@@ -42,7 +43,7 @@ def run(tmp_path_factory):
     for file in map(made.directory.joinpath, layout.AGENT_HISTORIES.files(config)):
         epochs = [{"epoch": i, "step": 4 * i, "frames": 16 * i, "score": i} for i in (1, 2)]
         few = epochs[1:] if "theirs" in str(file) else epochs
-        pd.DataFrame(few).to_csv(file, index=False)
+        write_csv(file, pd.DataFrame(few))
     for file in map(made.directory.joinpath, layout.EVALUATIONS.files(config)):
         names = layout.EVALUATIONS.parse(file.relative_to(made.directory).as_posix())
         base = {"agent": names["agent"], "game": games[0], "seed": 0, "protocol": "classic"}
@@ -52,7 +53,7 @@ def run(tmp_path_factory):
             for score in (step, step + 2)
         ]
         file.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame([*played, played[0] | {"finished": 0, "score": 99}]).to_csv(file, index=False)
+        write_csv(file, pd.DataFrame([*played, played[0] | {"finished": 0, "score": 99}]))
     shown = [write_picture(made.directory / file, frames=3) for file in layout.FILMS.files(config)]
     return Run(config, made.directory, [*made.shown, *shown])
 

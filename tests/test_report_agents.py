@@ -9,6 +9,7 @@ import scipy.stats
 from scored import REFERENCE
 
 from workflow_src.config.run import defaults
+from workflow_src.csv_files import read_published, write_csv
 from workflow_src.report.agents import agent_comparison, agent_improvement, performance_profiles
 from workflow_src.report.agents.comparing import (
     OURS,
@@ -21,15 +22,14 @@ from workflow_src.report.agents.comparing import (
 )
 from workflow_src.report.agents.data import AgentData
 from workflow_src.report.agents.write import write_agents
-from workflow_src.report.files import read_csv
 
 GAMES = ["pong", "boxing", "breakout"]
 AGENT = {"kind": "a3c", "validate_every": 80, "steps": 80}
 
 
 def published():
-    return read_csv(
-        REFERENCE / "agent_scores.csv", text=["agent", "protocol", "game", "measured", "source"]
+    return read_published(
+        REFERENCE, "agent_scores.csv", text=["agent", "protocol", "game", "measured", "source"]
     )
 
 
@@ -161,7 +161,7 @@ def test_a_run_of_catch_alone_has_no_comparison(tmp_path):
         ),
     ):
         file.parent.mkdir(parents=True)
-        frame.to_csv(file, index=False)
+        write_csv(file, frame)
     config = config.model_copy(update={"seeds": [0]})
     write_agents(config, [history], [games], REFERENCE, tmp_path / "t", tmp_path / "f")
     assert sorted(file.name for file in (tmp_path / "t").iterdir()) == [

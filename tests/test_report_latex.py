@@ -13,6 +13,7 @@ from test_report_ledger import ledger_probes
 from workflow_src import catalogue
 from workflow_src.ari.labels import CATEGORIES
 from workflow_src.config.methods import Method
+from workflow_src.csv_files import read_cells, write_csv
 from workflow_src.report import latex
 from workflow_src.report.names import CATEGORY_NAMES, DASH
 from workflow_src.report.scores import ProbeFile, tidy
@@ -40,7 +41,8 @@ def test_tables_are_written_the_same_twice_with_six_decimals_and_dashes(config, 
         content = (tmp_path / "one" / name).read_text()
         assert content == (tmp_path / "two" / name).read_text()
         assert "nan" not in content.lower()
-    assert (tmp_path / "one" / f"{TABLE2}.csv").read_text() == (
+    read = read_cells(tmp_path / "one" / f"{TABLE2}.csv")
+    assert read.to_csv(index=False) == (
         "policy,protocol,game,maj-clf,maj-clf_paper,maj-clf_difference,st-dim,st-dim_paper,st-dim_difference,"
         "global_t,global_t_paper,global_t_difference\n"
         "random_agent,paper,pong,,0.1,,0.433333,0.81,-0.376667,0.6,,\n"
@@ -198,7 +200,7 @@ def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
     variants = [*ledger_probes(config)]
     for name, probes in (("scores", found), ("ledger", variants)):
         rows = tidy(map(ProbeFile.model_validate, probes))
-        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+        write_csv(tmp_path / f"{name}.csv", rows)
     write_tables(config, tmp_path / "scores.csv", REFERENCE, tmp_path)
     write_variables(config, "boxing", tmp_path / "scores.csv", REFERENCE, tmp_path / "boxing")
     write_variables(config, "breakout", tmp_path / "scores.csv", REFERENCE, tmp_path / "breakout")

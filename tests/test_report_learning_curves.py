@@ -1,7 +1,7 @@
 """Learning curves: a panel for each method that learns, and what is refused."""
 
 import pytest
-from scored import check_figures, few_methods, settings
+from scored import check_figures, few_methods, settings, table
 
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report.figures import learning_curves as curves
@@ -17,8 +17,7 @@ def history(folder, method, game, losses, protocol="paper", seed=0):
     path = folder / "random_agent" / protocol / method / f"{game}-s{seed}.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = "".join(f"{epoch},{train},{val},1\n" for epoch, (train, val) in enumerate(losses))
-    path.write_text("epoch,train_loss,val_loss,val_global\n" + rows if losses else "epoch\n")
-    return path
+    return table(path, "epoch,train_loss,val_loss,val_global\n" + rows if losses else "epoch\n")
 
 
 def test_learning_curves_are_a_panel_for_each_method_that_learns(tmp_path):
@@ -68,7 +67,7 @@ def test_histories_that_are_damaged_or_of_another_run_are_refused(config, tmp_pa
         curves.write_learning_curves(
             config, [history(tmp_path, "st-dim", "pong", [(4, 5)], "other")], tmp_path
         )
-    path.write_text("epoch,train_loss\n0,1\n")
+    table(path, "epoch,train_loss\n0,1\n")
     with pytest.raises(
         DamagedFile, match=r"pong-s0\.csv is damaged \(the column val_loss is missing\)"
     ):

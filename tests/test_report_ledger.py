@@ -5,8 +5,8 @@ import itertools
 import pytest
 from scored import data_of, probe, scored, settings
 
+from workflow_src.csv_files import read_csv
 from workflow_src.errors import UserError
-from workflow_src.report.files import read_csv
 from workflow_src.report.studies import ledger
 from workflow_src.report.studies.write import write_study
 

@@ -11,10 +11,10 @@ from workflow import ROOT
 
 from workflow_src import catalogue
 from workflow_src.config.run import Config
+from workflow_src.csv_files import read_published
 from workflow_src.errors import UserError
 from workflow_src.report import latex
 from workflow_src.report.data import read_data
-from workflow_src.report.files import read_csv
 from workflow_src.report.paper import exhibits, method_pages, typeset
 from workflow_src.report.paper import settings as paper_settings
 from workflow_src.report.paper.exhibits import Item
@@ -66,8 +66,8 @@ def test_facts_are_those_of_the_tables(tmp_path):
 
 def test_the_published_settings_are_the_root_configurations():
     config = Config.load(ROOT / "config.yaml")
-    published = read_csv(
-        REFERENCE / paper_settings.PUBLISHED, text=["setting", "source"]
+    published = read_published(
+        REFERENCE, paper_settings.PUBLISHED, text=["setting", "source"]
     ).set_index("setting")
     for one in paper_settings.compared_settings(config, published):
         assert one.ours == one.published and not one.smaller, one.name

@@ -7,6 +7,7 @@ import re
 import pytest
 from scored import probe, save, scored
 
+from workflow_src import artifacts
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report.scores import COLUMNS, read_scores, write_scores
 
@@ -43,7 +44,7 @@ def test_headlines_are_f1_by_game_averaged_over_seeds(tmp_path):
         "boxing": 0.6,
         "mean": pytest.approx((0.25 + 0.6) / 2),
     }
-    assert methods["other"]["majority"] == {"boxing": 1.0, "mean": 1.0}
+    assert methods["other"]["majority"] == {"boxing": 0.95, "mean": 0.95}
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_a_probe_without_a_key_is_refused(tmp_path, key):
         part = part[name]
     del part[last]
     path = tmp_path / "pong-s0.json"
-    path.write_text(json.dumps(content))
+    artifacts.write_checked_json(path, content)
     with pytest.raises(DamagedFile, match=rf"pong-s0\.json.*the key {re.escape(key)} is missing\)"):
         write_scores([path], tmp_path / "scores.csv")
     assert not (tmp_path / "scores.csv").exists()
@@ -87,7 +88,7 @@ def test_several_probes_of_one_encoder_are_kept_apart(tmp_path):
     means = scores[(scores["level"] == "mean_weighted") & (scores["metric"] == "f1")].set_index(
         "probe"
     )["value"]
-    assert means.to_dict() == {"linear": 0.3 + 0.05, "mlp": 0.5 + 0.05}
+    assert means.to_dict() == {"linear": 0.3 + 0.1, "mlp": 0.5 + 0.1}
 
 
 @pytest.mark.parametrize(

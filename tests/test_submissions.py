@@ -7,7 +7,7 @@ from scored import REFERENCE, probe, scored
 
 from workflow_src.cli.main import cli
 from workflow_src.errors import UserError
-from workflow_src.probes.metrics import summarise
+from workflow_src.means import summarise
 from workflow_src.report.submissions import check, compare
 
 

@@ -35,6 +35,7 @@ from workflow_src.episodes.collect import collect
 from workflow_src.episodes.dataset import Part, load_frames, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError, one_of
+from workflow_src.means import summarise
 from workflow_src.probes import metrics
 from workflow_src.probes.kinds import linear
 from workflow_src.splits.split import split
@@ -253,7 +254,7 @@ class ProbeTrainer:
             for i, n in enumerate(self.names)
         }
         known = any(map(ari_labels.categories, variables))
-        summary = metrics.summarise(variables) if known else {}
+        summary = summarise(variables) if known else {}
 
         def flat(metric: str, suffix: str) -> dict[str, float]:
             rows = {name: row[metric] for name, row in variables.items()}

@@ -8,8 +8,10 @@ the catalogue of exhibits.
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from workflow_src import catalogue
 from workflow_src.ari.labels import LABEL_SETS
@@ -17,6 +19,8 @@ from workflow_src.config.agents import Agent
 from workflow_src.config.run import Config
 from workflow_src.config.section import PURPOSES
 from workflow_src.config.studies import STUDIES, Study
+from workflow_src.csv_files import place
+from workflow_src.errors import UserError
 
 # What replaces the wildcards of a path, such as {"game": "pong", "seed": 0}.
 Names = dict[str, str | int]
@@ -328,6 +332,17 @@ def find(file: str) -> tuple[Artifact, dict[str, str]] | None:
         if names is not None:
             return artifact, names
     return None
+
+
+def check_names(path: Path, header: Mapping[str, Any]) -> None:
+    """`UserError` for a file of a run whose header says that it was made as another one."""
+    found = find(place(path))
+    for name, value in found[1].items() if found else ():
+        if name in header and str(header[name]) != value:
+            raise UserError(
+                f"{path} was made with {name} {header[name]}, not {value}: delete it and make it "
+                "again"
+            )
 
 
 def step_of(path: str) -> str:

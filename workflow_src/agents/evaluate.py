@@ -13,6 +13,7 @@ from workflow_src.agents.encoded import Frozen, seen_through
 from workflow_src.agents.train import EVALUATED
 from workflow_src.agents.vector import Vector
 from workflow_src.config.agents import Agent, AgentProtocol
+from workflow_src.csv_files import write_csv
 
 COLUMNS = [
     "agent",
@@ -88,4 +89,4 @@ def evaluate(
             which |= {"sticky": switches.sticky, "epsilon": switches.epsilon}
             rows += [which | {"number": i} | vars(one) for i, one in enumerate(games)]
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"finished": int})
-    artifacts.write_text(out, table.to_csv(index=False, lineterminator="\n"))
+    write_csv(out, table)

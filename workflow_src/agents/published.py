@@ -26,6 +26,7 @@ from workflow_src.agents import learner as learners
 from workflow_src.ari.games import gym_id
 from workflow_src.config.agents import Agent, AgentProtocol
 from workflow_src.config.published import Published
+from workflow_src.csv_files import write_csv
 from workflow_src.errors import UserError, explained
 from workflow_src.paths import expanded
 
@@ -81,8 +82,7 @@ def take(
         weights.save(out / f"{name}.safetensors", learner.weights(), header)
     step = published.step
     line = {"epoch": 0, "step": step, "frames": step * row.environment.frame_skip, "score": None}
-    text = pd.DataFrame([line]).to_csv(index=False, lineterminator="\n")
-    artifacts.write_text(history, text)
+    write_csv(history, pd.DataFrame([line]))
     remote.forget(working)
 
 

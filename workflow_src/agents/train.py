@@ -28,6 +28,7 @@ from workflow_src.agents.loop import Room
 from workflow_src.agents.progress import Line
 from workflow_src.agents.vector import Vector
 from workflow_src.config.agents import Agent, AgentProtocol
+from workflow_src.csv_files import write_csv
 
 # Evaluations play several games at a time, each in an environment of its own.
 EVALUATED = 8
@@ -237,5 +238,4 @@ class Training:
         self._state = State(**content)
 
     def _write_history(self) -> None:
-        text = pd.DataFrame(self._state.history).to_csv(index=False, lineterminator="\n")
-        artifacts.write_text(self._files.history, text)
+        write_csv(self._files.history, pd.DataFrame(self._state.history))

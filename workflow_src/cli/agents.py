@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workflow_src.cli.options import FILE, FOLDER, command, shared
+from workflow_src.cli.options import FILE, FOLDER, INPUT, command, shared
 from workflow_src.errors import UserError, one_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _WORKERS = click.option(
 )
 
 
-_ENCODER = click.option("--encoder", type=FILE, help="The weights of the agent's encoder.")
+_ENCODER = click.option("--encoder", type=INPUT, help="The weights of the agent's encoder.")
 
 
 def _frozen(config: Config, agent: str, encoder: Path | None) -> Frozen | None:
@@ -95,7 +95,7 @@ def published_agents(config: Config, agent: str, game: str, **which: Any) -> Non
 @shared("seed", "out")
 @_ENCODER
 @_WORKERS
-@click.argument("weights", type=FILE, nargs=-1, required=True)
+@click.argument("weights", type=INPUT, nargs=-1, required=True)
 def evaluations(
     config: Config,
     agent: str,
@@ -124,7 +124,7 @@ def evaluations(
 @shared("config", "game")
 @_AGENT
 @shared("seed", "out")
-@click.argument("weights", type=FILE)
+@click.argument("weights", type=INPUT)
 def recordings(config: Config, agent: str, game: str, seed: int, weights: Path, out: Path) -> None:
     """Record an agent with a file of its WEIGHTS at play: screens, actions, values, saliency."""
     from workflow_src.agents.recording import record

@@ -13,6 +13,37 @@ if TYPE_CHECKING:
     from workflow_src.config.run import Config
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class InputFile(click.Path):
+    """A file to read; if it is one of a run, it must have been made as what its name says."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path; `UserError` for a file that was copied to the place of another."""
+        path = super().convert(value, param, ctx)
+        assert isinstance(path, Path)
+        if path.is_file():
+            _check_names(path)
+        return path
+
+
+def _check_names(path: Path) -> None:
+    from workflow_src import artifacts, layout
+    from workflow_src.csv_files import place
+
+    found = layout.find(place(path))
+    kinds = {layout.SPLITS: "split", layout.ENCODERS: "weights", layout.AGENTS: "weights"}
+    if found is None:
+        return
+    if found[0] == layout.EPISODES:
+        from workflow_src.episodes.store import FrameStore
+
+        layout.check_names(path, FrameStore.open(path).header)
+    elif found[0] in kinds:
+        layout.check_names(path, artifacts.read_header(path, kinds[found[0]]))
+
+
+INPUT = InputFile(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workflow_src.cli.options import FILE, FOLDER, command, shared
+from workflow_src.cli.options import FILE, FOLDER, INPUT, command, shared
 from workflow_src.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
 
 @command("audit-measure")
 @shared("config", "game", "seed")
-@click.option("--frames", type=FILE, required=True, help="Recorded frames of the game.")
+@click.option("--frames", type=INPUT, required=True, help="Recorded frames of the game.")
 @shared("out")
 def audit_measure(config: Config, game: str, frames: Path, seed: int, out: Path) -> None:
     """Measure the annotated RAM bytes of a game."""
@@ -190,8 +190,8 @@ def control(config: Config, scores: Path, reference: Path, tables: Path, figures
 
 @command("frames-by-policy")
 @shared("config")
-@click.argument("splits", type=FILE, nargs=-1, required=True)
-@click.option("--frames", type=FILE, multiple=True, required=True, help="Those of each split.")
+@click.argument("splits", type=INPUT, nargs=-1, required=True)
+@click.option("--frames", type=INPUT, multiple=True, required=True, help="Those of each split.")
 @shared("out-stem")
 def frames_by_policy(
     config: Config, splits: tuple[Path, ...], frames: tuple[Path, ...], out: Path

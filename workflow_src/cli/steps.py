@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workflow_src.cli.options import FILE, command, shared
+from workflow_src.cli.options import FILE, INPUT, command, shared
 from workflow_src.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _IDENTITY = ("config", "game", "policy", "protocol", "method", "seed")
     help="Processes; by default one per processor. The file is the same for any number.",
 )
 @click.option(
-    "--weights", type=FILE, multiple=True, help="Those of the policy's agent, as its row says."
+    "--weights", type=INPUT, multiple=True, help="Those of the policy's agent, as its row says."
 )
 @shared("quiet")
 def episodes(
@@ -57,8 +57,8 @@ def episodes(
 
 @command()
 @shared("config", "game", "policy", "protocol", "purpose", "seed")
-@click.option("--frames", type=FILE, required=True, help="Frames to split.")
-@click.option("--exclude", type=FILE, help="The encoder's frames, to keep out of test.")
+@click.option("--frames", type=INPUT, required=True, help="Frames to split.")
+@click.option("--exclude", type=INPUT, help="The encoder's frames, to keep out of test.")
 @shared("out")
 def splits(config: Config, protocol: str, **which: Any) -> None:
     """Split frames into train, validation and test."""
@@ -78,13 +78,13 @@ def splits(config: Config, protocol: str, **which: Any) -> None:
 
 @command()
 @shared(*_IDENTITY)
-@click.option("--frames", type=FILE, help="The frames to learn from, unless nothing is learned.")
-@click.option("--split", type=FILE, help="Their split.")
+@click.option("--frames", type=INPUT, help="The frames to learn from, unless nothing is learned.")
+@click.option("--split", type=INPUT, help="Their split.")
 @shared("out")
 @click.option("--history", type=FILE, required=True, help="CSV of losses to write.")
 @click.option("--checkpoint", type=FILE, help="Where to keep the state, to resume if killed.")
-@click.option("--agent-weights", "agent", type=FILE, help="The weights of the method's agent.")
-@click.option("--base-weights", "base", type=FILE, help="The encoder that a method conditions.")
+@click.option("--agent-weights", "agent", type=INPUT, help="The weights of the method's agent.")
+@click.option("--base-weights", "base", type=INPUT, help="The encoder that a method conditions.")
 @shared("quiet")
 def encoders(config: Config, protocol: str, method: str, quiet: bool, **which: Any) -> None:
     """Train an encoder."""
@@ -111,9 +111,9 @@ def encoders(config: Config, protocol: str, method: str, quiet: bool, **which: A
 
 @command()
 @shared(*_IDENTITY)
-@click.option("--frames", type=FILE, required=True, help="The probe's frames.")
-@click.option("--split", type=FILE, required=True, help="Their split.")
-@click.option("--weights", type=FILE, help="The encoder, unless the method has none.")
+@click.option("--frames", type=INPUT, required=True, help="The probe's frames.")
+@click.option("--split", type=INPUT, required=True, help="Their split.")
+@click.option("--weights", type=INPUT, help="The encoder, unless the method has none.")
 @click.option(
     "--probe", "kind", required=True, help="One of probe.kinds, or the method's own probe."
 )
@@ -139,9 +139,9 @@ def probes(config: Config, protocol: str, method: str, **which: Any) -> None:
 
 @command()
 @shared(*_IDENTITY)
-@click.option("--frames", type=FILE, required=True, help="The encoder's frames.")
-@click.option("--split", type=FILE, required=True, help="Their split.")
-@click.option("--weights", type=FILE, required=True, help="The encoder, and its decoder.")
+@click.option("--frames", type=INPUT, required=True, help="The encoder's frames.")
+@click.option("--split", type=INPUT, required=True, help="Their split.")
+@click.option("--weights", type=INPUT, required=True, help="The encoder, and its decoder.")
 @shared("out")
 def examples(config: Config, method: str, **which: Any) -> None:
     """Decode some validation frames, for a figure."""
@@ -153,9 +153,9 @@ def examples(config: Config, method: str, **which: Any) -> None:
 
 @command()
 @shared(*_IDENTITY)
-@click.option("--frames", type=FILE, required=True, help="The probe's frames.")
-@click.option("--split", type=FILE, required=True, help="Their split.")
-@click.option("--weights", type=FILE, required=True, help="The encoder.")
+@click.option("--frames", type=INPUT, required=True, help="The probe's frames.")
+@click.option("--split", type=INPUT, required=True, help="Their split.")
+@click.option("--weights", type=INPUT, required=True, help="The encoder.")
 @shared("out")
 def attributions(config: Config, protocol: str, method: str, **which: Any) -> None:
     """Ask which pixels a linear probe of each variable depends on."""

@@ -16,6 +16,7 @@ from workflow_src.encoders.conditioning import describe
 from workflow_src.episodes.dataset import Part, Split, check_pair, load_stacks, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError, one_of
+from workflow_src.means import summarise
 from workflow_src.probes import fitting, metrics
 from workflow_src.probes.majority import majority
 
@@ -142,7 +143,7 @@ def probe(
         "probe": kind,
         "variables": variables,
     }
-    artifacts.write_json(out, content | described | metrics.summarise(variables))
+    artifacts.write_checked_json(out, content | described | summarise(variables))
 
 
 def read(frames: Path, split: Path, game: str, label_set: str) -> tuple[FrameStore, Split]:

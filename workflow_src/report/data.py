@@ -8,7 +8,7 @@ from types import ModuleType
 import pandas as pd
 
 from workflow_src.catalogue import Exhibit
-from workflow_src.report.files import read_csv
+from workflow_src.csv_files import read_published
 from workflow_src.report.scores import read_scores
 
 
@@ -25,7 +25,7 @@ class Data:
         `UserError` or `DamagedFile` when the file is missing or damaged.
         """
         assert self.reference is not None, f"{file} needs the folder of the published numbers"
-        table = read_csv(self.reference / file, text=list(index))
+        table = read_published(self.reference, file, text=list(index))
         return table.set_index(index[0] if len(index) == 1 else list(index))
 
 

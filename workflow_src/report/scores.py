@@ -5,33 +5,42 @@ number, is refused with the names of the file and the key.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from workflow_src import artifacts
+from workflow_src import artifacts, layout
+from workflow_src.csv_files import place, read_csv, write_csv
 from workflow_src.errors import DamagedFile, UserError
-from workflow_src.report.files import read_csv
+from workflow_src.means import summarise
 
 IDENTITY = ["policy", "protocol", "method", "probe", "game", "seed"]
 COLUMNS = [*IDENTITY, "label_set", "level", "name", "metric", "value"]
 TYPES = dict.fromkeys(COLUMNS, str) | {"seed": int, "value": float}
 
 
+# The least and the greatest value of a metric.
+RANGES = {"f1": (0, 1), "accuracy": (0, 1), "r2": (-np.inf, 1), "mae": (0, np.inf)}
+RANGES |= {"within_2": (0, 1)}
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class Metrics(BaseModel):
     """The metrics of one variable, or their means; each field is a row of scores.csv."""
 
     model_config = ConfigDict(strict=True)
-    f1: Annotated[float, Field(allow_inf_nan=False)]
-    accuracy: Annotated[float, Field(allow_inf_nan=False)]
+    f1: Share
+    accuracy: Share
     # Of probes that estimate numbers, see `probes.metrics.errors`.
-    r2: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    mae: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    within_2: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    r2: Annotated[float, Field(allow_inf_nan=False, le=1)] | None = None
+    mae: Annotated[float, Field(allow_inf_nan=False, ge=0)] | None = None
+    within_2: Share | None = None
 
 
 class Conditioning(BaseModel):
@@ -85,10 +94,21 @@ class ProbeFile(BaseModel):
 
 
 def read_probe(path: Path) -> ProbeFile:
-    """Read and check one probe's JSON; `DamagedFile` names the first key that is wrong."""
-    content = artifacts.read_json(path)
+    """Read and check one probe's JSON; `DamagedFile` names the first key that is wrong.
+
+    That is also one of another probe than the file's name says, or a mean that is not that of its
+    parts.
+    """
+    content = artifacts.read_checked_json(path)
     try:
-        return ProbeFile.model_validate(content)
+        found = ProbeFile.model_validate(content)
+        _check_means(path, found)
+        for key, value in (layout.PROBES.parse(place(path)) or {}).items():
+            if str(getattr(found, key)) != value:
+                raise DamagedFile(
+                    f"{path} is of the {key} {getattr(found, key)}: delete it and make it again"
+                )
+        return found
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -96,6 +116,24 @@ def read_probe(path: Path) -> ProbeFile:
         if first["type"] == "missing":
             why = f"the key {key} is missing"
         raise DamagedFile(f"{path} is damaged ({why}): delete it and make it again") from error
+
+
+def _check_means(path: Path, probe: ProbeFile) -> None:
+    """`DamagedFile` unless the means are those of the variables, but for rounding."""
+    values = {name: row.model_dump(exclude_none=True) for name, row in probe.variables.items()}
+    expected = ProbeFile.model_validate(probe.model_dump() | summarise(values))
+    given, right = (
+        {(row["level"], row["name"], row["metric"]): row["value"] for row in one.rows()}
+        for one in (probe, expected)
+    )
+    for key in sorted(given.keys() | right.keys()):
+        if not math.isclose(
+            given.get(key, math.nan), right.get(key, math.nan), rel_tol=1e-9, abs_tol=1e-12
+        ):
+            raise DamagedFile(
+                f"{path} is damaged ({' '.join(filter(None, key))} does not follow from the "
+                "variables): delete it and make it again"
+            )
 
 
 def tidy(probes: Iterable[ProbeFile]) -> pd.DataFrame:
@@ -139,20 +177,29 @@ def write_scores(probes: list[Path], out: Path, metrics: Path | None = None) -> 
         files[identity] = path
         found.append(probe)
     scores = tidy(found)
-    artifacts.write_text(out, scores.to_csv(index=False, lineterminator="\n"))
+    write_csv(out, scores)
     if metrics is not None:
         artifacts.write_json(metrics, headline_scores(scores))
 
 
-def read_scores(path: Path) -> pd.DataFrame:
+def read_scores(path: Path, foreign: bool = False) -> pd.DataFrame:
     """Read what `write_scores` wrote, values to the last bit; a mean has the empty ``name``.
 
-    `UserError` or `DamagedFile` if the file is missing or damaged.
+    ``foreign``: or what somebody else wrote, without a checksum. `UserError` or `DamagedFile` if
+    the file is missing or damaged.
     """
     texts = [column for column in COLUMNS if TYPES[column] is str]
-    frame = read_csv(path, text=texts, numbers=["seed", "value"])
+    frame = read_csv(path, text=texts, numbers=["seed", "value"], foreign=foreign)
     if frame[["seed", "value"]].isna().any(axis=None):
         raise DamagedFile(
             f"{path} is damaged (a row has no seed or value): delete it and make it again"
         )
+    for metric, (least, greatest) in RANGES.items() if not foreign else ():
+        outside = frame[(frame["metric"] == metric) & ~frame["value"].between(least, greatest)]
+        if len(outside):
+            value = outside.iloc[0]["value"]
+            raise DamagedFile(
+                f"{path} is damaged ({metric} is {value:g}, not from {least} to {greatest}): "
+                "delete it and make it again"
+            )
     return frame.astype(TYPES)

@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import itables.options
-import numpy as np
 import pandas as pd
 
 from workflow_src import artifacts
-from workflow_src.ari.labels import CATEGORIES, GAMES, LABEL_SETS, categories, variables
+from workflow_src.ari.labels import GAMES, LABEL_SETS, variables
+from workflow_src.csv_files import read_published
 from workflow_src.errors import UserError, unknown
+from workflow_src.means import METRICS, summarise
 from workflow_src.report.aggregate import BLOCK, MEAN, MEANS
-from workflow_src.report.files import read_csv, write_table
+from workflow_src.report.files import write_table
 from workflow_src.report.latex import Part, typeset
 from workflow_src.report.names import DASH, method_name
 from workflow_src.report.scores import COLUMNS, IDENTITY, read_scores
 from workflow_src.report.tables.captions import PAPER
 from workflow_src.report.tables.columns import PUBLISHED_GAMES, RANDOM
 
-METRICS = ("f1", "accuracy")
 LEVELS = ("variable", "category", *MEANS)
 PUBLISHED = "published"
 # Rounded values may differ by this much from the means of their parts.
@@ -38,7 +38,7 @@ def check(path: Path) -> pd.DataFrame:
     That is a name that is not known, a score outside of [0, 1], a row that is there twice or not
     at all, and a mean that is not that of its parts.
     """
-    scores = read_scores(path)
+    scores = read_scores(path, foreign=True)
     if scores.empty:
         raise UserError(f"{path} has no scores: hand in one row for each variable and mean")
     known: Mapping[str, Sequence[str]] = {
@@ -84,7 +84,7 @@ def _check_probe(path: Path, probe: pd.DataFrame) -> None:
                 )
         if not len(of_variables):
             raise UserError(f"{where}: there is no variable with a value for {metric}; add them")
-        expected = _means(of_variables.to_dict())
+        expected = _means(of_variables.to_dict(), metric)
         for level, name in itertools.chain(expected, given.index):
             if level == "variable":
                 continue
@@ -100,23 +100,12 @@ def _check_probe(path: Path, probe: pd.DataFrame) -> None:
                 )
 
 
-def _means(values: Mapping[str, float]) -> dict[tuple[str, str], float]:
+def _means(values: Mapping[str, float], metric: str) -> dict[tuple[str, str], float]:
     """{(level, name): value} of the categories and means that follow from the variables."""
-    members = {
-        category: [values[name] for name in values if category in categories(name)]
-        for category in CATEGORIES
-    }
-    found = {
-        ("category", category): float(np.mean(parts))
-        for category, parts in members.items()
-        if parts
-    }
-    every = list(found.values())
-    return found | {
-        (MEANS[0], ""): float(np.mean(every)) if every else np.nan,
-        (MEANS[1], ""): float(np.mean(list(values.values()))),
-        (MEANS[2], ""): float(np.mean([value for parts in members.values() for value in parts])),
-    }
+    found = summarise({name: dict.fromkeys(METRICS, value) for name, value in values.items()})
+    of_categories = found.pop("categories")
+    rows = {("category", name): row[metric] for name, row in of_categories.items()}
+    return rows | {(name, ""): row[metric] for name, row in found.items()}
 
 
 def _named(row: Any) -> str:
@@ -145,7 +134,8 @@ def compare(sources: Mapping[str, Path], reference: Path, out: Path) -> pd.DataF
         for method, values in _by_method(check(file)).items():
             columns[f"{name}: {method}"] = values
     table = pd.DataFrame(columns)
-    theirs = read_csv(reference / PUBLISHED_GAMES[RANDOM][0], text=["game"]).set_index("game")
+    theirs = read_published(reference, PUBLISHED_GAMES[RANDOM][0], text=["game"])
+    theirs = theirs.set_index("game")
     theirs = theirs.drop(index=MEAN, errors="ignore")
     games = table.index.get_level_values("game")
     is_random = table.index.get_level_values("policy").str.startswith("random")

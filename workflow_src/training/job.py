@@ -14,6 +14,7 @@ import torch
 from workflow_src import artifacts, devices, encoders, provenance, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.config.methods import Method, MethodProtocol, Training
+from workflow_src.csv_files import write_csv
 from workflow_src.episodes.dataset import (
     Part,
     Split,
@@ -131,10 +132,7 @@ def train(
     }
     if row.input_scale != "unit":
         header["input_scale"] = row.input_scale
-    history_text = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch"]).to_csv(
-        index=False, lineterminator="\n"
-    )
-    artifacts.write_text(history, history_text)
+    write_csv(history, pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch"]))
     heads = {
         name: tensor
         for name, tensor in model.state_dict().items()

@@ -8,8 +8,8 @@ import pandas as pd
 
 from workflow_src import layout
 from workflow_src.config.run import Config
+from workflow_src.csv_files import read_csv, read_published
 from workflow_src.errors import UserError
-from workflow_src.report.files import read_csv
 
 REFERENCE = "agent_scores.csv"
 _TEXT = ["agent", "game", "weights", "protocol"]
@@ -59,8 +59,8 @@ def read_games(evaluations: Iterable[Path], reference: Path) -> AgentData:
     games = [
         read_csv(path, text=_TEXT, numbers=["seed", "score", "frames"]) for path in evaluations
     ]
-    published = read_csv(
-        reference / REFERENCE, text=["agent", "protocol", "game", "measured", "source"]
+    published = read_published(
+        reference, REFERENCE, text=["agent", "protocol", "game", "measured", "source"]
     )
     return AgentData(pd.DataFrame(), pd.concat(games), published)
 

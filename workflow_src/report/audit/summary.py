@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_src import artifacts
 from workflow_src.audit.verdict import ALIVE, VERDICTS
+from workflow_src.csv_files import read_csv, write_csv
 from workflow_src.errors import DamagedFile, UserError
-from workflow_src.report.files import read_csv, write_table
+from workflow_src.report.files import write_table
 from workflow_src.report.latex import Part, typeset
 
 SUMMARY, VARIABLES = "audit", "audit_variables"
@@ -27,8 +27,7 @@ def write_summary(audits: list[Path], out: Path) -> None:
     found = {(path.parent.name, path.stem): read_audit(path) for path in audits}
     table = summary(found)
     write_table(table, latex_summary(table), out / SUMMARY)
-    csv = not_alive(found).to_csv(index=False, lineterminator="\n")
-    artifacts.write_text(out / f"{VARIABLES}.csv", csv)
+    write_csv(out / f"{VARIABLES}.csv", not_alive(found))
 
 
 def read_audit(path: Path) -> pd.DataFrame:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_src import artifacts
 from workflow_src.ari.labels import categories, variables
 from workflow_src.audit import measured as measurements
 from workflow_src.audit.measured import of_byte
 from workflow_src.audit.verdict import Byte, verdict
+from workflow_src.csv_files import write_csv
 from workflow_src.report.audit.picture import DPI, block_count, picture
 from workflow_src.report.figures import style
 
@@ -44,8 +44,7 @@ def write_audit(measured: Path, label_set: str, out: Path) -> None:
     """
     arrays, header = measurements.read(measured)
     table = audit_table(arrays, label_set, header["game"])
-    csv = table.round(6).to_csv(index=False, lineterminator="\n")
-    artifacts.write_text(out.with_name(f"{out.name}.csv"), csv)
+    write_csv(out.with_name(f"{out.name}.csv"), table.round(6))
     style.save(picture(arrays, table, label_set, header), out, DPI[block_count(table)])
 
 

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from workflow_src.config.run import Config
+from workflow_src.csv_files import read_csv
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report.aggregate import blocks
 from workflow_src.report.figures import style
-from workflow_src.report.files import read_csv
 from workflow_src.report.names import method_name
 
 CURVES = "learning_curves"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_src.config.run import Config
-from workflow_src.errors import DamagedFile, explained
+from workflow_src.csv_files import read_cells
 from workflow_src.report.aggregate import BLOCK
 from workflow_src.report.names import (
     CATEGORY_NAMES,
@@ -92,17 +92,11 @@ class Table:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read any CSV with heads; a column is numbers if all its values are, else text.
+    """Read a table of a run; a column is numbers if all its values are, else text.
 
     `DamagedFile` for any other file.
     """
-    with explained("read", path):
-        try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        except ValueError as error:
-            raise DamagedFile(
-                f"{path} is damaged ({' '.join(str(error).split())}): delete it and make it again"
-            ) from error
+    frame = read_cells(path)
     for name in frame.columns.difference(_TEXTS):
         frame[name] = _numbers_if_all_are(frame[name])
     return frame

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_src import artifacts
+from workflow_src import artifacts, layout
 from workflow_src.ari.labels import categories
 from workflow_src.config.run import Config
 from workflow_src.episodes.dataset import KIND as SPLIT_KIND
@@ -89,6 +89,7 @@ def read_splits(paths: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
     shares, entropies = [], []
     for path in paths:
         arrays, header = artifacts.read_arrays(path, SPLIT_KIND)
+        layout.check_names(path, header)
         identity = {name: header[name] for name in ("game", *BLOCK)} | {"seed": str(header["seed"])}
         shares.append({**identity, "purpose": header["purpose"], **frame_counts(arrays, header)})
         for name, about in header.get("variables", {}).items():

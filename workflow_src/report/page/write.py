@@ -15,8 +15,8 @@ import jinja2
 
 from workflow_src import artifacts
 from workflow_src.config.run import Config
+from workflow_src.csv_files import read_csv
 from workflow_src.report.aggregate import BLOCK
-from workflow_src.report.files import read_csv
 from workflow_src.report.page import files, machine, settings, summaries
 from workflow_src.report.page.agents import AgentFiles, agent_views
 from workflow_src.report.page.cells import Table

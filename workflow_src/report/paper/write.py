@@ -15,9 +15,9 @@ import pandas as pd
 from workflow_src import __version__, artifacts
 from workflow_src.ari.labels import CATEGORIES
 from workflow_src.config.run import Config
+from workflow_src.csv_files import read_published
 from workflow_src.report import latex
 from workflow_src.report.data import read_data
-from workflow_src.report.files import read_csv
 from workflow_src.report.names import CATEGORY_NAMES, DASH, method_name, probe_name, switches
 from workflow_src.report.paper import settings, typeset
 from workflow_src.report.paper.exhibits import by_sentence, collect, in_rows
@@ -110,8 +110,8 @@ def _scores(config: Config, scores: Path, reference: Path) -> dict[str, Any]:
 
 def _settings(config: Config, reference: Path) -> dict[str, Any]:
     """What the template says about the run's settings."""
-    published = read_csv(
-        reference / settings.PUBLISHED, text=["setting", "source"], numbers=["published"]
+    published = read_published(
+        reference, settings.PUBLISHED, text=["setting", "source"], numbers=["published"]
     )
     found = switches(config)
     return {

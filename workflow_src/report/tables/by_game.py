@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from workflow_src.config.run import Config
+from workflow_src.csv_files import read_csv
 from workflow_src.report import aggregate
 from workflow_src.report.aggregate import BLOCK, MEAN
 from workflow_src.report.data import Data
-from workflow_src.report.files import read_csv
 from workflow_src.report.latex import typeset
 from workflow_src.report.names import METRIC_NAMES, method_name
 from workflow_src.report.tables.captions import PAPER, score_note
