@@ -5,11 +5,12 @@ INTO ?= runs/$(PRESET)
 RUN ?= .
 STEPS ?=
 ROUNDS ?= 3
+SEED ?= 0
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := -m pip --disable-pip-version-check --quiet
 
-.PHONY: quick demo run paper check test docs bench bench-gpu record adopt verify lock
+.PHONY: quick demo run paper check test fuzz docs bench bench-gpu record adopt verify unlock lock
 
 # A word of the shell, whatever blanks and quotes it contains.
 quoted = '$(subst ','\'',$(1))'
@@ -41,6 +42,10 @@ check test: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --dist loadfile $(FAST)
 
+# Mutated configurations, damaged files and kills, ROUNDS=1000 of each: one line says what came of them.
+fuzz: .venv/installed
+	PYTHONPATH=tests:. $(BIN)/python -m fuzz --rounds $(if $(filter command line,$(origin ROUNDS)),$(ROUNDS),1000) --seed $(SEED)
+
 # The documentation as a site that needs no server and no network: open site/index.html.
 docs: .venv/installed
 	rm -rf site
@@ -54,6 +59,10 @@ bench: .venv/installed
 bench-gpu: .venv/installed
 	@$(BIN)/python -m speed.gpu
 	@$(BIN)/python -m speed.agents_gpu
+
+# After Snakemake was killed: take its lock away, once no other Snakemake works on the run. make unlock RUN=runs/quick
+unlock: .venv/installed
+	$(BIN)/snakemake --directory $(call quoted,$(RUN)) --unlock
 
 # Record in dvc.lock, or adopt from it (docs/versioning.md); another run: make record RUN=runs/quick
 record adopt: .venv/installed

@@ -2,6 +2,7 @@
 file.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -14,12 +15,15 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 
 from workflow_src import artifacts, encoders, layout
 from workflow_src.cli.main import cli, main
 from workflow_src.config.run import Config
-from workflow_src.csv_files import write_csv
+from workflow_src.csv_files import read_csv, write_csv
 from workflow_src.episodes.dataset import read_split
+from workflow_src.errors import UserError
+from workflow_src.report.figures import style
 from workflow_src.training import objective, reconstruct
 
 ROOT = Path(__file__).parents[1]
@@ -206,7 +210,7 @@ def test_steps_run(step, tmp_path, capfd):
         assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
         assert out.stat().st_size
         out.unlink()
-    assert history.read_text() == "epoch\n"
+    assert read_csv(history, text=[]).columns.tolist() == ["epoch"]
     assert [path.name for path in out.parent.iterdir()] == ["history.csv"]
 
 
@@ -881,4 +885,45 @@ def test_wrong_usage_is_click_s(tmp_path, monkeypatch, arguments):
     result = CliRunner().invoke(cli, arguments)
     assert result.exit_code == 2
     assert "Error: " in result.stderr and not result.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "there is not enough memory on this machine: close other programs"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "on this machine"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "enough memory on the GPU"),
+        (ImportError("libtorch.so: failed to map segment from shared object"), "enough memory on"),
+        (OSError(errno.EMFILE, "x", "file"), "cannot go on: too many open files file; free some"),
+        (OSError(errno.ENOSPC, "x"), "cannot go on: no space left on device; free some and run"),
+    ],
+)
+def test_what_the_machine_is_short_of_is_one_line(monkeypatch, capsys, error, said):
+    def short(**options):
+        raise error
+
+    monkeypatch.setattr(sys.modules[main.__module__], "cli", short)
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and told.count("\n") == 1 and said in told
+
+
+def test_any_other_error_is_shown_whole(monkeypatch):
+    def wrong(**options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sys.modules[main.__module__], "cli", wrong)
+    with pytest.raises(ZeroDivisionError):
+        main()
+
+
+def test_a_figure_on_a_full_disk_is_one_line(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"cannot write .*a\.pdf: the disk is full; free some"):
+        style.save(Figure(), tmp_path / "a")
     assert not list(tmp_path.iterdir())

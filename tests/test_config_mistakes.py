@@ -363,6 +363,11 @@ MISTAKES = [
         PAPER["protocols"]["paper"],
         r"protocols: paper-q5 is reserved by the study ledger; rename it$",
     ),
+    (
+        "methods.random-cnn-whitened.of",
+        [[]],
+        r"methods\.random-cnn-whitened\.of: input should be a valid string",
+    ),
     ("splits.probe.test", 0.3, r"splits\.probe: the shares .*'test': 0\.3.* do not add up to 1$"),
     ("splits.pretrain.val", 0.1, r"splits\.pretrain: the shares .* do not add up to 1$"),
 ]

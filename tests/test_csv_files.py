@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_src.csv_files import place, read_cells, read_csv, read_published, write_csv
+from workflow_src.csv_files import read_cells, read_csv, read_published, write_csv
 from workflow_src.errors import DamagedFile
+from workflow_src.paths import place
 
 TABLE = pd.DataFrame(
     {"game": ["pong", "nan", 'a "b", c'], "f1": [0.1, np.nan, 1 / 3], "n": [1, 20, 300]}
@@ -85,10 +86,16 @@ def test_a_copy_outside_of_a_run_is_read(file, tmp_path):
     assert [place(path) for path in (file, other)] == ["results/tables/a.csv", ""]
 
 
-def test_a_table_without_rows_has_no_checksum(tmp_path):
-    write_csv(tmp_path / "a.csv", pd.DataFrame(columns=["epoch"]))
-    assert (tmp_path / "a.csv").read_text() == "epoch\n"
-    assert read_csv(tmp_path / "a.csv", text=[]).columns.tolist() == ["epoch"]
+def test_a_table_without_rows_has_a_checksum_too(tmp_path):
+    file = tmp_path / "a.csv"
+    write_csv(file, pd.DataFrame(columns=["epoch"]))
+    assert read_csv(file, text=[]).columns.tolist() == ["epoch"]
+    whole = file.read_text()
+    assert whole.startswith("epoch,sha256 ") and whole.count("\n") == 1
+    for cut in range(len(whole) - 1):
+        file.write_text(whole[:cut])
+        with pytest.raises(DamagedFile):
+            read_csv(file, text=[])
 
 
 @pytest.mark.parametrize(

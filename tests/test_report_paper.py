@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import pandas as pd
 import pytest
 from conftest import needs
 from papers import FEW, METHODS, REFERENCE, SEVERAL, finished, rendered
@@ -15,6 +16,7 @@ from workflow_src.csv_files import read_published
 from workflow_src.errors import UserError
 from workflow_src.report import latex
 from workflow_src.report.data import read_data
+from workflow_src.report.files import write_table
 from workflow_src.report.paper import exhibits, method_pages, typeset
 from workflow_src.report.paper import settings as paper_settings
 from workflow_src.report.paper.exhibits import Item
@@ -165,7 +167,10 @@ def test_sentences_come_with_what_they_are_about(tmp_path):
     (tmp_path / "tables/table4_f1_by_variable").mkdir()
     for name, label in more.items():
         table = latex.typeset(label, "C.", ["Game", "A"], [latex.Part("", [["pong", "0.5"]], [])])
-        (tmp_path / name).write_text(table if label else r"\begin{center}odd\end{center}")
+        if label:
+            write_table(pd.DataFrame({"a": [1]}), table, (tmp_path / name).with_suffix(""))
+        else:
+            (tmp_path / name).write_text(r"\begin{center}odd\end{center}")
     (tmp_path / "figures" / "reconstructions").mkdir()
     shutil.copy(
         tmp_path / "figures" / "iqm.pdf", tmp_path / "figures" / "reconstructions" / "pong.pdf"

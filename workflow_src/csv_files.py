@@ -2,7 +2,7 @@
 
 The last column, ``sha256``, has one value, in the first row: the SHA-256 of all other cells, and
 the file's place in its run, as ``sha256sum`` prints them. So a table that was damaged, or copied to
-the place of another one, is refused. A table without rows has no such column.
+the place of another one, is refused. A table without rows has it in the name of that column.
 """
 
 import csv
@@ -18,23 +18,17 @@ import pandas as pd
 
 from workflow_src import artifacts
 from workflow_src.errors import DamagedFile, explained
+from workflow_src.paths import place
 
 CHECKSUM = "sha256"
-
-
-def place(path: str | os.PathLike) -> str:
-    """A path as a run has it, from ``results/`` on; empty for a file outside of a run."""
-    _, found, below = f"/{Path(path).as_posix()}".rpartition("/results/")
-    return f"results/{below}" if found else ""
 
 
 def write_csv(path: str | os.PathLike, table: pd.DataFrame) -> None:
     """Write a table without its index; the same table gives the same bytes."""
     heads, *rows = csv.reader(io.StringIO(table.to_csv(index=False, lineterminator="\n")))
-    if rows:
-        sealed = f"{_digest(heads, rows)}  {place(path)}".rstrip()
-        rows = [[*row, "" if number else sealed] for number, row in enumerate(rows)]
-        heads = [*heads, CHECKSUM]
+    sealed = f"{_digest(heads, rows)}  {place(path)}".rstrip()
+    heads = [*heads, CHECKSUM if rows else f"{CHECKSUM} {sealed}"]
+    rows = [[*row, "" if number else sealed] for number, row in enumerate(rows)]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([heads, *rows])
     artifacts.write_text(path, text.getvalue())
@@ -91,31 +85,29 @@ def read_cells(path: str | os.PathLike, foreign: bool = False) -> pd.DataFrame:
         for number, row in enumerate(rows, start=2):
             if len(row) != len(heads):
                 raise ValueError(f"row {number} has {len(row)} cells, not {len(heads)}")
-        if foreign and heads[-1] == CHECKSUM:
+        if not foreign:
+            _check(path, heads, rows)
+        if heads[-1].split(" ")[0] == CHECKSUM:
             heads, rows = heads[:-1], [row[:-1] for row in rows]
-        elif heads[-1] == CHECKSUM:
-            heads, rows = _checked(path, heads[:-1], rows)
-        elif rows and not foreign:
-            raise ValueError(f"it has no column {CHECKSUM}")
     except (ValueError, csv.Error) as error:
         raise _damaged(path, error) from error
     # All as text: pandas would read a game called "nan" as missing, and round numbers.
     return pd.DataFrame(rows, columns=heads, dtype=str)
 
 
-def _checked(
-    path: str | os.PathLike, heads: list[str], rows: list[list[str]]
-) -> tuple[list[str], list[list[str]]]:
-    """The table without its checksums; ValueError unless they are right."""
-    sealed = [row[-1] for row in rows]
-    rows = [row[:-1] for row in rows]
+def _check(path: str | os.PathLike, heads: list[str], rows: list[list[str]]) -> None:
+    """ValueError unless a table's checksum is there and right."""
+    name, _, of_empty = heads[-1].partition(" ")
+    if name != CHECKSUM:
+        raise ValueError(f"it has no column {CHECKSUM}")
+    sealed = [of_empty, *(row[-1] for row in rows)]
     digest, _, written_to = "".join(sealed).partition("  ")
-    if not rows or not sealed[0] or digest != _digest(heads, rows):
+    where = 1 if rows else 0
+    if not sealed[where] or digest != _digest(heads[:-1], [row[:-1] for row in rows]):
         raise ValueError("its checksum does not match")
     here = place(path)
     if here and written_to and here != written_to:
         raise ValueError(f"it was made as {written_to}")
-    return heads, rows
 
 
 def _digest(heads: list[str], rows: list[list[str]]) -> str:

@@ -19,8 +19,8 @@ from workflow_src.config.agents import Agent
 from workflow_src.config.run import Config
 from workflow_src.config.section import PURPOSES
 from workflow_src.config.studies import STUDIES, Study
-from workflow_src.csv_files import place
 from workflow_src.errors import UserError
+from workflow_src.paths import place
 
 # What replaces the wildcards of a path, such as {"game": "pong", "seed": 0}.
 Names = dict[str, str | int]

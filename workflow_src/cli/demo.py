@@ -16,7 +16,6 @@ from typing import Any
 import click
 
 from workflow_src.cli.options import FOLDER
-from workflow_src.csv_files import read_cells
 from workflow_src.errors import UserError
 
 AGENT, GAME, SEED = "catch", "catch", 0
@@ -29,6 +28,7 @@ def demo(into: Path) -> None:
     """Learn Catch in two minutes: twice at once, and one of both is killed and goes on."""
     from workflow_src.config.configure import configure
     from workflow_src.config.run import PACKAGED
+    from workflow_src.csv_files import read_cells
 
     start = time.monotonic()
     if into.exists() and not (into / "config.yaml").exists():
@@ -106,5 +106,7 @@ def _compare(one: Path, other: Path) -> None:
 
 def _checksum(file: Path) -> str:
     """The SHA-256 of a file, or of a table without its checksum, which names its place."""
+    from workflow_src.csv_files import read_cells
+
     content = read_cells(file).to_csv().encode() if file.suffix == ".csv" else file.read_bytes()
     return hashlib.sha256(content).hexdigest()

@@ -1,5 +1,8 @@
 """The group of all commands, by who uses them, and the entry point."""
 
+import errno
+import os
+import re
 import sys
 
 import click
@@ -92,9 +95,35 @@ for _commands in SECTIONS.values():
 
 
 def main() -> None:
-    """Run the command line; a `UserError` is one line and exit code 2."""
+    """Run the command line; a `UserError`, and what the machine is short of, is one line."""
     try:
         cli(prog_name="python -m workflow_src")
     except UserError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        said, code = str(error), error.exit_code
+    except Exception as error:
+        if not (short := _shortage(error)):
+            raise
+        said, code = short, UserError.exit_code
+    else:
+        return
+    click.echo(f"error: {said}", err=True)
+    sys.exit(code)
+
+
+def _shortage(error: Exception) -> str:
+    """What the machine is short of, and the mend; empty for any other error."""
+    if isinstance(error, MemoryError) or re.search(
+        "(can't|cannot) allocate memory|CUDA out of memory|failed to map segment", str(error)
+    ):
+        where = "on the GPU" if "CUDA" in str(error) else "on this machine"
+        return (
+            f"there is not enough memory {where}: close other programs, run fewer jobs at a time, "
+            "or make the run smaller"
+        )
+    if isinstance(error, OSError) and error.errno in _SHORT:
+        where = f" {error.filename}" if error.filename else ""
+        return f"cannot go on: {os.strerror(error.errno).lower()}{where}; free some and run again"
+    return ""
+
+
+_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN}

@@ -29,7 +29,7 @@ class InputFile(click.Path):
 
 def _check_names(path: Path) -> None:
     from workflow_src import artifacts, layout
-    from workflow_src.csv_files import place
+    from workflow_src.paths import place
 
     found = layout.find(place(path))
     kinds = {layout.SPLITS: "split", layout.ENCODERS: "weights", layout.AGENTS: "weights"}

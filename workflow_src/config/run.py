@@ -403,10 +403,12 @@ _OF_ENCODER = ("encoder", "feature_size", "frame_stack", "input_scale", "module"
 def _with_encoder(name: str, rows: dict[str, Any]) -> Any:
     """The row ``name`` of ``rows``, complete; ValueError when it takes no encoder of another."""
     row = rows[name]
-    if not isinstance(row, dict) or row.get("kind") != "conditioned" or "of" not in row:
+    if not isinstance(row, dict) or row.get("kind") != "conditioned":
         return row
+    if not isinstance(row.get("of"), str):
+        return row  # which is refused where types are
     if row["of"] not in rows:
-        raise ValueError(f"methods.{name}.of: {unknown('method', str(row['of']), rows)}")
+        raise ValueError(f"methods.{name}.of: {unknown('method', row['of'], map(str, rows))}")
     base = rows[row["of"]]
     if not isinstance(base, dict):
         return row

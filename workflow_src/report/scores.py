@@ -16,9 +16,10 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflow_src import artifacts, layout
-from workflow_src.csv_files import place, read_csv, write_csv
+from workflow_src.csv_files import read_csv, write_csv
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.means import summarise
+from workflow_src.paths import place
 
 IDENTITY = ["policy", "protocol", "method", "probe", "game", "seed"]
 COLUMNS = [*IDENTITY, "label_set", "level", "name", "metric", "value"]

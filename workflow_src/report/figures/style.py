@@ -74,5 +74,9 @@ def save(figure: Figure, path: Path, dpi: int | None = None) -> None:
         "png": {"Software": None},
     }
     for kind, about in metadata.items():
-        with styled(), artifacts.atomic(path.with_name(f"{path.name}.{kind}")) as temporary:
-            figure.savefig(temporary, format=kind, metadata=about, dpi=dpi)
+        # In memory first: Matplotlib fails in ways of its own where a disk is full.
+        drawn = io.BytesIO()
+        with styled():
+            figure.savefig(drawn, format=kind, metadata=about, dpi=dpi)
+        with artifacts.atomic(path.with_name(f"{path.name}.{kind}")) as temporary:
+            temporary.write_bytes(drawn.getvalue())

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from workflow_src import catalogue
 from workflow_src.errors import UserError, explained
+from workflow_src.report.files import read_latex
 
 APPENDIX = "appendix"
 _NARROW = 250  # points: two figures that are not wider are put side by side
@@ -37,8 +38,11 @@ def collect(files: Sequence[Path], folder: Path) -> dict[str, list[Item]]:
             raise UserError(f"{path} is neither a table (.tex) nor a figure (.pdf): leave it out")
         parent = path.parent.name
         name = path.name if parent in ("tables", "figures", "") else f"{parent}-{path.name}"
-        with explained("read", path):
-            content = path.read_bytes()
+        if path.suffix == ".tex" and catalogue.find(path.as_posix()):
+            content = read_latex(path)
+        else:
+            with explained("read", path):
+                content = path.read_bytes()
         (folder / name).write_bytes(content)
         rank, section, sentence, caption = _placed(path, Path(name).stem)
         item = _table if path.suffix == ".tex" else _figure
