@@ -1,7 +1,7 @@
 """The documentation site: `make docs` builds it into site/, without a network.
 
 The pages are Markdown, most of them in this folder. The rest is written into generated/ before
-each build: the README, CONTRIBUTING and CHANGELOG of the root, every setting, every command, and
+each build: the README, CONTRIBUTING, CHANGELOG and SECURITY of the root, every setting, every command, and
 the reference of every module, made from the docstrings.
 """
 
@@ -67,7 +67,7 @@ def _generate(docs: Path) -> None:
     pages = {
         **{
             f"{name.lower()}.md": _of_the_root(docs.parent, name)
-            for name in ("README", "CONTRIBUTING", "CHANGELOG")
+            for name in ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY")
         },
         "settings.md": _settings(),
         "commands.md": _commands(),
@@ -89,7 +89,7 @@ def _of_the_root(root: Path, name: str) -> str:
     text = (root / f"{name}.md").read_text()
     text = re.sub(r"\]\(docs/", "](../", text)
     text = re.sub(
-        r"\]\((README|CONTRIBUTING|CHANGELOG)\.md", lambda m: f"]({m[1].lower()}.md", text
+        r"\]\((README|CONTRIBUTING|CHANGELOG|SECURITY)\.md", lambda m: f"]({m[1].lower()}.md", text
     )
     # The table of pictures is HTML, whose images Sphinx does not see: as Markdown instead.
     picture = re.compile(r'<img src="docs/(\S+)" width="(\d+)" alt="([^"]+)">')

@@ -108,7 +108,7 @@ def damage(content: bytes, rng: np.random.Generator, others: list[bytes]) -> byt
     if how == 6:  # a block less
         return content[:at] + content[to:]
     if how == 7:
-        return others[int(rng.integers(len(others)))]
+        return others[int(rng.integers(len(others)))] if others else content[::-1]
     if how == 8:
         return b""
     # What people and editors do to text: a digit, a line, two lines.
