@@ -1,6 +1,8 @@
 """Splits of stores small enough to follow by hand, and of real ones."""
 
+import csv
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +11,7 @@ import scipy.stats
 from steps import split
 
 from workflow_src import artifacts
-from workflow_src.ari.labels import variables
+from workflow_src.ari.labels import GAMES, variables
 from workflow_src.config.run import defaults
 from workflow_src.config.splits import SplitProtocol
 from workflow_src.emulator.environment import CONTINUES, LIFE_LOST, TERMINATED, TRUNCATED
@@ -17,6 +19,7 @@ from workflow_src.episodes.dataset import KIND, check_pair, load_frames, read_sp
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
 from workflow_src.splits import duplicates
+from workflow_src.splits import split as split_module
 from workflow_src.splits.duplicates import frame_hashes, occurs_in
 from workflow_src.splits.entropy import entropies, value_counts
 from workflow_src.splits.split import REASONS, assign, drop_duplicates, drop_lone, part_sizes
@@ -55,9 +58,9 @@ class FakeStore(SimpleNamespace):
 
     def __init__(self, *streams):
         columns, shares = records(*streams)
-        super().__init__(
-            header={"frames_per_env": shares, "settings": {"num_envs": len(shares)}}, **columns
-        )
+        header = {"game": "pong", "policy_settings": {"kind": "random"}}
+        header |= {"frames_per_env": shares, "settings": {"num_envs": len(shares)}}
+        super().__init__(header=header, **columns)
 
     def __len__(self):
         return len(self.end)
@@ -683,6 +686,16 @@ def test_the_number_of_frames_that_is_said_is_enough(play, frames, num_envs, cha
     )
     part, _, _ = assigned(fresh(said), **change)
     assert {0, 1, 2} <= set(part)
+    if not change.get("keep_unfinished", True):  # else chunks of 256 frames are coarser than that
+        with pytest.raises(UserError, match="need one each"):
+            assigned(fresh(said // 2), **change)
+
+
+def test_lengths_of_episodes_are_known_for_every_game():
+    with open(Path(split_module.__file__).with_name("lengths.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["game"] for row in rows] == sorted(GAMES["revised-2020"])
+    assert all(0 < int(row["life"]) <= int(row["game_frames"]) for row in rows)
 
 
 # A real collection

@@ -7,6 +7,8 @@ of the 2019 code is a switch of `SplitProtocol`. `episodes.dataset`, which reads
 its format.
 """
 
+import csv
+import itertools
 import math
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from workflow_src import artifacts, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.config.section import Purpose
 from workflow_src.config.splits import SplitProtocol, Splits
-from workflow_src.emulator.environment import CONTINUES, LIFE_LOST, TERMINATED, TRUNCATED
+from workflow_src.emulator.environment import CONTINUES, TERMINATED, TRUNCATED
 from workflow_src.episodes.dataset import DROPPED, KIND
 from workflow_src.episodes.store import CHUNK, FrameStore
 from workflow_src.errors import UserError
@@ -37,8 +39,7 @@ REASONS = [
     "lone frame",
 ]
 
-# In steps: assumed where no game was seen to its end. A random agent's are shorter in most games.
-_LONG_GAME = 2000
+_MARGIN = 1.25  # of the frames that a message asks for
 
 
 def split(
@@ -174,7 +175,7 @@ def assign(
         unit = np.arange(n)
     units = np.unique(unit[alive])
     if len(units) < len(shares):
-        need = frames_needed(store, unit, len(units), len(shares)) * n // max(used, 1)
+        need = frames_needed(store, switches, unit, len(shares)) * n // max(used, 1)
         raise UserError(
             f"{name}: {len(units)} episodes of at least {switches.min_episode_frames} frames "
             f"(by {switches.split_by}) in {used} frames, but {', '.join(shares)} need one each: "
@@ -188,16 +189,36 @@ def assign(
     return part, reason, label_row
 
 
-def frames_needed(store: FrameStore, unit: np.ndarray, found: int, parts: int) -> int:
-    """A generous estimate of the frames needed for ``parts`` units; ``store`` has ``found``."""
-    by_rate = parts * len(store) / max(found, 1)
-    # However many the frames, an environment finishes nothing that is longer than its share.
-    longest = np.bincount(unit).max()
-    if not np.isin(store.end, (LIFE_LOST, TERMINATED)).any():
-        longest = max(2 * longest, _LONG_GAME)
-    num_envs = store.header["settings"]["num_envs"]
-    by_env = num_envs * (math.ceil(parts / num_envs) * longest + CHUNK)
-    return math.ceil(1.5 * max(by_rate, by_env) / 1000) * 1000
+def frames_needed(store: FrameStore, switches: SplitProtocol, unit: np.ndarray, parts: int) -> int:
+    """About how many frames give ``parts`` units, as ``unit`` (n,) numbers them: enough, not twice.
+
+    Lengths of units are taken as exponential, with the mean that is known of random agents, or of
+    what was seen.
+    """
+    least = switches.min_episode_frames
+    mean = _mean_length(store, switches, unit)
+    # One that is long enough to count comes every so many frames.
+    every = _MARGIN * mean * math.exp(min(least / mean, 20))
+    for chunks in itertools.count(len(store) // CHUNK + 1):  # more than there are
+        # As collecting shares them out.
+        shares = CHUNK * np.bincount(np.arange(chunks) % store.header["settings"]["num_envs"])
+        units = shares // every
+        if switches.keep_unfinished:
+            units += shares % every >= least
+        if units.sum() >= parts:
+            return chunks * CHUNK
+    raise AssertionError("more chunks have more units")
+
+
+def _mean_length(store: FrameStore, switches: SplitProtocol, unit: np.ndarray) -> float:
+    """The mean length of units in frames."""
+    with open(Path(__file__).with_name("lengths.csv"), newline="") as file:
+        known = {row["game"]: row for row in csv.DictReader(file)}
+    game = store.header["game"]
+    if store.header["policy_settings"]["kind"] == "random" and game in known:
+        return float(known[game]["game_frames" if switches.split_by == "game" else "life"])
+    lengths = np.bincount(unit)
+    return float(max(lengths.max(), lengths.mean()))
 
 
 def part_sizes(units: int, shares: list[float]) -> np.ndarray:
