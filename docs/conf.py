@@ -1,8 +1,8 @@
 """The documentation site: `make docs` builds it into site/, without a network.
 
 The pages are Markdown, most of them in this folder. The rest is written into generated/ before
-each build: the README, CONTRIBUTING, CHANGELOG and SECURITY of the root, every setting, every command, and
-the reference of every module, made from the docstrings.
+each build: the README, CONTRIBUTING, CHANGELOG and SECURITY of the root, every setting, every
+command, and the reference of every module, made from the docstrings.
 """
 
 import inspect
