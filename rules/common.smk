@@ -1,6 +1,7 @@
 # What all rules share: the checked configuration, the names of all files, and what a job is made of.
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -68,6 +69,8 @@ ROOT = Path(workflow_src.__file__).parent.parent
 # sources beside the Snakefile.
 for variable, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}.items():
     os.environ[variable] = os.pathsep.join(filter(None, [str(first), os.environ.get(variable)]))
+# A job ends with the Snakemake that started it, however that ended: the next one would start it again beside it.
+os.environ["WORKFLOW_SRC_STARTED_BY"] = f"{platform.node()}:{os.getpid()}"
 # Snakemake takes braces in paths for wildcards.
 ENVIRONMENT = str(ROOT / "environment.yml").replace("{", "{{").replace("}", "}}")
 

@@ -5,9 +5,11 @@ file.
 import errno
 import hashlib
 import os
+import platform
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +21,7 @@ from matplotlib.figure import Figure
 
 from workflow_src import artifacts, encoders, layout
 from workflow_src.cli.main import cli, main
-from workflow_src.config.run import Config
+from workflow_src.config.run import PACKAGED, Config
 from workflow_src.csv_files import read_csv, write_csv
 from workflow_src.episodes.dataset import read_split
 from workflow_src.errors import UserError
@@ -927,3 +929,32 @@ def test_a_figure_on_a_full_disk_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"cannot write .*a\.pdf: the disk is full; free some"):
         style.save(Figure(), tmp_path / "a")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("host", ["here", "elsewhere"])
+def test_a_job_ends_with_the_snakemake_that_started_it(tmp_path, host):
+    """A killed Snakemake leaves no job behind; one on another machine is not looked for here."""
+    starter = subprocess.Popen(["sleep", "600"])
+    name = platform.node() if host == "here" else "another-machine"
+    (tmp_path / "config.yaml").write_bytes(PACKAGED.read_bytes())
+    asked = ["--game", "pong", "--policy", "random_agent", "--purpose", "pretrain", "--seed", "0"]
+    job = subprocess.Popen(
+        [sys.executable, "-m", "workflow_src", "episodes", *asked, "--quiet", "--out", "x/y"],
+        cwd=tmp_path,
+        env=os.environ | {"WORKFLOW_SRC_STARTED_BY": f"{name}:{starter.pid}"},
+    )
+    try:
+        while not (tmp_path / "x").exists():
+            assert job.poll() is None
+            time.sleep(0.05)
+        starter.kill()
+        starter.wait()
+        if host == "elsewhere":
+            with pytest.raises(subprocess.TimeoutExpired):
+                job.wait(3)
+        else:
+            assert job.wait(20) != 0
+            assert not list((tmp_path / "x").iterdir())
+    finally:
+        job.kill()
+        job.wait()

@@ -1,11 +1,17 @@
 """The group of all commands, by who uses them, and the entry point."""
 
+import _thread
+import contextlib
 import errno
 import os
+import platform
 import re
 import sys
+import threading
+import time
 
 import click
+import psutil
 
 from workflow_src import __version__
 from workflow_src.cli import agents, demo, report, runs, steps, versioning
@@ -96,6 +102,7 @@ for _commands in SECTIONS.values():
 
 def main() -> None:
     """Run the command line; a `UserError`, and what the machine is short of, is one line."""
+    _end_with_its_starter(os.environ.get("WORKFLOW_SRC_STARTED_BY", ""))
     try:
         cli(prog_name="python -m workflow_src")
     except UserError as error:
@@ -108,6 +115,23 @@ def main() -> None:
         return
     click.echo(f"error: {said}", err=True)
     sys.exit(code)
+
+
+def _end_with_its_starter(starter: str) -> None:
+    """End this job soon after the Snakemake that started it, ``host:process``, was killed."""
+    host, _, process = starter.rpartition(":")
+    if host != platform.node() or not process.isdigit():
+        return  # on another machine of a cluster there is no such process
+
+    def watch() -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while psutil.Process(int(process)).status() != psutil.STATUS_ZOMBIE:
+                time.sleep(_WATCH_SECONDS)
+        _thread.interrupt_main()  # what is being written is cleared away
+        time.sleep(10)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _shortage(error: Exception) -> str:
@@ -126,4 +150,5 @@ def _shortage(error: Exception) -> str:
     return ""
 
 
+_WATCH_SECONDS = 1.0
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN}
