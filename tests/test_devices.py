@@ -2,10 +2,14 @@
 
 import ctypes
 import os
+import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -81,7 +85,7 @@ def test_two_processes_get_different_gpus_and_a_third_waits(tmp_path, monkeypatc
     waits = []
     with holder(tmp_path) as first, holder(tmp_path) as second:
         assert sorted([held(first), held(second)]) == [0, 1]
-        assert all(taken(tmp_path, name) for name in NAMES)
+        assert all(taken(tmp_path / "workflow_src-gpus", name) for name in NAMES)
 
         def release_one_after_three_waits(seconds):
             waits.append(seconds)
@@ -92,7 +96,9 @@ def test_two_processes_get_different_gpus_and_a_third_waits(tmp_path, monkeypatc
         monkeypatch.setattr(devices.time, "sleep", release_one_after_three_waits)
         with devices.free_gpu(NAMES, tmp_path) as third:
             assert second.poll() == 0 and first.poll() is None
-            assert taken(tmp_path, NAMES[third]) and taken(tmp_path, NAMES[1 - third])
+            assert taken(tmp_path / "workflow_src-gpus", NAMES[third]) and taken(
+                tmp_path, NAMES[1 - third]
+            )
     assert len(waits) == 3
 
 
@@ -100,12 +106,12 @@ def test_a_killed_process_frees_its_gpu_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(devices.time, "sleep", lambda _: pytest.fail("the GPU is still held"))
     with holder(tmp_path, NAMES[:1]) as process:
         assert held(process) == 0
-        assert taken(tmp_path, NAMES[0])
+        assert taken(tmp_path / "workflow_src-gpus", NAMES[0])
         process.kill()
         process.wait()
         with devices.free_gpu(NAMES[:1], tmp_path) as index:
             assert index == 0
-    assert not taken(tmp_path, NAMES[0])
+    assert not taken(tmp_path / "workflow_src-gpus", NAMES[0])
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
@@ -113,12 +119,51 @@ def test_a_gpu_is_freed_at_the_end_however_it_ends(tmp_path, error):
     try:
         with devices.free_gpu(NAMES, tmp_path) as index:
             assert index == 0
-            assert [taken(tmp_path, name) for name in NAMES] == [True, False]
+            assert [taken(tmp_path / "workflow_src-gpus", name) for name in NAMES] == [True, False]
             if error:
                 raise error
     except (RuntimeError, KeyboardInterrupt) as raised:
         assert type(raised) is error
-    assert not any(taken(tmp_path, name) for name in NAMES)
+    assert not any(taken(tmp_path / "workflow_src-gpus", name) for name in NAMES)
+
+
+def test_users_of_a_machine_share_its_gpus(monkeypatch):
+    """In a directory such as /tmp, where nobody can open a file that another user made."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o1777)
+        monkeypatch.setattr(devices.tempfile, "tempdir", folder)
+        with devices.free_gpu(NAMES) as index:
+            assert index == 0
+            (directory,) = Path(folder).iterdir()
+            (lock,) = directory.iterdir()
+            assert stat.S_IMODE(directory.stat().st_mode) == 0o777
+            assert stat.S_IMODE(lock.stat().st_mode) == 0o666
+            if os.getuid() == 0:  # then another user can be tried
+                assert _index_of_another_user() == 1
+
+
+def _index_of_another_user():
+    """The GPU that a process of the user nobody gets; -1 if it fails."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) - 1
+    code = 0
+    try:
+        signal.alarm(20)
+        os.setuid(65534)
+        with devices.free_gpu(NAMES) as index:
+            code = 1 + index
+    finally:
+        os._exit(code)
+
+
+def test_a_lock_that_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / "workflow_src-gpu-fake-a.lock").mkdir()
+    with (
+        pytest.raises(UserError, match=r"cannot lock .*fake-a\.lock: is a directory; have its"),
+        devices.free_gpu(NAMES, tmp_path),
+    ):
+        pass
 
 
 def test_the_first_free_gpu_is_taken(tmp_path):
@@ -126,7 +171,7 @@ def test_the_first_free_gpu_is_taken(tmp_path):
         assert index == 1
     with devices.free_gpu(NAMES[::-1], tmp_path) as index:
         assert index == 0
-        assert taken(tmp_path, NAMES[1])
+        assert taken(tmp_path / "workflow_src-gpus", NAMES[1])
 
 
 def test_threads_of_one_process_do_not_share_a_gpu(tmp_path):
@@ -211,10 +256,10 @@ def test_a_gpu_is_held_while_in_use(monkeypatch, tmp_path, name):
     with devices.free_gpu(NAMES[:1]), devices.acquire(name) as device:
         assert device == torch.device("cuda", 1)
         assert chosen == [1]
-        assert taken(tmp_path, NAMES[1])
+        assert taken(tmp_path / "workflow_src-gpus", NAMES[1])
         assert not torch.backends.cudnn.benchmark
         assert torch.are_deterministic_algorithms_enabled()
-    assert not taken(tmp_path, NAMES[1])
+    assert not taken(tmp_path / "workflow_src-gpus", NAMES[1])
 
 
 def test_a_gpu_is_shared_by_as_many_as_asked_for(monkeypatch, tmp_path):

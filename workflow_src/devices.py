@@ -19,7 +19,7 @@ import filelock
 import torch
 import torch.nn.functional as F
 
-from workflow_src.errors import UserError
+from workflow_src.errors import UserError, explained
 
 _POLL_SECONDS = 0.5
 _DETERMINISTIC: Any = torch.utils.deterministic
@@ -135,18 +135,43 @@ def physical_gpus(count: int) -> list[str]:
 
 @contextlib.contextmanager
 def free_gpu(names: list[str], directory: Path | None = None) -> Iterator[int]:
-    """Hold the first free GPU of ``names``, waiting for one; yields its index in ``names``."""
-    directory = directory or Path(tempfile.gettempdir())
+    """Hold the first free GPU of ``names``, waiting for one; yields its index in ``names``.
+
+    The locks lie in ``directory``, by default one that all users of this machine share. `UserError`
+    where they cannot be opened.
+    """
+    directory = directory or _shared_directory()
     locks = [
         filelock.FileLock(directory / f"workflow_src-gpu-{name}.lock", mode=0o666) for name in names
     ]
     while True:
         for index, lock in enumerate(locks):
             with contextlib.suppress(filelock.Timeout):
-                lock.acquire(timeout=0)
+                try:
+                    lock.acquire(timeout=0)
+                except filelock.Timeout:  # also an OSError
+                    raise
+                except OSError as error:
+                    raise UserError(
+                        f"cannot lock {lock.lock_file}: {str(error.strerror).lower()}; have its "
+                        "owner remove it, or set TMPDIR to a directory of your own"
+                    ) from error
                 try:
                     yield index
                 finally:
                     lock.release()
                 return
         time.sleep(_POLL_SECONDS)
+
+
+def _shared_directory() -> Path:
+    """Where the locks of all users lie, below the directory for temporary files.
+
+    Not in that itself: where it has the sticky bit, Linux lets nobody open what another user made.
+    """
+    directory = Path(tempfile.gettempdir()) / "workflow_src-gpus"
+    with explained("write", directory):
+        directory.mkdir(exist_ok=True)
+    with contextlib.suppress(PermissionError):  # another user's: open already
+        directory.chmod(0o777)
+    return directory
