@@ -85,7 +85,7 @@ def test_two_processes_get_different_gpus_and_a_third_waits(tmp_path, monkeypatc
     waits = []
     with holder(tmp_path) as first, holder(tmp_path) as second:
         assert sorted([held(first), held(second)]) == [0, 1]
-        assert all(taken(tmp_path / "workflow_src-gpus", name) for name in NAMES)
+        assert all(taken(tmp_path, name) for name in NAMES)
 
         def release_one_after_three_waits(seconds):
             waits.append(seconds)
@@ -96,9 +96,7 @@ def test_two_processes_get_different_gpus_and_a_third_waits(tmp_path, monkeypatc
         monkeypatch.setattr(devices.time, "sleep", release_one_after_three_waits)
         with devices.free_gpu(NAMES, tmp_path) as third:
             assert second.poll() == 0 and first.poll() is None
-            assert taken(tmp_path / "workflow_src-gpus", NAMES[third]) and taken(
-                tmp_path, NAMES[1 - third]
-            )
+            assert taken(tmp_path, NAMES[third]) and taken(tmp_path, NAMES[1 - third])
     assert len(waits) == 3
 
 
@@ -106,12 +104,12 @@ def test_a_killed_process_frees_its_gpu_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(devices.time, "sleep", lambda _: pytest.fail("the GPU is still held"))
     with holder(tmp_path, NAMES[:1]) as process:
         assert held(process) == 0
-        assert taken(tmp_path / "workflow_src-gpus", NAMES[0])
+        assert taken(tmp_path, NAMES[0])
         process.kill()
         process.wait()
         with devices.free_gpu(NAMES[:1], tmp_path) as index:
             assert index == 0
-    assert not taken(tmp_path / "workflow_src-gpus", NAMES[0])
+    assert not taken(tmp_path, NAMES[0])
 
 
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
@@ -119,12 +117,12 @@ def test_a_gpu_is_freed_at_the_end_however_it_ends(tmp_path, error):
     try:
         with devices.free_gpu(NAMES, tmp_path) as index:
             assert index == 0
-            assert [taken(tmp_path / "workflow_src-gpus", name) for name in NAMES] == [True, False]
+            assert [taken(tmp_path, name) for name in NAMES] == [True, False]
             if error:
                 raise error
     except (RuntimeError, KeyboardInterrupt) as raised:
         assert type(raised) is error
-    assert not any(taken(tmp_path / "workflow_src-gpus", name) for name in NAMES)
+    assert not any(taken(tmp_path, name) for name in NAMES)
 
 
 def test_users_of_a_machine_share_its_gpus(monkeypatch):
@@ -171,7 +169,7 @@ def test_the_first_free_gpu_is_taken(tmp_path):
         assert index == 1
     with devices.free_gpu(NAMES[::-1], tmp_path) as index:
         assert index == 0
-        assert taken(tmp_path / "workflow_src-gpus", NAMES[1])
+        assert taken(tmp_path, NAMES[1])
 
 
 def test_threads_of_one_process_do_not_share_a_gpu(tmp_path):
