@@ -154,6 +154,20 @@ def test_sentences_are_left_out_with_what_they_are_about(tmp_path):
     assert "1 instead of 22 games" in text
 
 
+def test_the_chapter_on_conditioning_says_how_far_scale_alone_lifts_a_method(tmp_path):
+    kept = {"random-cnn", "random-cnn-standardised", "st-dim"}
+    rest = {name: None for name in settings().methods if name not in kept}
+    config = settings(**FEW | {"methods": rest})
+    f1 = {"random-cnn": 0.1, "random-cnn-standardised": 0.4, "st-dim": 0.2}
+    text, _ = rendered(tmp_path, config, lambda method, *_: f1[method])
+    chapter = text.partition(r"\section{Scale of features and convergence of probes}")[2]
+    assert (
+        "RANDOM-CNN is number 3 of 3 by mean F1 as it is (0.20), and number 1 with its features "
+        "standardised (0.50)." in chapter
+    )
+    assert r"\ref{tab:conditioning}" in chapter.partition(r"\section")[0]
+
+
 def test_sentences_come_with_what_they_are_about(tmp_path):
     config = settings(**SEVERAL)
     scores, files = finished(tmp_path, config)

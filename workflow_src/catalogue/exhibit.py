@@ -30,6 +30,7 @@ Source = Literal[
 Section = Literal[
     "benchmark",
     "results",
+    "conditioning",
     "published",
     "policies",
     "ledger",

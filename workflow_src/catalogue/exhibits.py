@@ -191,7 +191,7 @@ EXHIBITS = (
         "How features vary over the probe's train frames: the root mean squares of their means and "
         "of their standard deviations, and the effective rank of their covariance; with F1. A "
         "probe that has not converged reads small and correlated features slowly.",
-        section="results",
+        section="conditioning",
         sentence="says how well the features of each encoder are conditioned",
     ),
     Exhibit(
@@ -200,7 +200,7 @@ EXHIBITS = (
         "What a probe reads of the same features on another scale",
         "F1 (mean over categories) of an encoder, and of the same features standardised or "
         "whitened without labels. Published ST-DIM beside it, where the same game was published.",
-        section="results",
+        section="conditioning",
         sentence="shows what scale and whitening are worth",
         when=_has_conditioned,
         source="agreement",
@@ -319,7 +319,7 @@ EXHIBITS = (
         "table",
         "F1 by epochs of the probe",
         "Probe F1 (mean over categories) by the number of epochs for which probes are fitted.",
-        section="results",
+        section="conditioning",
         sentence="gives F1 by the epochs for which probes are fitted",
         when=lambda config: "convergence" in config.studies,
         source="convergence",
@@ -331,7 +331,7 @@ EXHIBITS = (
         "figure",
         "F1 by epochs of the probe",
         "Probe F1 (mean over categories) by the number of epochs for which probes are fitted.",
-        section="results",
+        section="conditioning",
         sentence="plots it",
         when=lambda config: "convergence" in config.studies,
         source="convergence",

@@ -54,6 +54,16 @@ class Baseline(NamedTuple):
     above: list[Above]
 
 
+class Rescaled(NamedTuple):
+    """Another method's encoder with its features standardised or whitened, beside that itself."""
+
+    features: str
+    base: Mean
+    scaled: Mean
+    base_place: int  # among all means, the highest first
+    place: int
+
+
 @dataclass(frozen=True)
 class Block:
     """Facts about the scores of one policy and protocol."""
@@ -69,6 +79,7 @@ class Block:
     scores: list[GameScore]  # with both values, the largest difference first
     ordered: int  # pairs of methods whose means are in the published order
     pairs: int
+    rescaled: list[Rescaled]
 
     @property
     def compared(self) -> list[Mean]:
@@ -114,6 +125,7 @@ def facts(config: Config, by_game: pd.DataFrame, by_category: pd.DataFrame) -> l
                     scores=scores,
                     ordered=sum(one.published >= two.published for one, two in pairs),
                     pairs=len(pairs),
+                    rescaled=_rescaled(config, means),
                 )
             )
     return found
@@ -126,6 +138,18 @@ def _means(mean: pd.Series, methods: list[str]) -> list[Mean]:
         spread = mean.get(f"{method}_std", float("nan"))
         means.append(Mean(method, mean[method], spread, mean[f"{method}_paper"]))
     return sorted(means, key=lambda one: -one.ours)
+
+
+def _rescaled(config: Config, means: list[Mean]) -> list[Rescaled]:
+    """The methods of the kind conditioned whose base has a mean too."""
+    places = {one.method: place for place, one in enumerate(means, 1)}
+    found = []
+    for name, row in config.methods.items():
+        if row.of in places and name in places and row.features is not None:
+            places_of = places[row.of], places[name]
+            base, scaled = (means[place - 1] for place in places_of)
+            found.append(Rescaled(row.features, base, scaled, *places_of))
+    return found
 
 
 def _scores(games: pd.DataFrame, methods: list[str]) -> list[GameScore]:
