@@ -70,7 +70,7 @@ ROOT = Path(workflow_src.__file__).parent.parent
 for variable, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}.items():
     os.environ[variable] = os.pathsep.join(filter(None, [str(first), os.environ.get(variable)]))
 # A job ends with the Snakemake that started it, however that ended: the next one would start it again beside it.
-os.environ["WORKFLOW_SRC_STARTED_BY"] = f"{platform.node()}:{os.getpid()}"
+os.environ.update(WORKFLOW_SRC_STARTED_BY=f"{platform.node()}:{os.getpid()}")
 # Snakemake takes braces in paths for wildcards.
 ENVIRONMENT = str(ROOT / "environment.yml").replace("{", "{{").replace("}", "}}")
 

@@ -19,6 +19,7 @@ from workflow_src.audit.measure import annotated, generator, measure
 from workflow_src.audit.verdict import ALIVE, CONSTANT, SUSPICIOUS, Byte, usual_values, verdict
 from workflow_src.cli.main import cli
 from workflow_src.config.run import defaults
+from workflow_src.csv_files import read_cells, write_csv
 from workflow_src.emulator.environment import NOOP, Environment
 from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report.audit import frame_sheets, picture, summary
@@ -490,9 +491,9 @@ def test_the_summary_counts_and_lists(tmp_path):
         frame = pd.DataFrame(found, columns=["variable", "ram_index", "verdict", "reason"]).assign(
             categories="misc"
         )
-        frame.to_csv(paths[-1], index=False)
+        write_csv(paths[-1], frame)
     summary.write_summary(paths, tmp_path / "tables")
-    found = (tmp_path / "tables" / "audit.csv").read_text().splitlines()
+    found = read_cells(tmp_path / "tables" / "audit.csv").to_csv(index=False).splitlines()
     assert found == [
         "label_set,game,alive,suspicious,constant,variables",
         "paper-2019,pong,1,1,1,3",
@@ -501,7 +502,8 @@ def test_the_summary_counts_and_lists(tmp_path):
         "revised-2020,pong,1,0,0,1",
         "revised-2020,total,1,0,0,1",
     ]
-    assert (tmp_path / "tables" / "audit_variables.csv").read_text().splitlines() == [
+    found = read_cells(tmp_path / "tables" / "audit_variables.csv").to_csv(index=False)
+    assert found.splitlines() == [
         "label_set,game,variable,ram_index,verdict,reason",
         'paper-2019,pong,num_lives,3,suspicious,"no, not"',
         "paper-2019,pong,fruit,4,constant,0 in",
@@ -583,11 +585,13 @@ def test_missing_and_damaged_files_are_refused(breakout, settings, measurements,
 def test_summaries_of_nothing_or_of_damaged_tables_are_refused(tmp_path):
     with pytest.raises(UserError, match="no audits were named"):
         summary.write_summary([], tmp_path)
-    (tmp_path / "pong.csv").write_text("variable,verdict\na,alive\n")
+    row = {"variable": ["a"], "categories": [""], "ram_index": [3], "verdict": ["dead"]}
+    table = pd.DataFrame(row | {"reason": [""]})
+    write_csv(tmp_path / "pong.csv", table.drop(columns="categories"))
     with pytest.raises(
         DamagedFile, match=r"pong\.csv is damaged \(the column categories is missing\)"
     ):
         summary.write_summary([tmp_path / "pong.csv"], tmp_path)
-    (tmp_path / "pong.csv").write_text("variable,categories,ram_index,verdict,reason\na,,3,dead,\n")
+    write_csv(tmp_path / "pong.csv", table)
     with pytest.raises(DamagedFile, match="it has an unknown verdict"):
         summary.write_summary([tmp_path / "pong.csv"], tmp_path)

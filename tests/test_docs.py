@@ -12,7 +12,7 @@ import pytest
 from workflow_src.config.run import Config
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"]
 
 pytestmark = pytest.mark.slow
 

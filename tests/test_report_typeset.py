@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 
+import pandas as pd
 import pytest
 from conftest import needs
 from papers import FEW, METHODS, REFERENCE, SEVERAL, finished, rendered
@@ -12,6 +13,7 @@ from workflow import ROOT
 
 from workflow_src.cli.main import main
 from workflow_src.errors import UserError
+from workflow_src.report.files import write_table
 from workflow_src.report.paper import typeset
 from workflow_src.report.paper.write import write_paper
 
@@ -123,7 +125,7 @@ def test_latex_that_fails_is_one_line_and_its_log_is_kept(tmp_path):
     needs("latexmk", "pdflatex")
     config = settings(**FEW)
     scores, files = finished(tmp_path, config)
-    files[0].write_text(r"\undefinedcommand")
+    write_table(pd.DataFrame({"a": [1]}), "\\undefinedcommand\n", files[0].with_suffix(""))
     out = tmp_path / "made" / "paper.pdf"
     with pytest.raises(UserError) as refused:
         write_paper(config, scores, REFERENCE, METHODS, files, out)
@@ -133,7 +135,7 @@ def test_latex_that_fails_is_one_line_and_its_log_is_kept(tmp_path):
     )
     assert [path.name for path in out.parent.iterdir()] == ["paper.log"]
     assert "undefinedcommand" in out.with_suffix(".log").read_text()
-    files[0].write_text("Well.")
+    write_table(pd.DataFrame({"a": [1]}), "Well.\n", files[0].with_suffix(""))
     write_paper(config, scores, REFERENCE, METHODS, files, out)
     assert [path.name for path in out.parent.iterdir()] == ["paper.pdf"]
 

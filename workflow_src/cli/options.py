@@ -32,7 +32,7 @@ def _check_names(path: Path) -> None:
     from workflow_src.paths import place
 
     found = layout.find(place(path))
-    kinds = {layout.SPLITS: "split", layout.ENCODERS: "weights", layout.AGENTS: "weights"}
+    kinds = {layout.SPLITS: "split", layout.ENCODERS: "weights", layout.AGENTS: "agent"}
     if found is None:
         return
     if found[0] == layout.EPISODES:
