@@ -293,7 +293,12 @@ def test_the_changelog_keeps_its_format():
     [
         "README.md",
         "CONTRIBUTING.md",
-        *(str(f.relative_to(ROOT)) for f in sorted((ROOT / "docs").rglob("*.md"))),
+        "SECURITY.md",
+        *(
+            str(file.relative_to(ROOT))
+            for file in sorted((ROOT / "docs").rglob("*.md"))
+            if "generated" not in file.parts  # what `make docs` wrote is not in the repository
+        ),
     ],
 )
 def test_what_documents_point_to_is_there(document):
