@@ -17,6 +17,9 @@ from workflow_src import __version__
 from workflow_src.cli import agents, demo, report, runs, steps, versioning
 from workflow_src.errors import UserError
 
+_WATCH_SECONDS = 1.0  # between looks at whether Snakemake is still there
+# What the system can be short of.
+_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN}
 # Section of --help -> its commands, in this order.
 SECTIONS: dict[str, list[click.Command]] = {
     "Commands": [
@@ -148,7 +151,3 @@ def _shortage(error: Exception) -> str:
         where = f" {error.filename}" if error.filename else ""
         return f"cannot go on: {os.strerror(error.errno).lower()}{where}; free some and run again"
     return ""
-
-
-_WATCH_SECONDS = 1.0
-_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN}
