@@ -18,6 +18,7 @@ from workflow_src.cli import agents, demo, report, runs, steps, versioning
 from workflow_src.errors import UserError
 
 _WATCH_SECONDS = 1.0  # between looks at whether Snakemake is still there
+_GRACE_SECONDS = 20.0  # to end by itself
 # What the system can be short of.
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN}
 # Section of --help -> its commands, in this order.
@@ -131,7 +132,7 @@ def _end_with_its_starter(starter: str) -> None:
             while psutil.Process(int(process)).status() != psutil.STATUS_ZOMBIE:
                 time.sleep(_WATCH_SECONDS)
         _thread.interrupt_main()  # what is being written is cleared away
-        time.sleep(10)
+        time.sleep(_GRACE_SECONDS)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
