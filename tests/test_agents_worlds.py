@@ -501,6 +501,7 @@ def test_processes_end_with_their_parent(how):
             parent.kill()
             assert parent.wait(20) == -signal.SIGKILL
         else:
+            time.sleep(1)  # until the processes, which are there, ignore it
             os.killpg(parent.pid, signal.SIGINT)
             said = parent.communicate(timeout=20)
             assert said == ("closed\n", "") and parent.returncode == 0
