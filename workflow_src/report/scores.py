@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import pandas as pd
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,9 +25,6 @@ COLUMNS = [*IDENTITY, "label_set", "level", "name", "metric", "value"]
 TYPES = dict.fromkeys(COLUMNS, str) | {"seed": int, "value": float}
 
 
-# The least and the greatest value of a metric.
-RANGES = {"f1": (0, 1), "accuracy": (0, 1), "r2": (-np.inf, 1), "mae": (0, np.inf)}
-RANGES |= {"within_2": (0, 1)}
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -142,6 +138,59 @@ def tidy(probes: Iterable[ProbeFile]) -> pd.DataFrame:
     frame = pd.DataFrame(
         itertools.chain.from_iterable(probe.rows() for probe in probes), columns=COLUMNS
     )
+    return frame.astype(TYPES).sort_values(COLUMNS[:-1], ignore_index=True)
+
+
+def headline_scores(scores: pd.DataFrame) -> dict[str, Any]:
+    """F1 averaged over categories and seeds, and its mean over games.
+
+    {policy: {protocol: {method: {probe: {game: F1}}}}}, with ``mean`` as the last game.
+    """
+    means = scores[(scores["level"] == "mean_over_categories") & (scores["metric"] == "f1")]
+    nested: dict[str, Any] = {}
+    for (*keys, probe), rows in means.groupby(["policy", "protocol", "method", "probe"]):
+        inner = nested
+        for key in keys:
+            inner = inner.setdefault(key, {})
+        by_game = rows.groupby("game")["value"].mean()
+        inner[probe] = by_game.to_dict() | {"mean": by_game.mean()}
+    return nested
+
+
+def write_scores(probes: list[Path], out: Path, metrics: Path | None = None) -> None:
+    """Write the tidy scores of the probes' JSON files as CSV.
+
+    ``metrics`` is a JSON of their headlines to write, for ``dvc metrics``. `DamagedFile` for a
+    file that does not come from a probe, `UserError` if two files have the same probe.
+    """
+    files: dict[tuple, Path] = {}
+    found = []
+    for path in probes:
+        probe = read_probe(path)
+        identity = tuple(getattr(probe, key) for key in IDENTITY)
+        if identity in files:
+            name = "/".join(map(str, identity))
+            raise UserError(f"{path} and {files[identity]} both have {name}: delete the wrong one")
+        files[identity] = path
+        found.append(probe)
+    scores = tidy(found)
+    write_csv(out, scores)
+    if metrics is not None:
+        artifacts.write_json(metrics, headline_scores(scores))
+
+
+def read_scores(path: Path, foreign: bool = False) -> pd.DataFrame:
+    """Read what `write_scores` wrote, values to the last bit; a mean has the empty ``name``.
+
+    ``foreign``: or what somebody else wrote, without a checksum. `UserError` or `DamagedFile` if
+    the file is missing or damaged.
+    """
+    texts = [column for column in COLUMNS if TYPES[column] is str]
+    frame = read_csv(path, text=texts, numbers=["seed", "value"], foreign=foreign)
+    if frame[["seed", "value"]].isna().any(axis=None):
+        raise DamagedFile(
+            f"{path} is damaged (a row has no seed or value): delete it and make it again"
+        )
     return frame.astype(TYPES).sort_values(COLUMNS[:-1], ignore_index=True)
 
 

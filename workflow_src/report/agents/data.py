@@ -10,6 +10,7 @@ from workflow_src import layout
 from workflow_src.config.run import Config
 from workflow_src.csv_files import read_csv, read_published
 from workflow_src.errors import UserError
+from workflow_src.paths import place
 
 REFERENCE = "agent_scores.csv"
 _TEXT = ["agent", "game", "weights", "protocol"]
@@ -46,7 +47,7 @@ def read_data(
     """
     curves = []
     for path in histories:
-        found = layout.AGENT_HISTORIES.parse(_inside(path))
+        found = layout.AGENT_HISTORIES.parse(place(path))
         if found is None or found["agent"] not in config.agents:
             raise UserError(f"{path} is not the history of one of this run's agents: leave it out")
         names = {"agent": found["agent"], "game": found["game"], "seed": int(found["seed"])}
@@ -63,8 +64,3 @@ def read_games(evaluations: Iterable[Path], reference: Path) -> AgentData:
         reference, REFERENCE, text=["agent", "protocol", "game", "measured", "source"]
     )
     return AgentData(pd.DataFrame(), pd.concat(games), published)
-
-
-def _inside(path: Path) -> str:
-    """A path as `layout` has it, from ``results/`` on."""
-    return f"results/{path.as_posix().rpartition('results/')[2]}"
