@@ -35,7 +35,7 @@ paper: .venv/installed
 
 # `check`: linters, types and the fast tests, in two and a half minutes, for every commit. `test`: the same with all tests, as CI runs it.
 check: FAST := -m "not slow"
-check test: .venv/installed
+check test: .venv/tests-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
@@ -43,11 +43,11 @@ check test: .venv/installed
 	$(BIN)/pytest -n auto --dist loadfile $(FAST)
 
 # Mutated configurations, damaged files and kills, ROUNDS=1000 of each: one line says what came of them.
-fuzz: .venv/installed
+fuzz: .venv/tests-installed
 	PYTHONPATH=tests:. $(BIN)/python -m fuzz --rounds $(if $(filter command line,$(origin ROUNDS)),$(ROUNDS),1000) --seed $(SEED)
 
 # The documentation as a site that needs no server and no network: open site/index.html.
-docs: .venv/installed
+docs: .venv/tests-installed
 	rm -rf site
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs site
 
@@ -72,19 +72,28 @@ record adopt: .venv/installed
 verify: .venv/installed
 	@$(BIN)/python -m workflow_src verify --run $(call quoted,$(RUN)) --games $(call quoted,$(GAMES)) --steps $(call quoted,$(STEPS))
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock pyproject.toml setup.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP) install --requirement requirements.lock
 	$(BIN)/python $(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Renew the pins: what pyproject.toml resolves to today in an empty environment.
+# What the tests and the documentation need beside it.
+.venv/tests-installed: .venv/installed requirements-test.lock
+	$(BIN)/python $(PIP) install --requirement requirements.lock --requirement requirements-test.lock
+	@touch $@
+
+# Renew the pins: what pyproject.toml resolves to today in an empty environment, first without the tests.
+pins = .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude atariari | sed 's/+cpu$$//'
 lock:
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python $(PIP) install torch==2.13.0 "setuptools>=77" ".[workflow,test,docs]"
-	(sed '/^[^#]/,$$d' requirements.lock; .venv-lock/bin/python -m pip freeze --all --exclude pip --exclude workflow-src | sed 's/+cpu$$//') > requirements.new
+	.venv-lock/bin/python $(PIP) install torch==2.13.0 "setuptools>=77" ".[workflow]"
+	(sed '/^[^#]/,$$d' requirements.lock; $(pins)) > requirements.new
+	.venv-lock/bin/python $(PIP) install --constraint requirements.new ".[workflow,test,docs]"
+	(sed '/^[^#]/,$$d' requirements-test.lock; $(pins) | grep -v -x -F -f requirements.new) > requirements-test.new
 	mv requirements.new requirements.lock
+	mv requirements-test.new requirements-test.lock
 	(sed '/^  - pip:$$/q' environment.yml; sed -n 's/^[^#].*/      - &/p' requirements.lock) > environment.new
 	mv environment.new environment.yml
 	rm -rf .venv-lock

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import workflow_src
-from workflow_src import artifacts, catalogue, kinds, layout, provenance
+from workflow_src import artifacts, catalogue, checkout, kinds, layout, provenance
 from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.config.agents import Agent
 from workflow_src.config.methods import Training
@@ -18,6 +18,7 @@ from workflow_src.config.run import Config
 from workflow_src.config.section import PURPOSES
 from workflow_src.config.studies import STUDIES
 from workflow_src.errors import UserError
+
 from workflow_src.report.paper import method_pages, typeset
 
 
@@ -63,11 +64,12 @@ wildcard_constraints:
     probe="|".join(sorted({probe for row in CONFIG.methods.values() for probe in row.probe_names(CONFIG.probe.kinds)})),
 
 
-ROOT = Path(workflow_src.__file__).parent.parent
+PACKAGE = Path(workflow_src.__file__).parent
+ROOT = checkout.folder()
 
 # Jobs run on the Python that runs Snakemake, unless --software-deployment-method conda puts its own before it, and on the
 # sources beside the Snakefile.
-for variable, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": ROOT}.items():
+for variable, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": PACKAGE.parent}.items():
     os.environ[variable] = os.pathsep.join(filter(None, [str(first), os.environ.get(variable)]))
 # A job ends with the Snakemake that started it, however that ended: the next one would start it again beside it.
 os.environ.update(WORKFLOW_SRC_STARTED_BY=f"{platform.node()}:{os.getpid()}")

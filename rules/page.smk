@@ -1,5 +1,5 @@
 # The page: the whole run in one file to explore.
-PAGE = ROOT / "workflow_src/report/page/templates"
+PAGE = PACKAGE / "report/page/templates"
 
 
 rule report:

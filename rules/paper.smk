@@ -9,7 +9,7 @@ rule paper:
         reference=of_checkout(*sorted(REFERENCE.glob("paper_*.csv"))),
         methods=of_checkout(*(METHODS / page for page in dict.fromkeys(map(method_pages.page_of, CONFIG.methods.values())))),
         exhibits=catalogue.in_paper(CONFIG),
-        template=of_checkout(ROOT / "workflow_src/report/paper/templates/paper.tex.jinja"),
+        template=of_checkout(PACKAGE / "report/paper/templates/paper.tex.jinja"),
     output:
         shown(catalogue.PAPER),
     log:

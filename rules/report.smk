@@ -30,7 +30,7 @@ rule tables:
         scores=layout.SCORES.path,
         # Not paper_tables35to56: those are of every variable, for the rule below.
         reference=of_checkout(*sorted(REFERENCE.glob("paper_table[!s]*.csv")), REFERENCE / "reproduction_report_pong.csv"),
-        labels=of_checkout(ROOT / "workflow_src/ari/annotations.csv"),
+        labels=of_checkout(PACKAGE / "ari/annotations.csv"),
     output:
         shown(*TABLES),
     log:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from workflow_src import __version__, kinds
@@ -23,12 +24,19 @@ from workflow_src.config.run import Config
 from workflow_src.training.objective import Objective, find
 
 ROOT = Path(__file__).parent.parent
-PACKAGE = sorted((ROOT / "workflow_src").rglob("*.py"))
-LOCK = dict(
-    re.findall(
-        r"^([A-Za-z0-9_.-]+)==(\S+)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE
-    )
-)
+PACKAGE = [
+    file for top in ("workflow_src", "atariari") for file in sorted((ROOT / top).rglob("*.py"))
+]
+
+
+def pins(file: str) -> dict[str, str]:
+    """The versions that a lock pins."""
+    return dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", (ROOT / file).read_text(), re.MULTILINE))
+
+
+LOCK, TEST_LOCK = pins("requirements.lock"), pins("requirements-test.lock")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
 
 def normal(name: str) -> str:
@@ -44,20 +52,42 @@ def test_the_environment_is_the_locks():
     assert python.split("=")[1] == f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def test_the_lock_pins_all_that_the_project_names():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = project["dependencies"] + [
-        r for extra in project["optional-dependencies"].values() for r in extra
-    ]
-    missing = {normal(re.split(r"[<>=\[]", r)[0]) for r in named} - set(map(normal, LOCK))
-    assert not missing
+def named(*lists: list[str]) -> set[str]:
+    """The distributions of lists of requirements, the project itself apart."""
+    found = {normal(re.split(r"[<>=\[]", line)[0]) for lines in lists for line in lines}
+    return found - {"atariari"}
+
+
+def test_the_locks_pin_all_that_the_project_names():
+    run = named(PROJECT["dependencies"], EXTRAS["probe"], EXTRAS["workflow"])
+    assert run <= set(map(normal, LOCK))
     assert LOCK["torch"] == "2.13.0"
+    rest = named(*(EXTRAS[extra] for extra in EXTRAS if extra not in ("probe", "workflow")))
+    assert rest <= set(map(normal, TEST_LOCK))
+    assert not set(LOCK) & set(TEST_LOCK)
+
+
+def test_a_run_installs_nothing_of_the_tests():
+    """`make quick` takes requirements.lock alone: what pyproject.toml's workflow leads to."""
+    needed, todo = set(), [normal("setuptools"), *named(PROJECT["dependencies"], EXTRAS["probe"])]
+    todo += named(EXTRAS["workflow"])
+    while todo:
+        if (name := todo.pop()) not in needed:
+            needed.add(name)
+            todo += [
+                normal(line.name)
+                for line in map(Requirement, importlib.metadata.requires(name) or [])
+                if normal(line.name) in map(normal, LOCK)
+            ]
+    assert set(map(normal, LOCK)) == needed
+    assert not {"pytest", "playwright", "moto", "sphinx"} & needed
 
 
 def test_the_environment_that_runs_is_the_locks():
     from importlib.metadata import version
 
-    assert {name: version(name).removesuffix("+cpu") for name in LOCK} == LOCK
+    both = LOCK | TEST_LOCK
+    assert {name: version(name).removesuffix("+cpu") for name in both} == both
 
 
 def imports(files: list[Path]) -> set[str]:
@@ -78,26 +108,25 @@ def imports(files: list[Path]) -> set[str]:
     }
     return {
         normal(names.get(name, name))
-        for name in found - set(sys.stdlib_module_names) - {"workflow_src"}
+        for name in found - set(sys.stdlib_module_names) - {"workflow_src", "atariari"}
     }
 
 
 def test_every_import_is_declared():
-    """What the package imports is in pyproject.toml, not only there by way of another package;
-    Snakemake and DVC are extras.
+    """What the packages import is in pyproject.toml, not only there by way of another package:
+    Snakemake and DVC, tables and figures are extras, and the wrapper needs neither.
     """
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared, workflow = (
-        {normal(re.split(r"[<>=\[]", line)[0]) for line in lines}
-        for lines in (project["dependencies"], project["optional-dependencies"]["workflow"])
-    )
-    bridge = [file for file in PACKAGE if file.parent.name == "versioning"]
-    third = imports([file for file in PACKAGE if file not in bridge])
-    extra = {"av"}
-    assert project["optional-dependencies"]["movies"] == ["av>=14"]
-    assert third <= declared | extra, third - declared
-    assert declared <= third, f"declared, but imported nowhere: {declared - third}"
-    assert {"snakemake", "dvc"} <= imports(bridge) <= declared | workflow
+    alone, probe = named(PROJECT["dependencies"]), named(EXTRAS["probe"])
+    workflow = named(EXTRAS["workflow"])
+    assert EXTRAS["movies"] == ["av>=14"] and EXTRAS["parquet"] == ["pyarrow>=17"]
+    third = imports(PACKAGE) - {"av", "pyarrow"}
+    assert alone | probe <= third <= alone | probe | workflow
+    assert {"snakemake", "dvc"} <= imports([f for f in PACKAGE if f.parent.name == "versioning"])
+    assert imports(sorted((ROOT / "workflow_src/ari").glob("*.py"))) <= alone
+    rooms = ("agents", "audit", "emulator", "encoders", "episodes", "methods", "probes", "splits")
+    within = [f for f in PACKAGE if f.relative_to(ROOT / "workflow_src").parts[0] in rooms]
+    within += [ROOT / "workflow_src/benchmark.py", *sorted((ROOT / "workflow_src/cli").glob("*"))]
+    assert imports([f for f in within if f.suffix == ".py"]) <= alone | probe | {"requests"}
 
 
 def test_imports_only_go_down():
@@ -152,6 +181,7 @@ def test_plain_commands_of_the_readme_are_those_of_make():
     readme = (ROOT / "README.md").read_text()
     for command in (
         "pip install --requirement requirements.lock",
+        "--requirement requirements-test.lock",
         "pip install --no-deps --no-build-isolation --editable .",
         "python -m workflow_src configure --preset quick --into runs/quick",
         "snakemake --directory runs/quick --cores all --resources gpu=1",
@@ -167,10 +197,11 @@ def test_plain_commands_of_the_readme_are_those_of_make():
 @pytest.fixture
 def make(tmp_path):
     """The lines that make would run for a target, as words of the shell."""
-    for file in ("Makefile", "pyproject.toml", "requirements.lock"):
+    for file in ("Makefile", "pyproject.toml", "setup.py", *map(str, ROOT.glob("*.lock"))):
         shutil.copy(ROOT / file, tmp_path)
     (tmp_path / ".venv").mkdir()
-    (tmp_path / ".venv/installed").touch()
+    for name in ("installed", "tests-installed"):
+        (tmp_path / ".venv" / name).touch()
 
     def lines(*arguments: str) -> list[list[str]]:
         # `make test` runs this test too: without what a make tells those that it starts.
@@ -335,12 +366,10 @@ def test_paths_in_the_documents_exist():
 
 def test_the_pins_install_on_every_python_that_is_promised():
     """Debian 12 has Python 3.11.2, and a pin of 2026 wanted 3.11.5."""
-    lock = (ROOT / "requirements.lock").read_text()
-    pins = re.findall(r"^([\w.-]+)==", lock, flags=re.MULTILINE)
-    assert len(pins) > 100
-    wanted = {name: importlib.metadata.metadata(name)["Requires-Python"] for name in pins}
-    promised = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
-    oldest = promised.removeprefix(">=") + ".0"
+    both = [*LOCK, *TEST_LOCK]
+    assert len(both) > 100
+    wanted = {name: importlib.metadata.metadata(name)["Requires-Python"] for name in both}
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
     late = {n: w for n, w in wanted.items() if w and not SpecifierSet(w).contains(oldest)}
     assert not late
 

@@ -155,8 +155,7 @@ def test_captions_name_protocol_label_set_frames_seeds_and_versions(config, tmp_
             "Label set: paper-2019.",
             "Frames: 100000 for encoders, 50000 for probes.",
             "Seeds: 0.",
-            f"Versions: workflow-src {version('workflow-src')}, ale-py {version('ale-py')}, "
-            "torch 2.",
+            f"Versions: atariari {version('atariari')}, ale-py {version('ale-py')}, torch 2.",
         ):
             assert part in caption, name
 

@@ -24,6 +24,7 @@ _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, 
 # Section of --help -> its commands, in this order.
 SECTIONS: dict[str, list[click.Command]] = {
     "Commands": [
+        runs.init,
         runs.configure,
         runs.show,
         runs.compare,
@@ -104,15 +105,15 @@ for _commands in SECTIONS.values():
         cli.add_command(_command)
 
 
-def main() -> None:
+def main(prog_name: str = "python -m workflow_src") -> None:
     """Run the command line; a `UserError`, and what the machine is short of, is one line."""
     _end_with_its_starter(os.environ.get("WORKFLOW_SRC_STARTED_BY", ""))
     try:
-        cli(prog_name="python -m workflow_src")
+        cli(prog_name=prog_name)
     except UserError as error:
         said, code = str(error), error.exit_code
     except Exception as error:
-        if not (short := _shortage(error)):
+        if not (short := _shortage(error) or _missing(error)):
             raise
         said, code = short, UserError.exit_code
     else:
@@ -136,6 +137,17 @@ def _end_with_its_starter(starter: str) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _missing(error: Exception) -> str:
+    """The extra that has a library that is not installed; empty for any other error."""
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "workflow_src", "atariari"):
+        return ""
+    extra = {"av": "movies", "pyarrow": "parquet"}.get(package, "workflow")
+    return f"{package} is not installed; install it with: pip install 'atariari[{extra}]'"
 
 
 def _shortage(error: Exception) -> str:

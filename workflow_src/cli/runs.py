@@ -1,9 +1,11 @@
 """Commands for runs: write a configuration, show what a finished run found."""
 
+import shlex
 from pathlib import Path
 
 import click
 
+from workflow_src import checkout
 from workflow_src.cli.options import FILE, FOLDER, words
 from workflow_src.errors import UserError
 
@@ -27,6 +29,52 @@ def configure(base: Path | None, preset: str | None, games: str, into: Path) -> 
 
     here = Path("config.yaml")
     configure(base or (here if here.is_file() else PACKAGED), preset, words(games), into)
+
+
+_SNAKEFILE = """# Made by `atariari init`: the package's workflow, for the config.yaml beside it.
+from workflow_src import checkout
+
+
+include: str(checkout.folder() / "Snakefile")
+
+
+# What `snakemake` makes if no target is named: an included file has no say in it.
+rule run:
+    default_target: True
+    input:
+        rules.all.input,
+"""
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.option(
+    "--preset",
+    default="quick",
+    show_default=True,
+    help="The name of a preset of the package, or a path to a YAML file.",
+)
+@click.option("--games", default="", help="Games instead of the preset's, separated by blanks.")
+def init(run: Path, preset: str, games: str) -> None:
+    """Make a directory with a configuration and a Snakefile: `snakemake` in it makes the run."""
+    from workflow_src import artifacts
+    from workflow_src.config.configure import configure
+    from workflow_src.config.run import PACKAGED
+
+    profiles = checkout.folder() / "profiles"
+    files = {f"profiles/{f.relative_to(profiles)}": f for f in profiles.glob("*/config.yaml")}
+    texts = {"Snakefile": _SNAKEFILE} | {name: f.read_text() for name, f in files.items()}
+    for name, text in texts.items():
+        if (run / name).is_file() and (run / name).read_text() != text:
+            raise UserError(f"{run / name} is another one: choose another directory, or remove it")
+    configure(PACKAGED, preset, words(games), run)
+    for name, text in texts.items():
+        artifacts.write_text(run / name, text)
+    click.echo(
+        f"{run} is a run, its settings are in {run / 'config.yaml'}. Next:\n"
+        f"    cd {shlex.quote(str(run))} && snakemake\n"
+        f"    atariari show {shlex.quote(str(run))}"
+    )
 
 
 @click.command()
@@ -58,7 +106,7 @@ def check_scores(scores: tuple[Path, ...]) -> None:
 @click.option(
     "--reference",
     type=FOLDER,
-    default=Path(__file__).parents[2] / "reference",
+    default=checkout.folder() / "reference",
     help="Folder of the published numbers; by default the repository's.",
 )
 @click.option("--out", required=True, type=FILE, help="Files to write: a path without extension.")

@@ -24,10 +24,11 @@ from snakemake.settings.types import (
     ResourceSettings,
 )
 
+from workflow_src import checkout
 from workflow_src.errors import UserError
 
 NOT_ITS_JOBS = "not as its job left it"
-SNAKEFILE = Path(__file__).parent.parent.parent / "Snakefile"
+SNAKEFILE = checkout.folder() / "Snakefile"
 
 
 @dataclass(frozen=True)

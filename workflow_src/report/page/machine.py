@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGES = ("workflow_src", "ale-py", "torch", "numpy", "pandas", "scikit-learn", "snakemake")
+PACKAGES = ("atariari", "ale-py", "torch", "numpy", "pandas", "scikit-learn", "snakemake")
 
 
 def package_versions() -> dict[str, str]:

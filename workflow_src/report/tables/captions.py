@@ -61,7 +61,7 @@ def versions_note() -> str:
     """The versions that decide what a table says; a local part, such as +cpu, is left out."""
     found = [
         f"{name} {importlib.metadata.version(name).partition('+')[0]}"
-        for name in ("workflow-src", "ale-py", "torch")
+        for name in ("atariari", "ale-py", "torch")
     ]
     return f"Versions: {', '.join(found)}."
 
