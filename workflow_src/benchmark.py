@@ -30,9 +30,10 @@ from workflow_src import devices, encoders, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.ari.games import game_of
 from workflow_src.config.run import defaults
+from workflow_src.config.section import Purpose
 from workflow_src.encoders import custom
 from workflow_src.episodes.collect import collect
-from workflow_src.episodes.dataset import Part, load_frames, read_split
+from workflow_src.episodes.dataset import Part, load_frames, load_stacks, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError, one_of
 from workflow_src.means import summarise
@@ -66,6 +67,10 @@ class EpisodeLabels(Sequence):
             return EpisodeLabels(self.names, self.values[key])
         return dict(zip(self.names, self.values[key].tolist(), strict=True))
 
+    def keys(self) -> tuple[str, ...]:
+        """The variables' names, for those who read labels as a dictionary of arrays."""
+        return self.names
+
     def __iter__(self) -> Iterator[dict[str, int]]:
         return (self[t] for t in range(len(self)))
 
@@ -75,34 +80,52 @@ def get_episodes(
     steps: int = 50000,
     collect_mode: str = "random_agent",
     *,
+    train_mode: Literal["probe", "train_encoder", "dry_run"] = "probe",
     seed: int = 0,
     protocol: Literal["paper", "corrected"] = "paper",
     label_set: str = "paper-2019",
     min_entropy: float = 0.6,
+    min_episode_frames: int | None = None,
+    num_envs: int | None = None,
+    frame_stack: int = 1,
     workers: int | None = None,
     progress: bool = True,
-) -> tuple[list, list, list, list, list, list]:
+) -> tuple[list, ...]:
     """Play ``steps`` frames of a game and split them as the benchmark does.
 
     ``env_name``: any of the game's gymnasium ids. Returns, in this order, train episodes,
     validation episodes, train labels, validation labels, test episodes, test labels. An episode is
-    a uint8 tensor (T, 1, 210, 160), its labels are `EpisodeLabels` of the variables with at least
-    ``min_entropy`` nats. With the workflow's seed, steps and settings these are the workflow's own
-    frames. `UserError` for an unknown game, and for too few steps, naming how many would do.
+    a uint8 tensor (T, ``frame_stack``, 210, 160), its labels are `EpisodeLabels` of the variables
+    with at least ``min_entropy`` nats. With ``train_mode`` train_encoder: (train episodes,
+    validation episodes) for an encoder; with dry_run: (episodes, labels), before any split. With
+    the workflow's seed, steps and settings these are the workflow's own frames. `UserError` for an
+    unknown game, and for too few steps, naming how many would do.
     """
     game = game_of(env_name)
     one_of("protocol", protocol, ("paper", "corrected"))
-    steps, seed = _whole("steps", steps), _whole("seed", seed)
+    one_of("train_mode", train_mode, ("probe", "train_encoder", "dry_run"))
+    steps, seed, frame_stack = map(
+        _whole, ("steps", "seed", "frame_stack"), (steps, seed, frame_stack)
+    )
+    if not 1 <= frame_stack <= 16:
+        raise UserError(f"frame_stack is {frame_stack}: stack 1 to 16 frames")
     workers = None if workers is None else _whole("workers", workers)
+    purpose: Purpose = "pretrain" if train_mode == "train_encoder" else "probe"
+    # A single collection: there are no encoder's frames to keep out of test (Q11).
+    switches: dict[str, Any] = {"remove_pretrain_duplicates": False}
+    if min_episode_frames is not None:
+        switches["min_episode_frames"] = _whole("min_episode_frames", min_episode_frames)
+    episodes: dict[str, Any] = {"frames": {purpose: steps}}
+    if num_envs is not None:
+        episodes["num_envs"] = _whole("num_envs", num_envs)
     config = defaults(
         {
             "label_set": label_set,
             "games": [game],
             "seeds": [seed],
             "splits": {"min_entropy": min_entropy},
-            "episodes": {"frames": {"probe": steps}},
-            # A single collection: there are no encoder's frames to keep out of test (Q11).
-            "protocols": {protocol: {"splits": {"remove_pretrain_duplicates": False}}},
+            "episodes": episodes,
+            "protocols": {protocol: {"splits": switches}},
         }
     )
     config.validate_names(game=game, policy=collect_mode, protocol=protocol)
@@ -114,17 +137,26 @@ def get_episodes(
             policy=policy,
             policy_settings=config.policy(policy),
             settings=config.episodes,
-            purpose="probe",
+            purpose=purpose,
             seed=seed,
             out=frames,
             workers=workers,
             progress=progress,
         )
+        store = FrameStore.open(frames)
+        if train_mode == "dry_run":
+            names = list(ari_labels.variables(label_set, game))
+            rows = np.arange(len(store.episode))
+            lengths = np.unique(store.episode, return_counts=True)[1]
+            everything = Part(rows, rows, lengths)
+            return _episodes(store, everything, frame_stack), _labels(
+                store, everything, label_set, game, names
+            )
         split(
             game=game,
             policy=collect_mode,
             protocol=protocol,
-            purpose="probe",
+            purpose=purpose,
             seed=seed,
             settings=config.splits,
             switches=config.protocol(protocol).splits,
@@ -132,38 +164,46 @@ def get_episodes(
             frames=frames,
             out=shares,
         )
-        store, shared = FrameStore.open(frames), read_split(shares)
-        names = [name for name, row in shared.variables.items() if row["kept"]]
-        columns = [list(shared.variables).index(name) for name in names]
+        shared = read_split(shares)
+        parts = list(shared.parts.values())
+        played = [_episodes(store, part, frame_stack) for part in parts]
+        if train_mode == "train_encoder":
+            return played[0], played[1]
+        kept = [name for name, row in shared.variables.items() if row["kept"]]
+        labelled = [_labels(store, part, label_set, game, kept) for part in parts]
+    return played[0], played[1], labelled[0], labelled[1], played[2], labelled[2]
 
-        def part(which: Part) -> tuple[list[torch.Tensor], list[EpisodeLabels]]:
-            values = ari_labels.labels(store.ram[which.label_rows], label_set, game)[:, columns]
-            borders = np.cumsum(which.lengths)[:-1]
-            episodes = (
-                torch.from_numpy(load_frames(store, which.rows))
-                .unsqueeze(1)
-                .split(which.lengths.tolist())
-            )
-            return list(episodes), [
-                EpisodeLabels(names, rows) for rows in np.split(values, borders)
-            ]
 
-        (tr_episodes, tr_labels), (val_episodes, val_labels), (test_episodes, test_labels) = map(
-            part, shared.parts.values()
-        )
-    return tr_episodes, val_episodes, tr_labels, val_labels, test_episodes, test_labels
+def _episodes(store: FrameStore, part: Part, stack: int) -> list[torch.Tensor]:
+    """The frames of a part, a uint8 tensor (T, stack, 210, 160) for each episode."""
+    if stack == 1:
+        frames = load_frames(store, part.rows)[:, None]
+    else:
+        frames = load_stacks(store, part.rows, stack)
+    return list(torch.from_numpy(frames).split(part.lengths.tolist()))
+
+
+def _labels(
+    store: FrameStore, part: Part, label_set: str, game: str, names: Sequence[str]
+) -> list[EpisodeLabels]:
+    """The labels of a part for each episode."""
+    columns = [list(ari_labels.variables(label_set, game)).index(name) for name in names]
+    values = ari_labels.labels(store.ram[part.label_rows], label_set, game)[:, columns]
+    borders = np.cumsum(part.lengths)[:-1]
+    return [EpisodeLabels(names, rows) for rows in np.split(values, borders)]
 
 
 class ProbeTrainer:
     """Fits a linear probe for each state variable on a frozen encoder.
 
     ``encoder``: any torch module that maps float frames in [0, 1], (N, 1, 210, 160), to (N,
-    ``representation_len``). ``device``: auto, cpu, cuda, or one GPU, such as cuda:1.
+    ``representation_len``). None: the episodes are features already, arrays (T,
+    ``representation_len``) of numbers. ``device``: auto, cpu, cuda, or one GPU, such as cuda:1.
     """
 
     def __init__(
         self,
-        encoder: nn.Module,
+        encoder: nn.Module | None,
         representation_len: int = 256,
         *,
         epochs: int = 100,
@@ -180,7 +220,7 @@ class ProbeTrainer:
         device = str(device)
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
             raise UserError(f"device: unknown {device!r}; known: auto, cpu, cuda, cuda:0, ...")
-        if not isinstance(encoder, nn.Module):
+        if encoder is not None and not isinstance(encoder, nn.Module):
             raise UserError(
                 f"encoder is a {type(encoder).__name__}, not a torch module: wrap it in "
                 "torch.nn.Module"
@@ -300,17 +340,36 @@ class ProbeTrainer:
             raise UserError("an episode has no frames: leave it out")
         values = np.concatenate([self._values(rows) for rows in labels])
         self._check_values(values)
+        if self.encoder is None:
+            vectors = np.concatenate([self._vectors(episode) for episode in episodes])
+            return linear.Features(vectors, values, lengths)
         frames = [_stack(episode) for episode in episodes]
         with _borrowed(self.encoder):
-            self._check_encoder(frames[0].shape[1])
+            self._check_encoder(self.encoder, frames[0].shape[1])
             features = np.concatenate(
                 [encoders.encode(self.encoder, one, device) for one in frames]
             )
         return linear.Features(features, values, lengths)
 
-    def _check_encoder(self, channels: int) -> None:
+    def _vectors(self, episode: Any) -> np.ndarray:
+        """An episode of features as float32 (T, representation_len); `UserError` for others."""
+        found = np.asarray(
+            [x.cpu().numpy() for x in episode]
+            if isinstance(next(iter(episode)), torch.Tensor)
+            else episode
+        )
+        if found.ndim != 2 or found.shape[1] != self.representation_len or found.dtype.kind in "OU":
+            raise UserError(
+                f"without an encoder, an episode is features (T, {self.representation_len}), not "
+                f"{found.shape}: set representation_len, or give an encoder"
+            )
+        if not np.isfinite(found).all():
+            raise UserError("a feature is infinite or no number: mend the features")
+        return found.astype(np.float32)
+
+    def _check_encoder(self, encoder: nn.Module, channels: int) -> None:
         """`UserError` for an encoder without features, as the workflow's kind custom; or width."""
-        width = custom.feature_size(self.encoder.cpu(), channels, "the encoder")
+        width = custom.feature_size(encoder.cpu(), channels, "the encoder")
         if width != self.representation_len:
             raise UserError(
                 f"the encoder gives {width} features, not {self.representation_len}: set "

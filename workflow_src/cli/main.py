@@ -14,7 +14,7 @@ import click
 import psutil
 
 from workflow_src import __version__
-from workflow_src.cli import agents, demo, report, runs, steps, versioning
+from workflow_src.cli import agents, demo, one_line, report, runs, steps, versioning
 from workflow_src.errors import UserError
 
 _WATCH_SECONDS = 1.0  # between looks at whether Snakemake is still there
@@ -24,6 +24,8 @@ _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, 
 # Section of --help -> its commands, in this order.
 SECTIONS: dict[str, list[click.Command]] = {
     "Commands": [
+        one_line.probe,
+        one_line.export,
         runs.init,
         runs.configure,
         runs.show,

@@ -1,7 +1,9 @@
 """Writing the configuration of another run."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import yaml
 
@@ -26,8 +28,7 @@ def configure(base: Path, preset: str | None, games: list[str], into: Path) -> P
     """Write the effective configuration of another run: ``base`` changed by ``preset``.
 
     ``preset``: a name or a path, see `preset_file`; ``games`` replace the preset's if any are
-    named. The file is written only when its content changes, so a repeated call makes nothing
-    stale, and never over one that was edited by hand.
+    named. See `write`.
     """
     content, source = read_yaml(base), base.name if base == PACKAGED else str(base)
     if preset is not None:
@@ -35,6 +36,53 @@ def configure(base: Path, preset: str | None, games: list[str], into: Path) -> P
         content = apply_preset(content, read_yaml(preset_file(preset)), f"preset {preset}")
     if games:
         content["games"] = games
+    target = into / "config.yaml"
+    if target.resolve() == base.resolve():
+        raise UserError(
+            f"cannot configure {into}: it is the directory of the base {base}; "
+            "name another directory with --into"
+        )
+    return write(content, source, into)
+
+
+def probing(
+    scale: Literal["quick", "paper"],
+    game: str,
+    protocol: str,
+    seed: int,
+    methods: Sequence[str],
+    own: Mapping[str, Any],
+    probe: str,
+) -> dict[str, Any]:
+    """The configuration of a run that probes some methods on one game, and nothing else.
+
+    ``methods``: rows of the paper's run, with those they take their encoder from; ``own``: further
+    rows. `UserError` for a method or protocol that the paper's run does not have.
+    """
+    paper = read_yaml(PACKAGED)
+    content = (
+        paper if scale == "paper" else apply_preset(paper, read_yaml(preset_file(scale)), scale)
+    )
+    chosen = {one_of("method", name, paper["methods"]): None for name in methods}
+    bases = [paper["methods"][name].get("of") for name in chosen]
+    rows = {name: paper["methods"][name] for name in [*filter(None, bases), *chosen]}
+    one_of("protocol", protocol, paper["protocols"])
+    switches = dict(content["protocols"].get(protocol, paper["protocols"][protocol]))
+    # The rate that goes with the number of epochs.
+    rate = next(iter(content["protocols"].values()))["probes"]["lr"]
+    switches["probes"] = dict(switches["probes"]) | {"lr": rate}
+    changed = {"games": [game], "seeds": [seed], "methods": rows | dict(own), "studies": []}
+    changed |= {"protocols": {protocol: switches}, "ledger": None, "scaling": None}
+    content["probe"] = dict(content["probe"]) | {"kinds": [probe]}
+    return {key: value for key, value in (content | changed).items() if value is not None}
+
+
+def write(content: dict[str, Any], source: str, into: Path) -> Path:
+    """Check a configuration and write it into a run's directory.
+
+    The file is written only when its content changes, so a repeated call makes nothing stale, and
+    never over one that was edited by hand.
+    """
     Config.check(content, source)
     body = yaml.safe_dump(content, sort_keys=False, width=120)
     text = (
@@ -43,11 +91,6 @@ def configure(base: Path, preset: str | None, games: list[str], into: Path) -> P
         f"{_DIGEST}{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
     )
     target = into / "config.yaml"
-    if target.resolve() == base.resolve():
-        raise UserError(
-            f"cannot configure {into}: it is the directory of the base {base}; "
-            "name another directory with --into"
-        )
     if target.is_file() and _edited(target.read_text()):
         raise UserError(
             f"{target} was edited by hand, and configure would overwrite that: "

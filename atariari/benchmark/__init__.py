@@ -1,0 +1,1 @@
+"""The benchmark under the names of the 2019 code: wrapper, episodes, probe, annotations."""

@@ -1,0 +1,1 @@
+"""The encoders under the names of the 2019 code."""

@@ -1,0 +1,1 @@
+"""The 2019 code's script that probes a method."""

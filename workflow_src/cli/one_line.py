@@ -1,0 +1,254 @@
+"""Commands for one encoder, one array of features or one game, without a run of one's own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workflow_src import checkout
+from workflow_src.cli.options import FILE, FOLDER
+from workflow_src.errors import UserError
+
+
+@click.command()
+@click.option("--encoder", help="A torch module of your own: path/to/file.py:Class.")
+@click.option("--kwargs", default="{}", help="Keyword arguments of the class, as JSON.")
+@click.option("--weights", type=FILE, help="Its state, .safetensors or .pt.")
+@click.option("--method", "methods", multiple=True, help="A method of the benchmark; repeatable.")
+@click.option("--features", type=FILE, help="Features of any origin: .npy, (n, d).")
+@click.option("--labels", type=FILE, help="Their labels: a CSV with n rows, a column a variable.")
+@click.option("--standardise", is_flag=True, help="Divide each of the features by its deviation.")
+@click.option("--game", help="The game to probe on, such as pong.")
+@click.option(
+    "--scale",
+    type=click.Choice(["quick", "paper"]),
+    help="How many frames and epochs; by default quick, and paper for --features.",
+)
+@click.option("--protocol", default="paper", show_default=True, help="paper or corrected.")
+@click.option("--probe", "kind", default="linear", show_default=True, help="The kind of probe.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Root seed.")
+@click.option(
+    "--into",
+    type=FOLDER,
+    help="The run's directory, by default probes/GAME; for --features where scores.csv goes.",
+)
+def probe(
+    encoder: str | None,
+    kwargs: str,
+    weights: Path | None,
+    methods: tuple[str, ...],
+    features: Path | None,
+    labels: Path | None,
+    standardise: bool,
+    game: str | None,
+    **which: Any,
+) -> None:
+    """Probe an encoder, methods or features, and print F1 of every variable.
+
+    Frames are played once for each game and kept for the next encoder.
+    """
+    if features is not None or labels is not None:
+        if features is None or labels is None:
+            raise UserError("--features and --labels belong together: name both files")
+        if encoder or methods or weights or game:
+            raise UserError("--features come from elsewhere: leave out --encoder, --method, --game")
+        return _probe_arrays(features, labels, standardise, **which)
+    if standardise:
+        raise UserError(
+            "--standardise is for --features: name a method of the kind conditioned instead, such "
+            "as --method random-cnn-standardised"
+        )
+    if game is None:
+        raise UserError("--game is missing: name one, such as --game pong")
+    if encoder is None and not methods:
+        raise UserError("nothing to probe: name --encoder, --method or --features")
+    if encoder is None and (weights is not None or kwargs != "{}"):
+        raise UserError("--weights and --kwargs belong to --encoder: name the class, too")
+    own = {} if encoder is None else _own(encoder, kwargs, weights)
+    return _probe_run(game, methods, own, **which)
+
+
+def _own(encoder: str, kwargs: str, weights: Path | None) -> dict[str, Any]:
+    """A row of ``methods`` for an encoder of one's own, with paths in full."""
+    file, _, name = encoder.rpartition(":")
+    if not file:
+        raise UserError(f"--encoder {encoder} names no class: write path/to/file.py:Class")
+    try:
+        arguments = json.loads(kwargs)
+    except ValueError as error:
+        raise UserError(
+            f"--kwargs is no JSON ({error}): write them as '{{\"size\": 64}}'"
+        ) from error
+    row: dict[str, Any] = {
+        "kind": "custom",
+        "module": f"{Path(file).expanduser().resolve()}:{name}",
+    }
+    if arguments:
+        row["kwargs"] = arguments
+    if weights is not None:
+        row["weights"] = str(weights.expanduser().resolve())
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name)
+    return {words.lower().replace("_", "-").strip("-"): row}
+
+
+def _probe_run(
+    game: str,
+    methods: tuple[str, ...],
+    own: Mapping[str, Any],
+    *,
+    scale: Any,
+    protocol: str,
+    kind: str,
+    seed: int,
+    into: Path | None,
+) -> None:
+    from workflow_src.ari.games import game_of
+    from workflow_src.config.configure import probing, write
+
+    game = game_of(game)
+    into = into or Path("probes") / game
+    content = probing(scale or "quick", game, protocol, seed, methods, own, kind)
+    write(content, f"atariari probe --game {game}", into)
+    command = [sys.executable, "-m", "snakemake", "--snakefile", checkout.folder() / "Snakefile"]
+    command += ["--directory", into, "--cores", "all", "--resources", "gpu=1", "--quiet", "all"]
+    done = subprocess.run([*map(str, command), "--", "results/scores.csv"])
+    if done.returncode:
+        raise UserError(f"the run in {into} has failed: see the messages above, and {into}/logs")
+    shown = [*own, *methods]
+    click.echo(_scores(into / "results" / "scores.csv", game, shown, f"protocol {protocol}"))
+    click.echo(f"All scores: {into / 'results' / 'scores.csv'}")
+
+
+def _scores(file: Path, game: str, methods: list[str], title: str) -> str:
+    from workflow_src.csv_files import read_published
+    from workflow_src.report.one_game import BESIDE, headings, plain_text
+    from workflow_src.report.scores import read_scores
+
+    scores = read_scores(file)
+    rows = scores[(scores["level"] == "variable") & (scores["metric"] == "f1")]
+    columns = {
+        headings(name): dict(rows[rows["method"] == name][["name", "value"]].to_numpy())
+        for name in dict.fromkeys(methods)
+    }
+    published = read_published(
+        checkout.folder() / "reference",
+        "paper_tables13to34_f1_by_variable_random_agent.csv",
+        text=["game", "variable", "method"],
+    )
+    for name in BESIDE:
+        theirs = published[(published["game"] == game) & (published["method"] == name)]
+        if len(theirs):
+            columns[headings(name, True)] = dict(theirs[["variable", "f1"]].to_numpy())
+    return plain_text(columns, f"F1 of {game}, random agent, {title}")
+
+
+def _probe_arrays(
+    features: Path,
+    labels: Path,
+    standardise: bool,
+    *,
+    scale: Any,
+    protocol: str,
+    kind: str,
+    seed: int,
+    into: Path | None,
+) -> None:
+    import pandas as pd
+
+    from workflow_src.config.configure import probing
+    from workflow_src.config.run import Config
+    from workflow_src.csv_files import write_csv
+    from workflow_src.probes import arrays
+    from workflow_src.report.one_game import plain_text
+
+    content = probing(scale or "paper", "pong", protocol, seed, ["maj-clf"], {}, kind)
+    config = Config.check(content, "atariari probe")
+    data = arrays.read(features, labels)
+    scores = arrays.probe(
+        arrays.standardised(data) if standardise else data,
+        kind=kind,
+        settings=config.probe_of(protocol),
+        switches=config.protocol(protocol).probes,
+        seed=seed,
+        device=config.device,
+    )
+    f1 = {name: row["f1"] for name, row in scores.items()}
+    accuracy = {name: row["accuracy"] for name, row in scores.items()}
+    rows = " + ".join(f"{len(part.labels)} {name}" for name, part in data.parts.items())
+    click.echo(plain_text({"F1": f1, "accuracy": accuracy}, f"{features}: {rows}"))
+    out = (into or Path()) / "scores.csv"
+    named = [
+        {"name": name, "metric": metric, "value": value}
+        for name, row in scores.items()
+        for metric, value in row.items()
+    ]
+    write_csv(out, pd.DataFrame(named))
+    click.echo(f"All scores: {out}")
+
+
+@click.command()
+@click.option("--game", required=True, help="The game, such as pong.")
+@click.option(
+    "--frames", type=click.IntRange(min=1), default=50_000, show_default=True, help="How many."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["npz", "parquet"]), default="npz", show_default=True
+)
+@click.option("--out", type=FILE, help="The file to write; by default GAME.npz or GAME.parquet.")
+@click.option("--label-set", default="paper-2019", show_default=True, help="Or revised-2020.")
+@click.option("--protocol", default="paper", show_default=True, help="paper or corrected.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Root seed.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def export(
+    game: str,
+    frames: int,
+    form: str,
+    out: Path | None,
+    label_set: str,
+    protocol: str,
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Play a game at random, and write frames, RAM and labels for other programs."""
+    import importlib.util
+    import tempfile
+
+    from workflow_src import artifacts
+    from workflow_src.ari.games import game_of
+    from workflow_src.config.configure import probing
+    from workflow_src.config.run import Config
+    from workflow_src.episodes.collect import collect
+    from workflow_src.episodes.export import export as export_store
+    from workflow_src.episodes.store import FrameStore
+
+    if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise UserError("Parquet needs PyArrow: pip install 'atariari[parquet]'")
+    game = game_of(game)
+    out = out or Path(f"{game}.{form}")
+    artifacts.check_writable(out)
+    content = probing("paper", game, protocol, seed, ["maj-clf"], {}, "linear")
+    content["episodes"] = dict(content["episodes"]) | {"frames": {"pretrain": 1, "probe": frames}}
+    config = Config.check(content | {"label_set": label_set}, "atariari export")
+    policy = config.playing_policy("random_agent", protocol)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as directory:
+        file = Path(directory) / "frames.b2nd"
+        collect(
+            game=game,
+            policy=policy,
+            policy_settings=config.policy(policy),
+            settings=config.episodes,
+            purpose="probe",
+            seed=seed,
+            out=file,
+            progress=not quiet,
+        )
+        export_store(FrameStore.open(file), label_set, out, form)
+    size = out.stat().st_size / 1e6
+    click.echo(f"{out}: {frames:,} frames of {game} with RAM and labels, {size:.0f} MB")
