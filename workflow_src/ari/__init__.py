@@ -11,7 +11,9 @@ from workflow_src.ari.labels import CATEGORIES, GAMES, LABEL_SETS, categories, v
 
 # Loaded when asked for, by name, so that reading a configuration needs no gymnasium, and so that
 # the import graph (which decides what Snakemake reruns) does not tie every step to the wrapper.
-_LAZY = {"AtariARIWrapper": "wrapper", "game_of": "games", "gym_id": "games", "rom_name": "games"}
+_LAZY = {"AtariARIWrapper": "wrapper", "AtariARIVectorWrapper": "vector"}
+_LAZY |= {"as_json": "derived", "as_text": "derived", "velocities": "derived"}
+_LAZY |= {"game_of": "games", "gym_id": "games", "rom_name": "games"}
 
 __all__ = ["CATEGORIES", "GAMES", "LABEL_SETS", "categories", "variables", *_LAZY]
 

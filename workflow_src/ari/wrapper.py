@@ -11,6 +11,7 @@ import ale_py
 import gymnasium as gym
 import numpy as np
 
+from workflow_src.ari.derived import VELOCITY, is_position
 from workflow_src.ari.games import game_of
 from workflow_src.ari.labels import variables
 from workflow_src.errors import UserError
@@ -22,37 +23,61 @@ gym.register_envs(ale_py)
 class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """Adds ``info["labels"]`` to ``reset`` and ``step``; everything else passes through.
 
+    ``velocities``: also ``{name}_velocity`` for each position, its difference to the step before,
+    0 after a reset.
+
     Takes any gymnasium environment whose innermost one is ale-py's, with whatever wrappers between.
     Raises `UserError` when it is not, when the label set is unknown, or when it does not have the
     game.
     """
 
-    def __init__(self, env: gym.Env, label_set: str = "paper-2019"):
-        gym.utils.RecordConstructorArgs.__init__(self, label_set=label_set)
+    def __init__(self, env: gym.Env, label_set: str = "paper-2019", velocities: bool = False):
+        gym.utils.RecordConstructorArgs.__init__(self, label_set=label_set, velocities=velocities)
         super().__init__(env)
-        known = variables(label_set, _game_played(env))
+        self._game, self._label_set, self._velocities = game_played(env), label_set, velocities
+        known = variables(label_set, self._game)
         self._names = tuple(known)
         self._bytes = np.array(list(known.values()))
+        self._before: dict[str, int] = {}
+
+    def ari(self) -> tuple[str, str]:
+        """The game and the label set."""
+        return self._game, self._label_set
 
     def labels(self) -> dict[str, int]:
         """The state variables now: name -> value in 0..255, in the order of the annotations."""
         ram = self.env.unwrapped.ale.getRAM()  # type: ignore[attr-defined]
         return dict(zip(self._names, ram[self._bytes].tolist(), strict=True))
 
+    def _derived(self, reset: bool) -> dict[str, int]:
+        found = self.labels()
+        if not self._velocities:
+            return found
+        before, self._before = (found if reset else self._before), found
+        moved = {f"{n}{VELOCITY}": found[n] - before[n] for n in found if is_position(n)}
+        return found | moved
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Reset the environment; ``info["labels"]`` belongs to the returned observation."""
         observation, info = self.env.reset(seed=seed, options=options)
-        return observation, info | {"labels": self.labels()}
+        return observation, info | {"labels": self._derived(reset=True)}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Step the environment; ``info["labels"]`` belongs to the returned observation."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return observation, reward, terminated, truncated, info | {"labels": self.labels()}
+        return (
+            observation,
+            reward,
+            terminated,
+            truncated,
+            info | {"labels": self._derived(reset=False)},
+        )
 
 
-def _game_played(env: gym.Env) -> str:
+def game_played(env: gym.Env) -> str:
+    """The game of an environment of ale-py; `UserError` for another environment."""
     atari = env.unwrapped
     if not isinstance(atari, ale_py.AtariEnv):
         raise UserError(
