@@ -107,6 +107,8 @@ def test_episodes_take_the_keywords_of_2019():
     # The newest frame is the last; the first is repeated where none came before.
     assert torch.equal(train[0][1, -2], train[0][0, -1])
     assert torch.equal(train[0][0, 0], train[0][0, -1])
+    colors, _ = get_episodes(**arguments, **quiet, train_mode="dry_run", color=True)
+    assert colors[0].shape[1:] == (3, 210, 160) and colors[0].float().std(1).max() > 10
     episodes, everything = get_episodes(**arguments, **quiet, train_mode="dry_run", downsample=True)
     assert sum(map(len, episodes)) == STEPS == sum(map(len, everything))
     assert episodes[0].shape[1:] == (1, 84, 84) and episodes[0].dtype == torch.uint8
@@ -118,7 +120,6 @@ def test_episodes_take_the_keywords_of_2019():
     [
         ({"collect_mode": "pretrained_ppo"}, "atariari init my-run --preset ppo"),
         ({"checkpoint_index": 3}, "atariari init my-run --preset ppo"),
-        ({"color": True}, "frames are stored in gray"),
         ({"collect_mode": "random"}, "unknown policy 'random'"),
         ({"train_mode": "encoder"}, "unknown train_mode 'encoder'"),
         ({"num_frame_stack": 0}, "stack 1 to 16 frames"),

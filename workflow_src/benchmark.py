@@ -33,6 +33,7 @@ from workflow_src.config.run import defaults
 from workflow_src.config.section import Purpose
 from workflow_src.encoders import custom
 from workflow_src.episodes.collect import collect
+from workflow_src.episodes.color import Frames, in_color
 from workflow_src.episodes.dataset import Part, load_frames, load_stacks, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError, one_of
@@ -88,6 +89,7 @@ def get_episodes(
     min_episode_frames: int | None = None,
     num_envs: int | None = None,
     frame_stack: int = 1,
+    color: bool = False,
     workers: int | None = None,
     progress: bool = True,
 ) -> tuple[list, ...]:
@@ -95,7 +97,8 @@ def get_episodes(
 
     ``env_name``: any of the game's gymnasium ids. Returns, in this order, train episodes,
     validation episodes, train labels, validation labels, test episodes, test labels. An episode is
-    a uint8 tensor (T, ``frame_stack``, 210, 160), its labels are `EpisodeLabels` of the variables
+    a uint8 tensor (T, ``frame_stack``, 210, 160), with ``color`` of red, green and blue for each
+    frame (T, 3 ``frame_stack``, 210, 160); its labels are `EpisodeLabels` of the variables
     with at least ``min_entropy`` nats. With ``train_mode`` train_encoder: (train episodes,
     validation episodes) for an encoder; with dry_run: (episodes, labels), before any split. With
     the workflow's seed, steps and settings these are the workflow's own frames. `UserError` for an
@@ -144,12 +147,13 @@ def get_episodes(
             progress=progress,
         )
         store = FrameStore.open(frames)
+        seen = in_color(store) if color else store
         if train_mode == "dry_run":
             names = list(ari_labels.variables(label_set, game))
             rows = np.arange(len(store.episode))
             lengths = np.unique(store.episode, return_counts=True)[1]
             everything = Part(rows, rows, lengths)
-            return _episodes(store, everything, frame_stack), _labels(
+            return _episodes(seen, everything, frame_stack), _labels(
                 store, everything, label_set, game, names
             )
         split(
@@ -166,7 +170,7 @@ def get_episodes(
         )
         shared = read_split(shares)
         parts = list(shared.parts.values())
-        played = [_episodes(store, part, frame_stack) for part in parts]
+        played = [_episodes(seen, part, frame_stack) for part in parts]
         if train_mode == "train_encoder":
             return played[0], played[1]
         kept = [name for name, row in shared.variables.items() if row["kept"]]
@@ -174,12 +178,13 @@ def get_episodes(
     return played[0], played[1], labelled[0], labelled[1], played[2], labelled[2]
 
 
-def _episodes(store: FrameStore, part: Part, stack: int) -> list[torch.Tensor]:
-    """The frames of a part, a uint8 tensor (T, stack, 210, 160) for each episode."""
+def _episodes(store: Frames, part: Part, stack: int) -> list[torch.Tensor]:
+    """The frames of a part, a uint8 tensor (T, channels, 210, 160) for each episode."""
     if stack == 1:
-        frames = load_frames(store, part.rows)[:, None]
+        frames = load_frames(store, part.rows)
     else:
         frames = load_stacks(store, part.rows, stack)
+    frames = frames.reshape(len(frames), -1, *frames.shape[-2:])
     return list(torch.from_numpy(frames).split(part.lengths.tolist()))
 
 

@@ -27,22 +27,18 @@ def get_episodes(
 ) -> tuple[list, ...]:
     """Play a game and split its frames, as `workflow_src.benchmark.get_episodes`.
 
-    ``num_processes``: emulators. ``num_frame_stack``: frames in the axis of channels.
+    ``num_processes``: emulators. ``num_frame_stack``: frames in the axis of channels;
+    with ``color`` three channels for each.
     ``downsample``: frames of 84x84, averaged; the labels are meant for full frames.
     ``min_episode_length``: episodes must be longer. ``train_mode``: probe, train_encoder or
     dry_run. Labels of an episode can be read as a dictionary of arrays over time, or frame by
-    frame. Further keywords are those of today's function. `UserError` for what is no longer there:
-    color and the agents of 2019.
+    frame. Further keywords are those of today's function. `UserError` for the agents of 2019,
+    which are no longer there.
     """
     if collect_mode == "pretrained_ppo" or checkpoint_index != -1:
         raise UserError(
             "the trained agents of 2019 are no longer to be had: train one and let it play with "
             "`atariari init my-run --preset ppo`"
-        )
-    if color:
-        raise UserError(
-            "color=True: frames are stored in gray; play an environment of your own in "
-            "AtariARIWrapper for RGB frames with labels"
         )
     episodes = benchmark.get_episodes(
         env_name,
@@ -52,6 +48,7 @@ def get_episodes(
         seed=seed,
         num_envs=num_processes,
         frame_stack=num_frame_stack,
+        color=color,
         min_entropy=entropy_threshold,
         min_episode_frames=min_episode_length + 1,
         **{"label_set": LABEL_SET} | kwargs,

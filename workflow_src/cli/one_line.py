@@ -21,6 +21,9 @@ from workflow_src.errors import UserError
 @click.option("--encoder", help="A torch module of your own: path/to/file.py:Class.")
 @click.option("--kwargs", default="{}", help="Keyword arguments of the class, as JSON.")
 @click.option("--weights", type=FILE, help="Its state, .safetensors or .pt.")
+@click.option("--size", type=click.IntRange(8, 1024), help="It sees squares of so many pixels.")
+@click.option("--color", type=click.Choice(["gray", "rgb"]), default="gray", help="What it sees.")
+@click.option("--stack", type=click.IntRange(1, 64), default=1, help="It sees so many frames.")
 @click.option("--method", "methods", multiple=True, help="A method of the benchmark; repeatable.")
 @click.option("--features", type=FILE, help="Features of any origin: .npy, (n, d).")
 @click.option("--labels", type=FILE, help="Their labels: a CSV with n rows, a column a variable.")
@@ -43,6 +46,9 @@ def probe(
     encoder: str | None,
     kwargs: str,
     weights: Path | None,
+    size: int | None,
+    color: str,
+    stack: int,
     methods: tuple[str, ...],
     features: Path | None,
     labels: Path | None,
@@ -69,13 +75,18 @@ def probe(
         raise UserError("--game is missing: name one, such as --game pong")
     if encoder is None and not methods:
         raise UserError("nothing to probe: name --encoder, --method or --features")
-    if encoder is None and (weights is not None or kwargs != "{}"):
-        raise UserError("--weights and --kwargs belong to --encoder: name the class, too")
-    own = {} if encoder is None else _own(encoder, kwargs, weights)
+    sees: dict[str, Any] = {} if size is None else {"size": size}
+    sees |= {} if color == "gray" else {"color": color}
+    sees |= {} if stack == 1 else {"stack": stack}
+    if encoder is None and (weights is not None or kwargs != "{}" or sees):
+        raise UserError(
+            "--kwargs, --weights, --size, --color and --stack belong to --encoder: name the class"
+        )
+    own = {} if encoder is None else _own(encoder, kwargs, weights, sees)
     return _probe_run(game, methods, own, **which)
 
 
-def _own(encoder: str, kwargs: str, weights: Path | None) -> dict[str, Any]:
+def _own(encoder: str, kwargs: str, weights: Path | None, sees: dict) -> dict[str, Any]:
     """A row of ``methods`` for an encoder of one's own, with paths in full."""
     file, _, name = encoder.rpartition(":")
     if not file:
@@ -92,6 +103,8 @@ def _own(encoder: str, kwargs: str, weights: Path | None) -> dict[str, Any]:
     }
     if arguments:
         row["kwargs"] = arguments
+    if sees:
+        row["input"] = sees
     if weights is not None:
         row["weights"] = str(weights.expanduser().resolve())
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name)

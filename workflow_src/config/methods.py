@@ -59,6 +59,31 @@ class Training(Section):
     )
 
 
+Side = Annotated[int, Field(ge=8, le=1024)]
+
+
+class Input(Section):
+    """What an encoder of one's own sees of each frame."""
+
+    size: Side | Annotated[list[Side], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="pixels: of both sides, or [height, width]; by areas, from 210x160"
+    )
+    color: Literal["gray", "rgb"] = Field(
+        "gray", description="rgb: three channels for each frame, from the recorded actions"
+    )
+    stack: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="frames: the newest last, as frame_stack"
+    )
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """Height and width; None: as they are stored."""
+        if self.size is None:
+            return None
+        height, width = self.size if isinstance(self.size, list) else [self.size] * 2
+        return height, width
+
+
 class Method(Row):
     """A row of ``methods``: one column of the tables."""
 
@@ -78,6 +103,7 @@ class Method(Row):
     kwargs: dict[str, Any] = Field(
         default_factory=dict, description="custom only: keyword arguments of the class"
     )
+    input: Input | None = Field(None, description="custom only: what it sees of each frame")
     weights: str | None = Field(None, description="custom only: its state, .safetensors or .pt")
     agent: Identifier | None = Field(None, description="kind agent only: a row of agents")
     checkpoint: Checkpoint = Field(
@@ -100,6 +126,17 @@ class Method(Row):
     )
     lr: LearningRate | None = Field(None, description="overrides training.lr")
     eps: Annotated[float, Field(gt=0)] | None = Field(None, description="overrides training.eps")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _take_stack(cls, content: Any) -> Any:
+        """``input.stack`` is ``frame_stack``; ValueError if both are there and differ."""
+        seen = content.get("input") if isinstance(content, dict) else None
+        if not isinstance(seen, dict) or "stack" not in seen:
+            return content
+        if content.get("frame_stack", seen["stack"]) != seen["stack"]:
+            raise ValueError("frame_stack and input.stack differ; write one of them")
+        return content | {"frame_stack": seen["stack"]}
 
     @pydantic.field_validator("encoder")
     @classmethod
@@ -129,9 +166,10 @@ class Method(Row):
             self._check_custom()
         elif self.kind == "conditioned":
             pass  # what it takes from its base was checked there
-        elif self.module is not None or self.kwargs or self.weights is not None:
+        elif self.module is not None or self.kwargs or self.weights is not None or self.input:
             raise ValueError(
-                "module, kwargs and weights belong to kind custom; remove them or set kind: custom"
+                "module, kwargs, input and weights belong to kind custom; remove them or set "
+                "kind: custom"
             )
         if self.kind == "agent":
             if self.agent is None:
@@ -209,6 +247,16 @@ class Method(Row):
     def shares_encoder(self) -> bool:
         """Whether a supervised method has one encoder for all variables."""
         return self._declared("SHARED_ENCODER", False)
+
+    @property
+    def sees_color(self) -> bool:
+        """Whether its frames are red, green and blue."""
+        return self.input is not None and self.input.color == "rgb"
+
+    @property
+    def channels(self) -> int:
+        """The channels of its input: frames, or their red, green and blue."""
+        return self.frame_stack * (3 if self.sees_color else 1)
 
     @property
     def files(self) -> dict[str, Path]:

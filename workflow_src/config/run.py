@@ -197,6 +197,11 @@ class Config(Section):
             raise ValueError(
                 f"{key}.method: {which.method} has no encoder for all variables; name another"
             )
+        if method.sees_color:
+            raise ValueError(
+                f"{key}.method: {which.method} sees colours, and agents see frames in gray; name "
+                "another"
+            )
         if agent.environment.frame_skip != self.episodes.frame_skip:
             raise ValueError(
                 f"{key}: environment.frame_skip is {agent.environment.frame_skip}, and frames are "
@@ -397,7 +402,16 @@ class Config(Section):
 
 
 # What describes an encoder, which methods of kind conditioned take from another.
-_OF_ENCODER = ("encoder", "feature_size", "frame_stack", "input_scale", "module", "kwargs", "layer")
+_OF_ENCODER = (
+    "encoder",
+    "feature_size",
+    "frame_stack",
+    "input_scale",
+    "module",
+    "kwargs",
+    "input",
+    "layer",
+)
 
 
 def _with_encoder(name: str, rows: dict[str, Any]) -> Any:

@@ -18,7 +18,12 @@ def scale(frames: torch.Tensor) -> torch.Tensor:
 
 
 def _with_channels(frames: torch.Tensor) -> torch.Tensor:
-    """Frames (N, 210, 160) or (N, C, 210, 160) -> (N, C, 210, 160)."""
+    """Frames (N, 210, 160), (N, C, 210, 160) or, in colour, (N, stack, 3, 210, 160): with channels.
+
+    Those of colours are the colours of the oldest frame, then those of the next.
+    """
+    if frames.ndim == 5:
+        return frames.flatten(1, 2)
     return frames if frames.ndim == 4 else frames.unsqueeze(1)
 
 

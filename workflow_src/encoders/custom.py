@@ -55,6 +55,39 @@ def _module_class(path: Path, name: str, found: Any) -> type[nn.Module]:
     return found
 
 
+class Resized(nn.Module):
+    """An encoder behind frames of another size: each pixel is the mean of the area it covers."""
+
+    rows: torch.Tensor
+    columns: torch.Tensor
+
+    def __init__(self, encoder: nn.Module, shape: tuple[int, int]):
+        """``shape``: height and width of what ``encoder`` sees of frames (N, C, 210, 160)."""
+        super().__init__()
+        self.encoder = encoder
+        height, width = shape
+        self.register_buffer("rows", _areas(210, height), persistent=False)
+        self.register_buffer("columns", _areas(160, width).T.contiguous(), persistent=False)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Float frames (N, C, 210, 160) -> features (N, d)."""
+        return self.encoder(self.rows @ frames @ self.columns)
+
+
+def _areas(source: int, target: int) -> torch.Tensor:
+    """What each of ``source`` pixels adds to each of ``target``: (target, source), sums of 1."""
+    edges = torch.arange(target + 1, dtype=torch.float64) * source / target
+    start, end = edges[:-1, None], edges[1:, None]
+    pixel = torch.arange(source, dtype=torch.float64)
+    shared = (torch.minimum(end, pixel + 1) - torch.maximum(start, pixel)).clamp(min=0)
+    return (shared / (end - start)).float()
+
+
+def resized(encoder: nn.Module, shape: tuple[int, int] | None) -> nn.Module:
+    """``encoder``, behind frames of ``shape`` unless that is None."""
+    return encoder if shape is None else Resized(encoder, shape)
+
+
 def load_weights(encoder: nn.Module, file: str | Path) -> None:
     """Fill ``encoder`` with the state stored in ``file``, every entry of it and no other."""
     path = expanded(file)

@@ -128,6 +128,7 @@ def _expected(row: Method, variables: Sequence[str] | None, classes: int | None)
     if row.module is not None:
         file, _, name = (row.module or "").rpartition(":")
         kwargs = json.loads(json.dumps(row.kwargs))
+        expected |= {"input": row.input and row.input.model_dump()}
         return expected | {"encoder": CUSTOM, "module": file, "class": name, "kwargs": kwargs}
     expected |= {"encoder": row.encoder, "feature_size": row.feature_size}
     expected |= {"layer": row.inner_layer}
@@ -159,7 +160,8 @@ def _custom(path: str | os.PathLike, row: Method, header: Mapping[str, Any]) -> 
     seed = header.get("module_seed")
     if type(seed) is not int or not 0 <= seed < 2**64:
         raise UserError(f"{path} has an invalid module seed {seed!r}: make the encoder again")
-    return custom.make(file, name, row.kwargs, seed)
+    made = custom.make(file, name, row.kwargs, seed)
+    return made if row.input is None else custom.resized(made, row.input.shape)
 
 
 def _own(row: Method, variables: Sequence[str], classes: int) -> nn.Module:

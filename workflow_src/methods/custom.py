@@ -41,15 +41,19 @@ class Custom(Objective):
                     f"{module} has {entry} of {kind} in its state, which is not stored: make it "
                     "float32"
                 )
+        if settings.input is not None:
+            self.encoder = custom.resized(self.encoder, settings.input.shape)
         self._header = {
             "encoder": CUSTOM,
-            "feature_size": custom.feature_size(self.encoder, settings.frame_stack, module),
+            "feature_size": custom.feature_size(self.encoder, settings.channels, module),
             "module": file,
             "module_sha256": custom.sha256(file),
             "module_seed": generator.initial_seed(),
             "class": name,
             "kwargs": settings.kwargs,
         }
+        if settings.input is not None:
+            self._header["input"] = settings.input.model_dump()
 
     @property
     def header(self) -> dict[str, Any]:

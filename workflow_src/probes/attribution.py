@@ -9,6 +9,7 @@ import torch
 from workflow_src import artifacts, devices, encoders, saliency, seeds
 from workflow_src.config.methods import Method
 from workflow_src.config.probes import Probe, ProbeProtocol
+from workflow_src.episodes.color import in_color
 from workflow_src.episodes.dataset import load_stacks
 from workflow_src.errors import UserError
 from workflow_src.probes.kinds import linear
@@ -51,14 +52,17 @@ def attribute(
     with devices.acquire("cpu", settings.threads) as place:
         encoder, header = encoders.load(weights, row)
         check_header(weights, header, game=game, method=method)
-        features = features_of(encoder, store, parts, labels, row.frame_stack, place)
+        seen = in_color(store) if row.sees_color else store
+        features = features_of(encoder, seen, parts, labels, row.frame_stack, place)
         rng = seeds.generator(seed, game, "probes", policy, protocol, method, "fit")
         fitted = linear.fit(
             features["train"], features["val"], settings, switches, rng, place, names=kept
         )
         test = parts.parts["test"].rows
         which = np.linspace(0, len(test) - 1, NUMBER).astype(int)
-        stacks = torch.from_numpy(load_stacks(store, test[which], row.frame_stack))
+        stacks = torch.from_numpy(load_stacks(seen, test[which], row.frame_stack))
+        stacks = stacks.reshape(NUMBER, row.channels, *stacks.shape[-2:])
+        last = row.channels // row.frame_stack  # the channels of the newest frame
         truth = labels["test"][which]
         encoder.requires_grad_(False)
 
@@ -75,7 +79,7 @@ def attribute(
 
         found = np.stack(
             [
-                saliency.saliency(partial(score, number=number), stacks, mode)[:, -1]
+                saliency.saliency(partial(score, number=number), stacks, mode)[:, -last:].max(1)
                 for number in range(len(kept))
             ]
         )

@@ -13,6 +13,7 @@ from workflow_src.ari import labels as ari_labels
 from workflow_src.config.methods import Method
 from workflow_src.config.probes import KINDS, Probe, ProbeProtocol
 from workflow_src.encoders.conditioning import describe
+from workflow_src.episodes.color import Frames, in_color
 from workflow_src.episodes.dataset import Part, Split, check_pair, load_stacks, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError, one_of
@@ -95,7 +96,8 @@ def probe(
                 rows = parts.parts["test"].rows
                 predicted = _by_chunk(classify, store, rows, row.frame_stack)
             else:
-                features = features_of(model, store, parts, labels, row.frame_stack, place)
+                seen = in_color(store) if row.sees_color else store
+                features = features_of(model, seen, parts, labels, row.frame_stack, place)
                 described = {"features": describe(features["train"].values)}
                 fit: fitting.Fit = kinds.module(KINDS, kind).fit
                 fitted = fit(
@@ -176,7 +178,7 @@ def labels_of(
 
 def features_of(
     encoder: torch.nn.Module,
-    store: FrameStore,
+    store: Frames,
     split: Split,
     labels: dict[str, np.ndarray],
     stack: int,
@@ -194,12 +196,12 @@ def features_of(
 
 
 def _by_chunk(
-    apply: Callable[[np.ndarray], np.ndarray], store: FrameStore, rows: np.ndarray, stack: int
+    apply: Callable[[np.ndarray], np.ndarray], store: Frames, rows: np.ndarray, stack: int
 ) -> np.ndarray:
     """Apply a function to the stacked frames of ``rows``, (n,) ascending, chunk by chunk.
 
-    ``apply`` gets uint8 (n, stack, 210, 160).
+    ``apply`` gets uint8 (n, stack, 210, 160), or (n, stack, 3, 210, 160) in colour.
     """
-    size = max(_CHUNK // stack, 1)
+    size = max(_CHUNK // stack // getattr(store, "channels", 1), 1)
     chunks = np.split(rows, range(size, len(rows), size))
     return np.concatenate([apply(load_stacks(store, chunk, stack)) for chunk in chunks])

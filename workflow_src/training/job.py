@@ -15,6 +15,7 @@ from workflow_src import artifacts, devices, encoders, provenance, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.config.methods import Method, MethodProtocol, Training
 from workflow_src.csv_files import write_csv
+from workflow_src.episodes.color import in_color
 from workflow_src.episodes.dataset import (
     Part,
     Split,
@@ -185,11 +186,12 @@ def _features(
 ) -> Callable[[torch.nn.Module], Iterator[np.ndarray]]:
     """What gives an encoder's features (n, d) of the train part, in pieces."""
     store, shared = _open(row, *_both(method, frames, split), game)
+    seen = in_color(store) if row.sees_color else store
     rows = shared.parts["train"].rows
 
     def of(encoder: torch.nn.Module) -> Iterator[np.ndarray]:
         for chunk in np.split(rows, range(_CHUNK, len(rows), _CHUNK)):
-            yield encoders.encode(encoder, load_stacks(store, chunk, row.frame_stack), device)
+            yield encoders.encode(encoder, load_stacks(seen, chunk, row.frame_stack), device)
 
     return of
 
