@@ -38,6 +38,14 @@ for folder, files in layout.folders(CONFIG).items():
             files,
 
 
+# A person sees where it stands; with `--quiet progress` that alone.
+onstart:
+    quiet = {"progress", "all"} & set(map(str, workflow.output_settings.quiet or []))
+    if quiet:
+        logger.addFilter(lambda record: not str(record.msg).startswith(("Select jobs to execute", "Execute ")))
+    live.follow(Path("logs"), lambda: (workflow.scheduler.finished_jobs, len(workflow.dag)), alone=bool(quiet))
+
+
 onsuccess:
     record_in_dvc()
 

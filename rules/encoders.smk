@@ -25,7 +25,7 @@ rule encoders:
     shell:
         "python -m workflow_src encoders --game {wildcards.game} --policy {wildcards.policy} --protocol {wildcards.protocol}"
         " --method {wildcards.method} --seed {wildcards.seed} {params.files} --out {output.weights}"
-        " --history {output.history} --checkpoint {params.checkpoint} > {log} 2>&1"
+        " --history {output.history} --checkpoint {params.checkpoint} --log {log} > {log} 2>&1"
 
 
 # What decoders make of frames, for the figure of reconstructions.

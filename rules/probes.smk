@@ -30,7 +30,7 @@ rule probes:
     shell:
         "python -m workflow_src probes --game {wildcards.game} --policy {wildcards.policy} --protocol {wildcards.protocol}"
         " --method {wildcards.method} --seed {wildcards.seed} --probe {wildcards.probe} --frames {input.frames}"
-        " --split {input.split} {params.weights} --out {output} > {log} 2>&1"
+        " --split {input.split} {params.weights} --out {output} --log {log} > {log} 2>&1"
 
 
 # Where encoders read each variable: `snakemake saliency`, a target of its own, since it fits probes again.

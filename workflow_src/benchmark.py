@@ -180,10 +180,7 @@ def get_episodes(
 
 def _episodes(store: Frames, part: Part, stack: int) -> list[torch.Tensor]:
     """The frames of a part, a uint8 tensor (T, channels, 210, 160) for each episode."""
-    if stack == 1:
-        frames = load_frames(store, part.rows)
-    else:
-        frames = load_stacks(store, part.rows, stack)
+    frames = load_frames(store, part.rows) if stack == 1 else load_stacks(store, part.rows, stack)
     frames = frames.reshape(len(frames), -1, *frames.shape[-2:])
     return list(torch.from_numpy(frames).split(part.lengths.tolist()))
 

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from workflow_src import live
+
 _SECONDS = 15.0  # between two lines
 
 
@@ -16,11 +18,11 @@ class Line:
         self._name, self._steps, self._shown = name, steps, shown
         self._began = self._said = time.monotonic()
         self._start: int | None = None
-        self._where = ""
+        self._where, self._epoch = "", (0, 0)
 
     def begin(self, epoch: int, epochs: int, step: int) -> None:
         """An epoch begins at ``step``."""
-        self._where = f"epoch {epoch + 1} of {epochs}"
+        self._where, self._epoch = f"epoch {epoch + 1} of {epochs}", (epoch + 1, epochs)
         if self._start is None:
             self._start = step
             if step:
@@ -33,6 +35,11 @@ class Line:
             return
         self._said = now
         self._print(f"{self._where}, step {step:,} of {self._steps:,}, {self._pace(step)}")
+        seconds, done = self._since(step)
+        rate = done / seconds
+        facts: dict[str, Any] = {"name": self._name, "rate": rate, "unit": "steps"}
+        facts |= dict(zip(("epoch", "epochs"), self._epoch, strict=True))
+        live.tell(facts | {"left": (self._steps - step) / rate})
 
     def end(self, row: Mapping[str, Any]) -> None:
         """An epoch ended, with this row of the history."""
@@ -42,9 +49,13 @@ class Line:
             f"score {row['score']:.3g}, in training {row['training_score']:.3g}"
         )
 
+    def _since(self, step: int) -> tuple[float, int]:
+        """The seconds and the steps since the start."""
+        return max(time.monotonic() - self._began, 1e-9), max(step - (self._start or 0), 1)
+
     def _pace(self, step: int) -> str:
-        seconds = max(time.monotonic() - self._began, 1e-9)
-        rate = max(step - (self._start or 0), 1) / seconds
+        seconds, done = self._since(step)
+        rate = done / seconds
         left = datetime.timedelta(seconds=round((self._steps - step) / rate))
         return f"{rate:,.0f} steps/s, {left} left"
 

@@ -104,6 +104,7 @@ _SHARED: dict[str, Callable] = {
         "--out", required=True, type=FILE, help="Files to write: a path without extension."
     ),
     "out-folder": click.option("--out", required=True, type=FOLDER, help="Folder to write to."),
+    "log": click.option("--log", type=FILE, help="The job's log; where it stands is told beside."),
     "quiet": click.option("--quiet", is_flag=True, help="No progress bar."),
     "scores": click.option(
         "--scores", type=FILE, required=True, help="The tidy CSV of all metrics."

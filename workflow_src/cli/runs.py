@@ -91,6 +91,17 @@ def show(run: Path) -> None:
     )
 
 
+@click.command()
+@click.argument("run", type=FOLDER, default=".")
+def tensorboard(run: Path) -> None:
+    """Write the histories of a run's trainings for TensorBoard, also while they run."""
+    from workflow_src.report.tensorboard import write
+
+    out = run / "tensorboard"
+    count = write(run, out)
+    click.echo(f"{count} trainings; to see them: tensorboard --logdir {shlex.quote(str(out))}")
+
+
 @click.command("check-scores")
 @click.argument("scores", type=FILE, nargs=-1, required=True)
 def check_scores(scores: tuple[Path, ...]) -> None:

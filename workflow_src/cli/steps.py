@@ -85,28 +85,32 @@ def splits(config: Config, protocol: str, **which: Any) -> None:
 @click.option("--checkpoint", type=FILE, help="Where to keep the state, to resume if killed.")
 @click.option("--agent-weights", "agent", type=INPUT, help="The weights of the method's agent.")
 @click.option("--base-weights", "base", type=INPUT, help="The encoder that a method conditions.")
-@shared("quiet")
-def encoders(config: Config, protocol: str, method: str, quiet: bool, **which: Any) -> None:
+@shared("log", "quiet")
+def encoders(
+    config: Config, protocol: str, method: str, log: Path | None, quiet: bool, **which: Any
+) -> None:
     """Train an encoder."""
+    from workflow_src import live
     from workflow_src.training.job import train
 
     config.validate_names(protocol=protocol, method=method, **which)
     row = config.method(method)
-    train(
-        protocol=protocol,
-        method=method,
-        row=row,
-        base_row=config.method(row.of) if row.of else None,
-        settings=row.training(config.training),
-        switches=config.protocol(protocol).methods,
-        label_set=config.label_set,
-        classes=config.probe.classes,
-        seed_protocol=config.derived.seed_protocol(protocol),
-        device=config.device,
-        trainings_per_gpu=config.trainings_per_gpu,
-        progress=not quiet,
-        **which,
-    )
+    with live.at(log, f"{method} on {which['game']}"):
+        train(
+            protocol=protocol,
+            method=method,
+            row=row,
+            base_row=config.method(row.of) if row.of else None,
+            settings=row.training(config.training),
+            switches=config.protocol(protocol).methods,
+            label_set=config.label_set,
+            classes=config.probe.classes,
+            seed_protocol=config.derived.seed_protocol(protocol),
+            device=config.device,
+            trainings_per_gpu=config.trainings_per_gpu,
+            progress=not quiet,
+            **which,
+        )
 
 
 @command()
@@ -117,24 +121,26 @@ def encoders(config: Config, protocol: str, method: str, quiet: bool, **which: A
 @click.option(
     "--probe", "kind", required=True, help="One of probe.kinds, or the method's own probe."
 )
-@shared("out")
-def probes(config: Config, protocol: str, method: str, **which: Any) -> None:
+@shared("out", "log")
+def probes(config: Config, protocol: str, method: str, log: Path | None, **which: Any) -> None:
     """Fit a probe for each state variable on an encoder's features, and score it."""
+    from workflow_src import live
     from workflow_src.probes.probe import probe
 
     config.validate_names(protocol=protocol, method=method, **which)
-    probe(
-        protocol=protocol,
-        method=method,
-        row=config.method(method),
-        settings=config.probe_of(protocol),
-        switches=config.protocol(protocol).probes,
-        label_set=config.label_set,
-        seed_protocol=config.derived.seed_protocol(protocol),
-        device=config.device,
-        trainings_per_gpu=config.trainings_per_gpu,
-        **which,
-    )
+    with live.at(log, f"{which['kind']} probes of {method} on {which['game']}"):
+        probe(
+            protocol=protocol,
+            method=method,
+            row=config.method(method),
+            settings=config.probe_of(protocol),
+            switches=config.protocol(protocol).probes,
+            label_set=config.label_set,
+            seed_protocol=config.derived.seed_protocol(protocol),
+            device=config.device,
+            trainings_per_gpu=config.trainings_per_gpu,
+            **which,
+        )
 
 
 @command()

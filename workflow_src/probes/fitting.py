@@ -22,6 +22,7 @@ from workflow_src.config.probes import Probe, ProbeProtocol
 from workflow_src.devices import product
 from workflow_src.episodes.dataset import draw
 from workflow_src.errors import UserError
+from workflow_src.live import Meter
 from workflow_src.schedules import Limits, Schedule
 
 # Frames scored at once: 43 MB for 41 variables of 256 classes.
@@ -103,6 +104,7 @@ def fit(
     kept = bank.weights()
     accuracy, rate = np.full((2, settings.epochs, len(names)), np.nan)
 
+    meter = Meter("probes", settings.epochs - 1, "frames", 0, lines=False)
     for epoch in tqdm(
         range(settings.epochs),
         desc="probes",
@@ -110,6 +112,7 @@ def fit(
         leave=False,
         disable=None if progress else True,
     ):
+        meter.begin(epoch)
         # Ordered once an epoch, so that each batch is a slice.
         order = on_device(full_batches(train.lengths, settings, switches, rng))
         batches = (-1, settings.batch_size)
@@ -128,6 +131,7 @@ def fit(
                 f"{loss[first]}; lower the probes' lr"
             )
         accuracy[epoch, active], rate[epoch, active] = score, schedule.rate
+        meter.count(len(order), 1.0)
         better, stopped = schedule.step(score)
         save = better if switches.keep == "best" else np.ones_like(better)
         for place, weights in zip(kept, bank.weights(), strict=True):

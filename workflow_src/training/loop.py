@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from workflow_src import checkpoints, devices, encoders
 from workflow_src.config.methods import MethodProtocol, Training
 from workflow_src.episodes.dataset import stack_rows
 from workflow_src.errors import UserError
+from workflow_src.live import Meter
 from workflow_src.schedules import Limits, Schedule
 from workflow_src.training.objective import EpisodeIndex, Objective
 from workflow_src.training.step import ACCURACY, Step, accuracy_of
@@ -110,17 +110,12 @@ def fit(
         first = index.first[np.searchsorted(index.first, batches, side="right") - 1]
         stacks = stack_rows(batches.ravel(), first.ravel(), stack).reshape(*batches.shape, stack)
         rows = torch.from_numpy(stacks).transpose(1, 2).to(device)
-        bar = tqdm(
-            rows,
-            desc=f"{name} epoch {state.epoch} {part}",
-            unit="batch",
-            leave=False,
-            disable=None if progress else True,
-        )
         objective.train(step is learn)
         step.start()
-        for batch in bar:
+        for number, batch in enumerate(rows, 1):
             step(batch)
+            if step is learn:
+                meter.count(settings.batch_size, number / len(rows))
         means = step.means(len(rows))
         row = {f"{part}_loss": sum(v for term, v in means.items() if term not in accuracies)}
         # The accuracy matters in validation alone, and may be left out elsewhere.
@@ -130,12 +125,15 @@ def fit(
             raise UserError(_diverged(name, state.epoch, part, row))
         return row
 
+    meter = Meter(name, settings.epochs, "examples", max(state.epoch, 1), lines=progress)
     while state.epoch <= settings.epochs and state.stale < settings.patience:
         # Epoch 0 does not learn: divergence is measured against the untrained model's loss.
         row: dict[str, Any] = {"epoch": state.epoch}
+        meter.begin(state.epoch)
         row |= run(train, "train", learn if state.epoch > 0 else validate)
         row |= run(val, "val", validate)
         state.history.append(row)
+        meter.end(state.history)
         if row["train_loss"] > DIVERGED * state.history[0]["train_loss"]:
             raise UserError(_diverged(name, state.epoch, "train", row))
         if state.epoch > 0 and parts is not None:
