@@ -17,6 +17,8 @@ rule encoders:
         settings=lambda w: leaves(config, *rows_of(w.method)) | learning(w),
         files=lambda w, input: options(input, frames="frames", split="split", **{"agent-weights": "agent", "base-weights": "base"}),
         checkpoint="checkpoints/{policy}/{protocol}/{method}/{game}-s{seed}.pt",
+    # The longest jobs first.
+    priority: 2
     threads: CONFIG.training.threads
     resources:
         gpu=lambda w: int(ON_CUDA and CONFIG.methods[w.method].reads is not None),

@@ -18,7 +18,9 @@ rule episodes:
             *player_settings(w.policy),
         ),
         weights=lambda w, input: " ".join(f"--weights {file}" for file in input.get("weights", [])),
-    threads: 2
+    # One, so that it starts beside a training, and before everything that can wait: trainings wait for it.
+    threads: 1
+    priority: 3
     conda:
         ENVIRONMENT
     shell:

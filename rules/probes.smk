@@ -22,6 +22,7 @@ rule probes:
         )
         | switches(w, "probes"),
         weights=lambda w, input: options(input, weights="encoder"),
+    priority: 1
     threads: CONFIG.probe.threads
     resources:
         gpu=lambda w: int(ON_CUDA and w.probe != "majority" and by_gradient_descent(w.probe)),

@@ -14,6 +14,7 @@ rule splits:
         )
         | switches(w, "splits"),
         exclude=lambda w, input: options(input, exclude="exclude"),
+    priority: 3
     conda:
         ENVIRONMENT
     shell:

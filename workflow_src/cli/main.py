@@ -110,9 +110,6 @@ for _commands in SECTIONS.values():
 
 def main(prog_name: str = "python -m workflow_src") -> None:
     """Run the command line; a `UserError`, and what the machine is short of, is one line."""
-    # Before torch is loaded: threads that wait for each other leave the core to whoever else has
-    # work, instead of spinning. Alone they are as fast.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _end_with_its_starter(os.environ.get("WORKFLOW_SRC_STARTED_BY", ""))
     try:
         cli(prog_name=prog_name)
