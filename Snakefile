@@ -40,6 +40,8 @@ for folder, files in layout.folders(CONFIG).items():
 
 # A person sees where it stands; with `--quiet progress` that alone.
 onstart:
+    if workflow.non_local_exec and CONFIG.device == "auto":
+        refuse(UserError("device: auto depends on the machine, and jobs go to others: set device: cuda, or device: cpu, in config.yaml"))
     quiet = {"progress", "all"} & set(map(str, workflow.output_settings.quiet or []))
     if quiet:
         logger.addFilter(lambda record: not str(record.msg).startswith(("Select jobs to execute", "Execute ")))

@@ -73,6 +73,9 @@ for variable, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": PACKA
     os.environ[variable] = os.pathsep.join(filter(None, [str(first), os.environ.get(variable)]))
 # A job ends with the Snakemake that started it, however that ended: the next one would start it again beside it.
 os.environ.update(WORKFLOW_SRC_STARTED_BY=f"{platform.node()}:{os.getpid()}")
+# A cluster's job takes the GPU that it was given (`devices.GIVEN`; to import it takes a second).
+if workflow.remote_exec:
+    os.environ["WORKFLOW_SRC_GPU_GIVEN"] = "1"
 # Snakemake takes braces in paths for wildcards.
 ENVIRONMENT = str(ROOT / "environment.yml").replace("{", "{{").replace("}", "}}")
 

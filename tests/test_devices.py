@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import torch
 from workflow_src import devices
 from workflow_src.errors import UserError
 
+ROOT = Path(__file__).parent.parent
 NAMES = ["fake-a", "GPU-fake-b"]
 # How often memory was asked of the operating system while tensors of up to 32 MB were made and
 # freed, time after time.
@@ -205,7 +207,13 @@ def test_gpus_bear_names_that_all_processes_share(monkeypatch, visible, count, n
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert devices.physical_gpus(count) == names
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: types.SimpleNamespace())
+    assert devices.gpu_names(count) == names
+    # Two jobs that both see GPU 0, as in a container each does, see two GPUs.
+    for number in (5, 6):
+        properties = types.SimpleNamespace(uuid=f"4a0c-{number}")
+        monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _, p=properties: p)
+        assert devices.gpu_names(1) == [f"4a0c-{number}"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -248,6 +256,7 @@ def test_a_gpu_is_held_while_in_use(monkeypatch, tmp_path, name):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: types.SimpleNamespace())
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(NAMES))
@@ -265,6 +274,7 @@ def test_a_gpu_is_shared_by_as_many_as_asked_for(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: types.SimpleNamespace())
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(NAMES))
     with ExitStack() as stack:
@@ -303,3 +313,15 @@ def test_freed_memory_is_kept():
         for how in ("plain", "acquired")
     }
     assert faults["acquired"] < 100 < faults["plain"]
+
+
+def test_a_clusters_job_takes_the_gpu_it_was_given(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: types.SimpleNamespace())
+    monkeypatch.setattr(devices, "free_gpu", lambda _: pytest.fail("it waits for nobody"))
+    assert f'"{devices.GIVEN}"' in (ROOT / "rules" / "common.smk").read_text()
+    monkeypatch.setenv(devices.GIVEN, "1")
+    with devices.acquire("cuda") as device:
+        assert device == torch.device("cuda", 0)

@@ -283,3 +283,35 @@ def test_without_scripts_all_can_be_read(browser, written):
             and tab.locator("[id='game=pong'] table").first.is_visible()
         )
         assert not tab.locator("#theme").is_visible() and not tab.locator("#game").is_visible()
+
+
+def test_tables_show_one_protocol_at_a_time(visit):
+    tab = visit("game=boxing")
+    assert set(column(tab, "variables-boxing", 2)) == {"paper"}
+    tab.select_option("#protocol", "corrected")
+    until(tab, lambda: set(column(tab, "variables-boxing", 2)), {"corrected"})
+    tab.select_option("#protocol", "")
+    until(tab, lambda: set(column(tab, "variables-boxing", 2)), {"paper", "corrected"})
+
+
+def test_what_stands_beside_f1_is_shown_where_there_is_room_or_on_demand(visit):
+    def heads(tab):
+        return tab.eval_on_selector_all(
+            "#variables-boxing thead th",
+            "heads => heads.filter(h => h.checkVisibility()).map(h => h.innerText.trim())",
+        )
+
+    wide = visit("game=boxing", viewport={"width": 1800, "height": 900})
+    until(wide, lambda: "accuracy" in heads(wide), True)
+    narrow = visit("game=boxing", viewport={"width": 390, "height": 800})
+    until(narrow, lambda: ("F1" in heads(narrow), "accuracy" in heads(narrow)), (True, False))
+    narrow.check("#more")
+    until(narrow, lambda: "accuracy" in heads(narrow), True)
+
+
+def test_the_first_screen_has_a_picture_and_the_page_its_configuration(visit):
+    tab = visit("", viewport={"width": 1440, "height": 900})
+    box = tab.locator("#overview .picture img").first.bounding_box()
+    assert box["y"] + box["height"] < 900
+    tab.click("text=The configuration, whole")
+    assert "label_set: paper-2019" in tab.locator(".configuration").inner_text()

@@ -1,5 +1,6 @@
 """The real workflow on real games at a tiny scale: Snakemake, all rules, nothing faked."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -282,3 +283,15 @@ def test_paths_with_blanks_quotes_and_braces(source, tmp_path):
     plain = checkout.rename(tmp_path / "it's a checkout of $HOME")
     done = snakemake(plain, outside, "--snakefile", str(plain / "Snakefile"), target)
     assert done.returncode == 0 and (outside / target).is_file(), done.stderr
+
+
+def test_a_cluster_gets_time_memory_and_gpus_by_rule(source, tmp_path):
+    """Without SLURM: what the profile asks for, on a host that has no GPU itself."""
+    directory = tmp_path / "run"
+    configure(source, directory, also(TINY, {"device": "cuda"}))
+    profile = ["--workflow-profile", str(source / "profiles" / "slurm"), "--printshellcmds"]
+    said = snakemake(source, directory, "-n", *profile, "--quiet", "host").stdout
+    jobs = dict(re.findall(r"^rule (\w+):(.*?)\n\n", said, re.MULTILINE | re.DOTALL))
+    assert {"episodes", "splits", "encoders", "probes"} <= jobs.keys()
+    assert "gpu=1" in jobs["encoders"] and "runtime=1440" in jobs["encoders"]
+    assert "mem_mb=12000" in jobs["encoders"] and "runtime=120" in jobs["splits"]

@@ -1,9 +1,10 @@
 """Devices: choosing one, sharing a GPU between jobs, deterministic kernels.
 
 Snakemake counts GPUs but does not say which one a job got. A job therefore takes a lock file of its
-GPU, machine-wide, for as long as it runs; the operating system frees it when the process ends,
-however it ends. Here too is what a processor has to be told to be fast: to keep its memory, and
-which library makes products.
+GPU, by its UUID and for all users of the machine, for as long as it runs; the operating system
+frees it when the process ends, however it ends. A cluster's job takes the GPU that it was given.
+Here too is what a processor has to be told to be fast: to keep its memory, and which library makes
+products.
 """
 
 import contextlib
@@ -21,6 +22,8 @@ import torch.nn.functional as F
 
 from workflow_src.errors import UserError, explained
 
+# Set in a cluster's job: the scheduler has chosen the GPU.
+GIVEN = "WORKFLOW_SRC_GPU_GIVEN"
 _POLL_SECONDS = 0.5
 _DETERMINISTIC: Any = torch.utils.deterministic
 _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(
@@ -64,12 +67,13 @@ def acquire(name: str, threads: int | None = None, per_gpu: int = 1) -> Iterator
             yield torch.device("cpu")
         else:
             torch.backends.cudnn.benchmark = False
-            names = physical_gpus(gpus)
+            names = gpu_names(gpus)
             places = [
                 *names,
                 *(f"{gpu}-{place}" for place in range(2, per_gpu + 1) for gpu in names),
             ]
-            with free_gpu(places) as index:
+            given = os.environ.get(GIVEN) == "1"
+            with contextlib.nullcontext(0) if given else free_gpu(places) as index:
                 torch.cuda.set_device(index % gpus)
                 yield torch.device("cuda", index % gpus)
     finally:  # the process may be somebody's notebook
@@ -123,8 +127,14 @@ def product(
     return F.linear(x, weight, bias)
 
 
-def physical_gpus(count: int) -> list[str]:
-    """Machine-wide names of this process's ``count`` GPUs, in its own order."""
+def gpu_names(count: int) -> list[str]:
+    """Machine-wide names of this process's ``count`` GPUs, in its own order: their UUIDs.
+
+    Without them, as they are called in ``CUDA_VISIBLE_DEVICES``.
+    """
+    found = [getattr(torch.cuda.get_device_properties(gpu), "uuid", None) for gpu in range(count)]
+    if all(found):
+        return [str(uuid) for uuid in found]
     visible = [
         part.strip()
         for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")

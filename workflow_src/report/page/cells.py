@@ -82,6 +82,8 @@ class Table:
     heads: list[Head]
     rows: list[list[Cell]]
     summaries: list[bool]  # whether a row is a mean or total
+    companions: tuple[int, ...] = ()  # columns that can be hidden where there is no room
+    protocol: int | None = None  # the column of protocols, by which the page filters
     download: str = ""  # the CSV as a data address
     name: str = ""  # its file
 
@@ -155,6 +157,12 @@ def lay_out(
         heads=heads,
         rows=[list(row) for row in zip(*columns, strict=True)],
         summaries=[str(value) in ROW_NAMES for value in frame[first]],
+        companions=tuple(
+            at
+            for at, column in enumerate(frame)
+            if _split(str(column), frame.columns)[1] not in ("", "f1")
+        ),
+        protocol=list(frame).index("protocol") if "protocol" in frame else None,
         download=download,
         name=name,
     )

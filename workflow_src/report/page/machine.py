@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from workflow_src import checkout
+
 PACKAGES = ("atariari", "ale-py", "torch", "numpy", "pandas", "scikit-learn", "snakemake")
 
 
@@ -19,7 +21,22 @@ def package_versions() -> dict[str, str]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+    if said := commit():
+        found["Commit"] = said
     return found
+
+
+def commit() -> str:
+    """The commit of the checkout that makes the page, and whether it was changed; or empty."""
+    folder = checkout.folder()
+    if not (folder / ".git").exists():  # a package, perhaps below somebody else's repository
+        return ""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty=, changed"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def hardware() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What was run: the settings, methods and protocols of a run, as the page shows them."""
 
 import pandas as pd
+import yaml
 
 from workflow_src.config.run import Config
 from workflow_src.report.names import switches
@@ -20,6 +21,12 @@ def run_settings(config: Config) -> dict[str, str]:
         "Epochs at most": epochs,
         "Probes": ", ".join(config.probe.kinds),
     }
+
+
+def as_text(config: Config) -> str:
+    """The whole configuration as YAML, the defaults included."""
+    content = config.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120)
 
 
 def method_table(config: Config) -> Table:

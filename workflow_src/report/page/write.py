@@ -25,6 +25,8 @@ from workflow_src.report.tables.captions import PAPER
 
 # The table of which the page's first view shows the means.
 HEADLINE = "table2_f1_by_game"
+# And its picture: the first of these that the run has.
+FIRST = ("f1_by_category", "f1_by_game", "agent_curves")
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,21 @@ def write_report(
         protocols=settings.protocol_table(config),
         versions=machine.package_versions(),
         hardware=machine.hardware(),
+        configuration=settings.as_text(config),
+        protocols_of_run=list(config.protocols),
+        first=_first(items),
         tables=[item for item in of_run if isinstance(item, Table)],
         pictures=[item for item in of_run if isinstance(item, files.Picture)],
         agents=agent_views(config, agents, films) if agents is not None else [],
         games=_games(config, summaries.read(config, probed, splits, histories), items),
     )
     artifacts.write_text(out, text)
+
+
+def _first(items: list[tuple[files.Subject, files.Shown]]) -> files.Picture | None:
+    """The picture of the first screen."""
+    by_key = {one.key: item for one, item in items if isinstance(item, files.Picture)}
+    return next((by_key[key] for key in FIRST if key in by_key), None)
 
 
 def _games(

@@ -1,5 +1,7 @@
 const views = [...document.querySelectorAll(".view")];
 const game = document.getElementById("game");
+const more = document.getElementById("more");
+const protocol = document.getElementById("protocol"); // where there are several
 
 // The library is a module inside this file: it is run from an address that exists in this page alone.
 const library = (async () => {
@@ -14,12 +16,12 @@ async function prepare(view) {
   for (const table of view.querySelectorAll("table.sheet:not(.dataTable)")) {
     const rows = table.tBodies[0].rows.length;
     const paged = table.classList.contains("paged");
-    new DataTable(table, {
+    const made = new DataTable(table, {
       paging: paged,
       pageLength: 25,
       lengthMenu: [25, 100, { label: "all", value: -1 }],
       info: rows > 10,
-      searching: rows > 5,
+      searching: true,
       ordering: rows > 1,
       order: [],
       autoWidth: false,
@@ -41,8 +43,30 @@ async function prepare(view) {
     outer.classList.add("ready");
     outer.querySelector("input[type=search]")?.setAttribute("aria-label", `Filter rows of ${table.getAttribute("aria-label")}`);
   }
+  fit(view);
   view.dataset.ready = "yes";
 }
+
+// One protocol at a time. F1 first: what stands beside it is shown where there is room for it, or where it is asked for.
+async function fit(view) {
+  const DataTable = await library;
+  for (const table of view.querySelectorAll("table.dataTable")) {
+    const made = new DataTable.Api(table);
+    if (protocol && table.dataset.protocol) {
+      const exact = protocol.value ? `^${protocol.value}$` : "";
+      made.column(Number(table.dataset.protocol)).search(exact, true, false).draw();
+    }
+    if (!table.dataset.companions) continue;
+    const companions = made.columns(table.dataset.companions.split(",").map(Number));
+    companions.visible(true);
+    const box = table.closest(".dt-layout-cell") ?? table.closest(".scroll");
+    if (!more.checked && table.offsetWidth > box.clientWidth) companions.visible(false);
+  }
+}
+const shownView = () => views.find((one) => one.classList.contains("shown"));
+more.addEventListener("change", () => fit(shownView()));
+protocol?.addEventListener("change", () => fit(shownView()));
+window.addEventListener("resize", () => fit(shownView()));
 
 function route() {
   let wanted = location.hash.slice(1);
@@ -63,7 +87,8 @@ function route() {
   document.title = `${view.querySelector("h1").textContent} – AtariARI report`;
   if (target && target !== view && view.contains(target)) target.scrollIntoView();
   else if (changed) window.scrollTo(0, 0);
-  prepare(view);
+  if (view.dataset.ready) fit(view);
+  else prepare(view);
   return changed ? view : null;
 }
 
