@@ -205,7 +205,7 @@ def test_sentences_come_with_what_they_are_about(tmp_path):
     audit, appendix = text[order[2] : order[3]], text[order[3] :]
     assert (
         r"Table~\ref{tab:audit} counts variables by verdict" in audit
-        and r"\input{audit.tex}" in audit
+        and r"\input{audit.tex}" in appendix
     )
     said = (
         r"Table~\ref{tab:table4_boxing} gives F1 of every variable of one game, likewise "

@@ -36,6 +36,9 @@ def test_it_compiles_without_overfull_lines(tmp_path, change):
         assert words not in log, words
     count = int(re.search(r"Output written on paper\.pdf \((\d+) page", log)[1])
     assert 3 <= count <= 26
+    # The main part has at most eight pages; all else is the appendix.
+    begins = re.search(r"The appendix begins on page (\d+)", log)
+    assert int(begins[1]) <= 9
 
 
 def test_overfull_lines_are_found_in_the_log():

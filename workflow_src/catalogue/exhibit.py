@@ -81,6 +81,8 @@ class Exhibit:
     # Where the paper has it, or None for not at all; "Table 3 {sentence}." is what its text says.
     section: Section | None = None
     sentence: str = ""
+    # Whether the section shows it; else the appendix does, and the section refers to it.
+    main: bool = False
     when: Callable[["Config"], bool] = lambda config: True
     source: Source = "scores"
     # The file in workflow_src/report/ that makes it, by default tables/{key} or figures/{key}, and

@@ -73,6 +73,7 @@ EXHIBITS = (
         "Probe F1 by game and method, mean over categories and seeds. "
         "A dash on grey: there is no score.",
         section="results",
+        main=True,
         sentence="shows the same as colours",
     ),
     Exhibit(
@@ -93,6 +94,7 @@ EXHIBITS = (
         "Probe F1 by category of variables and method, mean over the games that have the category, "
         "with the published values.",
         section="results",
+        main=True,
         sentence="gives F1 by category of variables",
         file="tables/by_category",
         options={"metric": "f1"},
@@ -104,6 +106,7 @@ EXHIBITS = (
         "Probe F1 by category of variables and method, mean over games and seeds. "
         "A dash on grey: there is no score.",
         section="results",
+        main=True,
         sentence="shows F1 by category",
     ),
     Exhibit(
@@ -135,6 +138,7 @@ EXHIBITS = (
         "F1 of every variable against the published value, by method: the share that is near, the "
         "mean difference with its bootstrap interval over games, and what is known to explain it.",
         section="published",
+        main=True,
         sentence="counts how many values agree with the published ones, by method",
         when=_is_comparable,
         source="agreement",
@@ -160,6 +164,7 @@ EXHIBITS = (
         "F1 of each variable, ours against the published one: a dot a variable, a panel a method, "
         "with the share within the band.",
         section="published",
+        main=True,
         sentence="plots each variable against its published value",
         when=_is_comparable,
         source="agreement",
@@ -182,6 +187,7 @@ EXHIBITS = (
         "Interquartile mean of the probe F1 over games and seeds, by method. "
         "Lines are bootstrap intervals, where there are several seeds.",
         section="results",
+        main=True,
         sentence="plots them",
     ),
     Exhibit(
@@ -201,6 +207,7 @@ EXHIBITS = (
         "F1 (mean over categories) of an encoder, and of the same features standardised or "
         "whitened without labels. Published ST-DIM beside it, where the same game was published.",
         section="conditioning",
+        main=True,
         sentence="shows what scale and whitening are worth",
         when=_has_conditioned,
         source="agreement",
@@ -232,6 +239,7 @@ EXHIBITS = (
         "Probe F1 by category of ST-DIM and its ablations. "
         "Error bars are one standard deviation over seeds.",
         section="results",
+        main=True,
         sentence="compares the ablations",
         when=lambda config: bool(ablated(config)),
     ),
@@ -284,6 +292,7 @@ EXHIBITS = (
         "What each quirk of the published code is worth: F1 with one quirk changed, minus F1 of "
         "the unchanged protocol, by method.",
         section="ledger",
+        main=True,
         sentence="plots them",
         when=lambda config: "ledger" in config.studies,
         source="ledger",
@@ -308,6 +317,7 @@ EXHIBITS = (
         "F1 by number of frames",
         "Probe F1 (mean over categories) by number of frames collected for the encoder.",
         section="results",
+        main=True,
         sentence="plots it",
         when=lambda config: "scaling" in config.studies,
         source="scaling",
@@ -332,6 +342,7 @@ EXHIBITS = (
         "F1 by epochs of the probe",
         "Probe F1 (mean over categories) by the number of epochs for which probes are fitted.",
         section="conditioning",
+        main=True,
         sentence="plots it",
         when=lambda config: "convergence" in config.studies,
         source="convergence",
@@ -345,6 +356,7 @@ EXHIBITS = (
         "What is in the frames that each policy played: how many are distinct, how many test "
         "frames occur in train or validation, the variables that stay, and the games.",
         section="policies",
+        main=True,
         sentence="says what is in the frames of each policy",
         when=lambda config: len(config.policies) > 1,
         source="frames",
@@ -370,6 +382,7 @@ EXHIBITS = (
         "Probe F1 (mean over categories) of encoders that learned from one policy's frames, on "
         "the frames of each policy.",
         section="policies",
+        main=True,
         sentence="plots it",
         when=lambda config: "transfer" in config.studies,
         source="transfer",
@@ -396,6 +409,7 @@ EXHIBITS = (
         "Rank correlation, over encoders within a game, of an agent's score with F1 of the encoder "
         "that it sees through: of each category, and of their mean.",
         section="control",
+        main=True,
         sentence="gives the rank correlation of both, by category of variables",
         when=lambda config: "control" in config.studies,
         source="control",
@@ -409,6 +423,7 @@ EXHIBITS = (
         "Score of an agent against F1 of the frozen encoder that it sees through: a panel for each "
         "game, a point for each encoder. The dashed line is random play.",
         section="control",
+        main=True,
         sentence="plots them",
         when=lambda config: "control" in config.studies,
         source="control",
@@ -422,6 +437,7 @@ EXHIBITS = (
         "Raw scores of agents in evaluation games, by game, with those of random play, of a human "
         "tester and of published agents; normalised, random play is 0 and the human tester 1.",
         section="agents",
+        main=True,
         sentence="gives their scores beside published ones",
         when=lambda config: bool(config.agents),
         source="agents",
@@ -473,6 +489,7 @@ EXHIBITS = (
         "The share of runs, over games and seeds, that score more than a human-normalised score. "
         "Dashed: a published DQN after several numbers of frames.",
         section="agents",
+        main=True,
         sentence="shows how many runs score more than any score",
         when=_plays_games,
         source="agents",

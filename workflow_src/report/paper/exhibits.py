@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ class Item(NamedTuple):
     sentence: str
     caption: str
     wide: bool
+    main: bool = True  # or in the appendix
 
 
 def collect(files: Sequence[Path], folder: Path) -> dict[str, list[Item]]:
@@ -44,23 +45,23 @@ def collect(files: Sequence[Path], folder: Path) -> dict[str, list[Item]]:
             with explained("read", path):
                 content = path.read_bytes()
         (folder / name).write_bytes(content)
-        rank, section, sentence, caption = _placed(path, Path(name).stem)
+        rank, section, sentence, caption, main = _placed(path, Path(name).stem)
         item = _table if path.suffix == ".tex" else _figure
-        entry = rank, name, item(name, content, sentence, caption)
+        entry = rank, name, item(name, content, sentence, caption)._replace(main=main)
         found.setdefault(section, []).append(entry)
     return {section: [item for *_, item in sorted(items)] for section, items in found.items()}
 
 
-def _placed(path: Path, name: str) -> tuple[int, str, str, str]:
-    """The rank of a file in the catalogue, its section, what the text says of it, its caption."""
+def _placed(path: Path, name: str) -> tuple[int, str, str, str, bool]:
+    """A file's rank, section, sentence of the text and caption, and whether it is main."""
     found = catalogue.find(path.as_posix())
     if found is None or found[0].section is None:
         title = f"{re.sub('[_-]', ' ', name).capitalize()}."
-        return len(catalogue.EXHIBITS), APPENDIX, "came with the run", title
+        return len(catalogue.EXHIBITS), APPENDIX, "came with the run", title, False
     exhibit, names = found
     rank = catalogue.EXHIBITS.index(exhibit)
     caption = exhibit.named(exhibit.caption, names)
-    return rank, str(exhibit.section), exhibit.sentence, caption
+    return rank, str(exhibit.section), exhibit.sentence, caption, exhibit.main
 
 
 def _table(name: str, content: bytes, sentence: str, caption: str) -> Item:
@@ -74,6 +75,14 @@ def _figure(name: str, content: bytes, sentence: str, caption: str) -> Item:
     box = re.search(rb"/MediaBox\s*\[\s*[\d.]+\s+[\d.]+\s+([\d.]+)", content)
     wide = not box or float(box[1]) > _NARROW
     return Item("figure", name, f"fig:{Path(name).stem}", sentence, caption, wide)
+
+
+def shown_in(items: Mapping[str, Sequence[Item]], section: str) -> list[Item]:
+    """What a section shows: its main items; the appendix has its own and all others."""
+    if section != APPENDIX:
+        return [item for item in items.get(section, []) if item.main]
+    rest = [item for name, found in items.items() if name != APPENDIX for item in found]
+    return [*(item for item in rest if not item.main), *items.get(APPENDIX, [])]
 
 
 def in_rows(figures: Sequence[Item]) -> list[list[Item]]:

@@ -20,7 +20,7 @@ from workflow_src.report import latex
 from workflow_src.report.data import read_data
 from workflow_src.report.names import CATEGORY_NAMES, DASH, method_name, probe_name, switches
 from workflow_src.report.paper import settings, typeset
-from workflow_src.report.paper.exhibits import by_sentence, collect, in_rows
+from workflow_src.report.paper.exhibits import by_sentence, collect, in_rows, shown_in
 from workflow_src.report.paper.facts import facts
 from workflow_src.report.paper.method_pages import page_of, read_page
 from workflow_src.report.paper.settings import number_text
@@ -177,6 +177,7 @@ def _environment() -> jinja2.Environment:
         "cells": lambda texts: Latex(" & ".join(map(latex.escape, texts))),
         "rows": in_rows,
         "by_sentence": by_sentence,
+        "shown_in": shown_in,
     }
     return environment
 
