@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scored import (
     check_figures,
@@ -120,3 +121,19 @@ def test_the_heat_map_prints_values_and_dashes(config, tmp_path):
         "random_agent, paper",
         "random_agent, corrected",
     )
+
+
+def test_scores_that_are_close_can_be_told_apart(tmp_path):
+    """An axis of a tenth with plain ticks, and each value beside its point."""
+    from workflow_src.report.figures.points import points
+
+    table = pd.DataFrame({"iqm": [0.64012, 0.64025, 0.6403], "low": np.nan, "high": np.nan})
+    figure = points([("one", [("paper", table)])], ["A", "B", "C"], "F1", "iqm", least_span=0.1)
+    axes = figure.axes[0]
+    low, high = axes.get_xlim()
+    assert 0.1 <= high - low < 0.12
+    figure.canvas.draw()
+    ticks = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert len(set(ticks)) == len(ticks) > 2 and all(len(tick) <= 5 for tick in ticks)
+    assert axes.xaxis.get_offset_text().get_text() == ""
+    assert [text.get_text() for text in axes.texts] == ["0.640", "0.640", "0.640"]

@@ -23,7 +23,7 @@ def figure(config: Config, data: Data) -> Figure:
         (policy, [(protocol, parts[policy, protocol]) for protocol in config.protocols])
         for policy in config.policies
     ]
-    return points(panels, names, _below(config, data), centre="iqm")
+    return points(panels, names, _below(config, data), centre="iqm", least_span=0.1)
 
 
 def _below(config: Config, data: Data) -> str:
