@@ -6,7 +6,8 @@ rule probes:
         frames=lambda w: frames(w, "probe"),
         split=split_to_probe,
     output:
-        layout.PROBES.path,
+        scores=layout.PROBES.path,
+        predictions=layout.PREDICTIONS.path,
     log:
         "logs/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.log",
     params:
@@ -31,7 +32,7 @@ rule probes:
     shell:
         "python -m workflow_src probes --game {wildcards.game} --policy {wildcards.policy} --protocol {wildcards.protocol}"
         " --method {wildcards.method} --seed {wildcards.seed} --probe {wildcards.probe} --frames {input.frames}"
-        " --split {input.split} {params.weights} --out {output} --log {log} > {log} 2>&1"
+        " --split {input.split} {params.weights} --out {output.scores} --predictions {output.predictions} --log {log} > {log} 2>&1"
 
 
 # Where encoders read each variable: `snakemake saliency`, a target of its own, since it fits probes again.

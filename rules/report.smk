@@ -133,6 +133,24 @@ rule curves_of_game:
         "python -m workflow_src curves --game {wildcards.game} --out results/figures/learning_curves > {log} 2>&1"
 
 
+# What probes read beside the truth, as an animation.
+rule readings:
+    input:
+        frames=lambda w: layout.readings(CONFIG, w.game)["frames"],
+        predictions=lambda w: layout.readings(CONFIG, w.game)["predictions"],
+    output:
+        shown(*catalogue.select("figure", "readings")),
+    log:
+        "logs/readings/{game}.log",
+    params:
+        code=code("readings", "report.figures.readings"),
+        out=catalogue.select("figure", "readings")[0].path,
+    conda:
+        ENVIRONMENT
+    shell:
+        "python -m workflow_src readings {input.predictions} --frames {input.frames} --out {params.out} > {log} 2>&1"
+
+
 rule reconstructions:
     input:
         examples=lambda w: layout.EXAMPLES.files(CONFIG.for_game(w.game)),

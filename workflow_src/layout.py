@@ -277,6 +277,13 @@ PROBES = Artifact(
     _probes,
     in_studies=True,
 )
+# Beside it: what it reads in one test episode.
+PREDICTIONS = Artifact(
+    "probes",
+    "results/probes/{policy}/{protocol}/{method}/{probe}/{game}-s{seed}.safetensors",
+    _probes,
+    in_studies=True,
+)
 # Made when asked for, by `snakemake saliency`: not part of a run.
 ATTRIBUTIONS = Artifact(
     "attributions",
@@ -296,6 +303,7 @@ ARTIFACTS: tuple[Artifact, ...] = (
     HISTORIES,
     EXAMPLES,
     PROBES,
+    PREDICTIONS,
     AGENTS,
     AGENT_HISTORIES,
     EVALUATIONS,
@@ -355,6 +363,24 @@ def game_of(file: str) -> str | None:
     """The game that a file is about, or None if it is about all games."""
     found = find(file)
     return found[1].get("game") if found else None
+
+
+def readings(config: Config, game: str) -> dict[str, list[str]]:
+    """The frames and predictions of a game's animation: the first of policies, protocols, seeds.
+
+    Of each method's first probe.
+    """
+    policy, protocol = next(iter(config.policies)), next(iter(config.protocols))
+    played = config.playing_policy(policy, protocol)
+    which = {"policy": policy, "protocol": protocol, "game": game, "seed": config.seeds[0]}
+    predictions = [
+        PREDICTIONS.path.format(
+            **which, method=method, probe=row.probe_names(config.probe.kinds)[0]
+        )
+        for method, row in config.methods.items()
+    ]
+    frames = EPISODES.path.format(**which | {"policy": played, "purpose": "probe"})
+    return {"frames": [frames], "predictions": predictions}
 
 
 def audited(config: Config, game: str) -> str:

@@ -16,6 +16,7 @@ Source = Literal[
     "scores",
     "histories",
     "examples",
+    "readings",
     "audit",
     "ledger",
     "scaling",

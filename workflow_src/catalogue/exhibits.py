@@ -536,6 +536,16 @@ EXHIBITS = (
         game_part="labels",
     ),
     Exhibit(
+        "readings/{game}",
+        "figure",
+        "What probes read in {game}",
+        "Frames of a test episode; for each variable its value in the RAM, and what the linear "
+        "probes of two methods read: the best, and the untrained encoder or the worst.",
+        source="readings",
+        extensions=(".gif",),
+        game_part="probes",
+    ),
+    Exhibit(
         "reconstructions/{game}",
         "figure",
         "Reconstructions of {game}",

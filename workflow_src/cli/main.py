@@ -62,6 +62,7 @@ SECTIONS: dict[str, list[click.Command]] = {
         report.agreement,
         report.curves,
         report.reconstructions,
+        report.readings,
         report.saliency,
         report.audit_measure,
         report.audit,

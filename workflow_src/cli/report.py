@@ -77,6 +77,17 @@ def reconstructions(examples: tuple[Path, ...], out: Path) -> None:
     write_reconstructions(list(examples), out)
 
 
+@command()
+@click.argument("predictions", type=FILE, nargs=-1, required=True)
+@click.option("--frames", type=INPUT, required=True, help="The probe's frames.")
+@shared("out-stem")
+def readings(predictions: tuple[Path, ...], frames: Path, out: Path) -> None:
+    """Draw what probes read in an episode of a game beside the truth, as GIF."""
+    from workflow_src.report.figures.readings import write_readings
+
+    write_readings(list(predictions), frames, out)
+
+
 @command("audit-measure")
 @shared("config", "game", "seed")
 @click.option("--frames", type=INPUT, required=True, help="Recorded frames of the game.")

@@ -121,7 +121,9 @@ def encoders(
 @click.option(
     "--probe", "kind", required=True, help="One of probe.kinds, or the method's own probe."
 )
-@shared("out", "log")
+@shared("out")
+@click.option("--predictions", type=FILE, help="What is read in one test episode, to write.")
+@shared("log")
 def probes(config: Config, protocol: str, method: str, log: Path | None, **which: Any) -> None:
     """Fit a probe for each state variable on an encoder's features, and score it."""
     from workflow_src import live

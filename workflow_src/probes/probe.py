@@ -15,6 +15,7 @@ from workflow_src.config.probes import KINDS, Probe, ProbeProtocol
 from workflow_src.encoders.conditioning import describe
 from workflow_src.episodes.color import Frames, in_color
 from workflow_src.episodes.dataset import Part, Split, check_pair, load_stacks, read_split
+from workflow_src.episodes.predictions import write as write_predictions
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError, one_of
 from workflow_src.means import summarise
@@ -43,6 +44,7 @@ def probe(
     split: Path,
     weights: Path | None,
     out: Path,
+    predictions: Path | None = None,
     seed_protocol: str | None = None,
     device: str = "auto",
     trainings_per_gpu: int = 1,
@@ -54,6 +56,7 @@ def probe(
     the values itself. Every test frame is scored once; where the protocol samples with replacement
     (Q7), as many are drawn as make full batches, except for ``majority``, as in the 2019 code.
     ``seed_protocol``: the protocol whose name the seeds are derived from, by default ``protocol``.
+    ``predictions``: a file for what is read in one test episode, see `episodes.predictions`.
     The JSON also has the conditioning of the features (`encoders.conditioning.describe`).
     Memory: 1 KB per frame, the RAM, and about 1 GB. `UserError` for a kind that the method does not
     have, for files of another game or label set, for frames that the split was not made from, and
@@ -145,6 +148,10 @@ def probe(
         "probe": kind,
         "variables": variables,
     }
+    if predictions is not None:
+        about = {name: value for name, value in content.items() if name != "variables"}
+        about |= {"frames_sha256": store.sha256}
+        write_predictions(predictions, parts.parts["test"], kept, labels["test"], predicted, about)
     artifacts.write_checked_json(out, content | described | summarise(variables))
 
 

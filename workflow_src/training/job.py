@@ -79,6 +79,7 @@ def train(
     names = (game, "encoders", policy, seed_protocol or protocol, method)
     generator = torch.Generator().manual_seed(seeds.derive(seed, *names, "weights"))
     rows: list[dict[str, float]] = []
+    learned: dict[str, str] = {}
     with devices.acquire(
         device if row.reads else "cpu", settings.threads, trainings_per_gpu
     ) as place:
@@ -94,6 +95,7 @@ def train(
             if data.variables:
                 supervision = {"variables": data.variables, "classes": classes}
             model = objective.find(row.kind)(row, generator, **supervision)
+            learned = {"precision": devices.precision(settings.precision, place)}
             rows = loop.fit(
                 model,
                 data.frames.to(place),
@@ -117,7 +119,7 @@ def train(
                     model.header,
                     torch.__version__,
                     place.type,
-                    devices.precision(settings.precision, place),
+                    learned["precision"],
                 ),
                 progress=progress,
             )
@@ -130,6 +132,7 @@ def train(
         "encoder": row.encoder,
         "feature_size": row.feature_size,
         "frame_stack": row.frame_stack,
+        **learned,
     }
     if row.input_scale != "unit":
         header["input_scale"] = row.input_scale
