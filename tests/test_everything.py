@@ -85,7 +85,7 @@ def test_the_file_of_an_own_encoder_is_watched(source, everything):
     file.write_text(MODULE + "\n")
     try:
         shown = ("scores", "tables", "variables", "figures", "agreement")
-        shown += ("curves", "curves_of_game", "report")
+        shown += ("curves", "curves_of_game", "readings", "report")
         assert jobs(source, everything) == dict.fromkeys(("encoders", "probes", *shown), 1)
     finally:
         file.write_text(MODULE)

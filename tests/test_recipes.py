@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 README = (ROOT / "README.md").read_text()
 # What a dry run lists for all tables and figures of scores, and for all learning curves.
-REPORT = {"scores", "tables", "variables", "figures", "agreement", "report"}
+REPORT = {"scores", "tables", "variables", "figures", "agreement", "readings", "report"}
 CURVES = {"curves", "curves_of_game"}
 
 METHOD = '''"""DIM under another name."""

@@ -51,6 +51,7 @@ ENCODER, PROBE = f"results/encoders/{OWN}/dim", f"results/probes/{OWN}/dim/linea
 MAJORITY = f"results/probes/{OWN}/maj-clf/majority"
 OF_DIM = {"encoders--random_agent--paper--dim", "probes--random_agent--paper--dim--linear"}
 VARIABLES, CURVES = "results/tables/table4_f1_by_variable", "results/figures/learning_curves"
+READINGS = "results/figures/readings"
 REPORT = {"curves", "scores", "figures", "tables", "agreement", "report"}
 GIT = [
     "git",
@@ -343,7 +344,7 @@ def test_a_run_is_recorded_at_its_end(made):
     assert "up to date" in dvc(made, "status").stdout
     done = dvc(made, "repro")
     assert done.returncode == 0 and "Running" not in done.stdout
-    assert bridge(made, "record").stdout == "dvc.lock: 20 of 20 stages recorded, 0 of them now\n"
+    assert bridge(made, "record").stdout == "dvc.lock: 21 of 21 stages recorded, 0 of them now\n"
     assert git(made, "status", "--porcelain") == "", (
         "not a byte of dvc.yaml, dvc.lock and recorded.csv has changed"
     )
@@ -367,7 +368,7 @@ def test_what_is_recorded_and_not_here_is_said(copy):
     settings(copy, {"methods": {"dim": {"lr": 1.0e-3}}})
     head, first, *_ = bridge(copy, "record").stdout.splitlines()
     assert head.startswith(
-        "dvc.lock: 12 of 20 "
+        "dvc.lock: 13 of 21 "
     )  # curves, figures, tables and report name their methods
     assert first.startswith(f"  {ENCODER}: ") and "is missing" in first
 
@@ -389,10 +390,10 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
     done = bridge(copy, "record", "--run", "runs/quick")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        "dvc.lock: 1 of 20 stages recorded, 1 of them now",
+        "dvc.lock: 1 of 21 stages recorded, 1 of them now",
         "  not made yet: episodes (1), splits (2), encoders (1), probes (2), audit (4), scores "
         "(1), "
-        "tables (2), figures (2), curves (1), audit_summary (1), agreement (1), report (1)",
+        "tables (2), figures (3), curves (1), audit_summary (1), agreement (1), report (1)",
     ]
     assert (
         locked(quick)["episodes--random_agent--probe"]["outs"]
@@ -419,12 +420,12 @@ def test_a_failed_run_records_what_is_whole_and_names_the_rest(copy):
     assert done.returncode != 0
     head, *lines = done.stdout[done.stdout.index("dvc.lock: ") :].splitlines()
     said = dict(line.strip().split(": ", 1) for line in lines)
-    report = {CURVES, VARIABLES, "tables", "curves", "agreement", "report"}
+    report = {CURVES, VARIABLES, READINGS, "tables", "curves", "agreement", "report"}
     assert said.keys() == {f"{SPLITS}/probe", ENCODER, MAJORITY, PROBE, *report}, done.stdout
     assert "spaceinvaders-s0.safetensors is missing" in said[f"{SPLITS}/probe"]
     assert "pong-s0.csv is of no rule" in said[ENCODER]
     assert all("is to be made again" in said[target] for target in (MAJORITY, PROBE, "tables"))
-    assert head == "dvc.lock: 10 of 20 stages recorded, 6 of them now"
+    assert head == "dvc.lock: 10 of 21 stages recorded, 6 of them now"
     after = locked(copy)
     audit = {f"audit--{part}" for part in ("measured", "paper-2019", "revised-2020", "frames")} | {
         "audit_summary"
@@ -513,12 +514,12 @@ def test_dvc_makes_the_same_bytes_and_the_same_lock(made, repro):
     assert repro.nothing.stages == {*locked(made)}
     assert repro.nothing.lock == (made / "dvc.lock").read_bytes()
     assert repro.nothing.results == contents(made / "results")
-    assert repro.nothing.agreed == (True, "dvc.lock: 20 of 20 stages recorded, 0 of them now\n", "")
+    assert repro.nothing.agreed == (True, "dvc.lock: 21 of 21 stages recorded, 0 of them now\n", "")
 
 
 def test_a_changed_method_makes_its_own_stages_again(repro):
     assert repro.changed.stages - {provenance.STAGE} == OF_DIM | {"scores"}
-    of_games = {"figures--learning_curves", "tables--table4_f1_by_variable"}
+    of_games = {"figures--learning_curves", "figures--readings", "tables--table4_f1_by_variable"}
     assert repro.changed.status.keys() == REPORT - {"scores"} | of_games
     before, after = repro.nothing.results, repro.changed.results
     assert {file for file in after if after[file] != before[file]} >= {
@@ -545,7 +546,7 @@ def test_what_another_wrote_is_not_recorded(repro, tmp_path):
     )
     assert planned_jobs(copy, copy) == planned, "Snakemake does not see it"
     head, *lines = bridge(copy, "record").stdout.splitlines()
-    assert head == "dvc.lock: 12 of 20 stages recorded, 0 of them now"
+    assert head == "dvc.lock: 13 of 21 stages recorded, 0 of them now"
     said = dict(line.strip().split(": ", 1) for line in lines)
     shown = {CURVES, VARIABLES, "curves", "figures", "tables", "agreement", "report"}
     assert said.keys() == {ENCODER, *shown}
@@ -588,7 +589,7 @@ def test_a_clone_adopts_all_that_is_recorded(made, clone):
     assert "up to date" in dvc(directory, "status").stdout
     assert nothing_to_do(directory)
     assert (
-        bridge(directory, "record").stdout == "dvc.lock: 20 of 20 stages recorded, 0 of them now\n"
+        bridge(directory, "record").stdout == "dvc.lock: 21 of 21 stages recorded, 0 of them now\n"
     )
     assert git(directory, "status", "--porcelain") == ""
     settings(directory, {"methods": {"dim": {"lr": 1.0e-3}}})
@@ -651,7 +652,7 @@ def test_what_is_wrong_is_named_and_not_blessed(made, clone, tmp_path):
     )
     assert planned_jobs(directory, directory) == {
         **{"splits": 1, "encoders": 1, "probes": 2, "variables": 1, "curves_of_game": 1},
-        **dict.fromkeys(REPORT, 1),
+        **dict.fromkeys([*REPORT, "readings"], 1),
     }
 
 
@@ -692,13 +693,13 @@ def test_a_new_method_costs_only_its_own_jobs(copy):
     settings(copy, {"methods": {"chance": {"kind": "majority"}}})
     done = snakemake(copy, copy, MAJORITY.replace("maj-clf", "chance"))
     head, *lines = done.stdout.splitlines()
-    assert head == "dvc.lock: 13 of 21 stages recorded, 1 of them now"
-    assert {line.split(": ")[0].strip() for line in lines} == {CURVES, VARIABLES, *REPORT}
+    assert head == "dvc.lock: 13 of 22 stages recorded, 1 of them now"
+    assert {line.split(": ")[0].strip() for line in lines} == {CURVES, VARIABLES, READINGS, *REPORT}
     assert [name for name in locked(copy) if "chance" in name] == [
         "probes--random_agent--paper--chance--majority"
     ]
     git(copy, "checkout", "--quiet", "config.yaml")
-    assert bridge(copy, "record").stdout == "dvc.lock: 20 of 20 stages recorded, 0 of them now\n"
+    assert bridge(copy, "record").stdout == "dvc.lock: 21 of 21 stages recorded, 0 of them now\n"
     assert (copy / "dvc.lock").read_bytes() == before, "a method that is taken out leaves"
     assert (copy / "recorded.csv").read_bytes() == listed
 

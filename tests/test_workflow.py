@@ -82,6 +82,7 @@ def changed(source, finished, tmp_path_factory):
 
 PAGE = {"report": 1}
 REPORT = {"scores": 1, "tables": 1, "variables": 2, "figures": 1, "agreement": 1, **PAGE}
+READINGS = {"readings": 2}
 CURVES = {"curves": 1, "curves_of_game": 2, **PAGE}
 AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1, **PAGE}
 
@@ -89,19 +90,25 @@ AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1,
 @pytest.mark.parametrize(
     "change, expected",
     [
-        ({"methods": {"st-dim": {"lr": 1.0e-3}}}, {"encoders": 2, "probes": 2, **REPORT, **CURVES}),
+        (
+            {"methods": {"st-dim": {"lr": 1.0e-3}}},
+            {"encoders": 2, "probes": 2, **REPORT, **READINGS, **CURVES},
+        ),
         (
             {"methods": {"st-dim": {"frame_stack": 2}}},
-            {"encoders": 2, "probes": 2, **REPORT, **CURVES},
+            {"encoders": 2, "probes": 2, **REPORT, **READINGS, **CURVES},
         ),
-        ({"probe": {"epochs": 4}}, {"probes": 4, **REPORT}),  # the majority learns nothing
+        (
+            {"probe": {"epochs": 4}},
+            {"probes": 4, **REPORT, **READINGS},
+        ),  # the majority learns nothing
         ({"probe": {"options": {"mlp": {"hidden": 9}}}}, {}),  # there is no mlp
         ({"probe": {"kinds": ["linear", "observed"]}}, {"probes": 4, **REPORT}),
         (
             {"episodes": {"frames": {"probe": 3100}}},
-            {"episodes": 2, "splits": 2, "probes": 6, **REPORT, **AUDIT},
+            {"episodes": 2, "splits": 2, "probes": 6, **REPORT, **READINGS, **AUDIT},
         ),
-        ({"splits": {"min_entropy": 0.7}}, {"splits": 2, "probes": 6, **REPORT}),
+        ({"splits": {"min_entropy": 0.7}}, {"splits": 2, "probes": 6, **REPORT, **READINGS}),
         ({"games": ["mspacman"]}, {**REPORT, "variables": 1, "curves": 1, "audit_summary": 1}),
         (
             {"games": ["spaceinvaders", "mspacman", "pong"]},
@@ -113,6 +120,7 @@ AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1,
                     "probes": 3,
                     **REPORT,
                     "variables": 3,
+                    "readings": 1,
                     "curves": 1,
                 },
                 **{
@@ -126,9 +134,9 @@ AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1,
         ),
         (
             {"methods": {"untrained": {"kind": "random-cnn"}}},
-            {"encoders": 2, "probes": 2, **REPORT, **CURVES},
+            {"encoders": 2, "probes": 2, **REPORT, **READINGS, **CURVES},
         ),
-        ({"device": "cpu"}, {"encoders": 2, "probes": 6, **REPORT, **CURVES}),
+        ({"device": "cpu"}, {"encoders": 2, "probes": 6, **REPORT, **READINGS, **CURVES}),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
@@ -173,12 +181,20 @@ def test_what_does_not_concern_a_method_leaves_it(source, changed):
         ("report/figures/f1_by_game.py", "line", {"figures", "report"}),
         ("report/figures/learning_curves.py", "line", CURVES.keys()),
         ("report/page/templates/report.css", "line", {"report"}),
-        ("methods/st_dim.py", "line", {"encoders", "probes", *REPORT, *CURVES}),
+        ("methods/st_dim.py", "line", {"encoders", "probes", "readings", *REPORT, *CURVES}),
         ("methods/vae.py", "line", set()),
         ("encoders/architectures/impala.py", "line", set()),
-        ("splits/duplicates.py", "line", {"splits", "encoders", "probes", *REPORT, *CURVES}),
+        (
+            "splits/duplicates.py",
+            "line",
+            {"splits", "encoders", "probes", "readings", *REPORT, *CURVES},
+        ),
         # A section's own steps and what is made from their files; the report reads every section.
-        ("config/splits.py", "line", {"splits", "encoders", "probes", *REPORT, *CURVES}),
+        (
+            "config/splits.py",
+            "line",
+            {"splits", "encoders", "probes", "readings", *REPORT, *CURVES},
+        ),
         ("config/run.py", "line", {*REPORT, *CURVES}),
         ("audit/verdict.py", "line", {"audit", "audit_summary", "report"}),
         ("cli/steps.py", "line", set()),
