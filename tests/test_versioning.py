@@ -357,7 +357,7 @@ def test_what_is_recorded_and_not_here_is_said(copy):
     for folder in ("results", ".dvc/cache", ".snakemake"):
         shutil.rmtree(copy / folder)
     head, *lines = bridge(copy, "record").stdout.splitlines()
-    assert head == "dvc.lock: 20 of 20 stages recorded, 0 of them now"
+    assert head == "dvc.lock: 21 of 21 stages recorded, 0 of them now"
     assert (
         len(lines) == 1
         and "recorded, but not here" in lines[0]
@@ -458,7 +458,7 @@ def test_a_killed_job_is_not_recorded(copy):
     for file in curves:
         file.write_bytes(b"half")
     assert bridge(copy, "record").stdout.splitlines() == [
-        "dvc.lock: 18 of 20 stages recorded, 0 of them now",
+        "dvc.lock: 19 of 21 stages recorded, 0 of them now",
         "  curves: results/figures/learning_curves.pdf is half-made: run Snakemake, then record "
         "again",
         "  report: results/report.html is to be made again: run Snakemake, then record again",
@@ -584,7 +584,7 @@ def test_a_clone_adopts_all_that_is_recorded(made, clone):
     directory = clone()
     done = bridge(directory, "adopt")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "adopted 20 of 20 recorded stages: Snakemake has nothing to do for them\n"
+    assert done.stdout == "adopted 21 of 21 recorded stages: Snakemake has nothing to do for them\n"
     assert contents(directory / "results") == contents(made / "results")
     assert "up to date" in dvc(directory, "status").stdout
     assert nothing_to_do(directory)
@@ -629,7 +629,7 @@ def test_what_is_wrong_is_named_and_not_blessed(made, clone, tmp_path):
     done = bridge(directory, "adopt")
     assert (done.returncode, done.stderr) == (2, "")
     head, *lines = done.stdout.splitlines()
-    assert head == "adopted 8 of 20 recorded stages: Snakemake has nothing to do for them"
+    assert head == "adopted 8 of 21 recorded stages: Snakemake has nothing to do for them"
     said = dict(line.strip().split(": ", 1) for line in lines)
     assert f"{edited} was edited or damaged" in said[PROBE]
     assert stray in said[MAJORITY] and "not of dvc.lock" in said[MAJORITY]
@@ -708,7 +708,7 @@ def test_a_new_game_costs_only_its_own_jobs(copy):
     before, old = locked(copy), (copy / EPISODES / "probe/spaceinvaders-s0.b2nd").stat().st_mtime_ns
     settings(copy, {"games": ["spaceinvaders", "pong"]})
     head, *lines = snakemake(copy, copy, f"{EPISODES}/probe").stdout.splitlines()
-    assert head == "dvc.lock: 2 of 20 stages recorded, 1 of them now"
+    assert head == "dvc.lock: 2 of 21 stages recorded, 1 of them now"
     assert sum("pong-s0" in line and "is missing" in line for line in lines) == 6
     after = locked(copy)
     assert {name for name in after if before[name] != after[name]} == {
