@@ -484,6 +484,12 @@ def running(pid):
         return False
 
 
+def ignores_interrupts(pid):
+    with open(f"/proc/{pid}/status") as status:
+        (ignored,) = (line.split()[1] for line in status if line.startswith("SigIgn:"))
+    return bool(int(ignored, 16) & 1 << signal.SIGINT - 1)
+
+
 @pytest.mark.parametrize("how", ["killed", "interrupted"])
 def test_processes_end_with_their_parent(how):
     """When it is killed; and Ctrl+C, which all of them get, is the parent's matter."""
@@ -501,7 +507,9 @@ def test_processes_end_with_their_parent(how):
             parent.kill()
             assert parent.wait(20) == -signal.SIGKILL
         else:
-            time.sleep(1)  # until the processes, which are there, ignore it
+            until = time.monotonic() + 20
+            while not all(map(ignores_interrupts, pids)) and time.monotonic() < until:
+                time.sleep(0.02)
             os.killpg(parent.pid, signal.SIGINT)
             said = parent.communicate(timeout=20)
             assert said == ("closed\n", "") and parent.returncode == 0
