@@ -75,7 +75,7 @@ for variable, first in {"PATH": Path(sys.executable).parent, "PYTHONPATH": PACKA
 os.environ.update(WORKFLOW_SRC_STARTED_BY=f"{platform.node()}:{os.getpid()}")
 # A cluster's job takes the GPU that it was given (`devices.GIVEN`; to import it takes a second).
 if workflow.remote_exec:
-    os.environ["WORKFLOW_SRC_GPU_GIVEN"] = "1"
+    os.environ.update(WORKFLOW_SRC_GPU_GIVEN="1")
 # Snakemake takes braces in paths for wildcards.
 ENVIRONMENT = str(ROOT / "environment.yml").replace("{", "{{").replace("}", "}}")
 

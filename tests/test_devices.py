@@ -321,7 +321,7 @@ def test_a_clusters_job_takes_the_gpu_it_was_given(monkeypatch):
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: types.SimpleNamespace())
     monkeypatch.setattr(devices, "free_gpu", lambda _: pytest.fail("it waits for nobody"))
-    assert f'"{devices.GIVEN}"' in (ROOT / "rules" / "common.smk").read_text()
+    assert f'{devices.GIVEN}="1"' in (ROOT / "rules" / "common.smk").read_text()
     monkeypatch.setenv(devices.GIVEN, "1")
     with devices.acquire("cuda") as device:
         assert device == torch.device("cuda", 0)

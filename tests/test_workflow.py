@@ -25,7 +25,7 @@ def test_makes_everything(finished):
     assert (
         len([f for f in files if f.startswith("encoders/")]) == 8
     )  # two games, two methods, weights and history
-    assert len([f for f in files if f.startswith("probes/")]) == 6
+    assert len([f for f in files if f.startswith("probes/")]) == 12  # scores and predictions
     for name in (
         "scores.csv",
         "tables/table2_f1_by_game.tex",
@@ -195,7 +195,7 @@ def test_what_does_not_concern_a_method_leaves_it(source, changed):
             "line",
             {"splits", "encoders", "probes", "readings", *REPORT, *CURVES},
         ),
-        ("config/run.py", "line", {*REPORT, *CURVES}),
+        ("config/run.py", "line", {*REPORT, *CURVES, "readings"}),
         ("audit/verdict.py", "line", {"audit", "audit_summary", "report"}),
         ("cli/steps.py", "line", set()),
         ("errors.py", "comment", set()),
