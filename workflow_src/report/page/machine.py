@@ -26,17 +26,33 @@ def package_versions() -> dict[str, str]:
     return found
 
 
+# What the code of a run is, in a checkout.
+_CODE = ("Snakefile", "rules", "workflow_src", "reference")
+
+
 def commit() -> str:
-    """The commit of the checkout that makes the page, and whether it was changed; or empty."""
+    """The last commit that changed the code of the checkout, and whether it was changed since.
+
+    So the same code gives the same page, whatever else was committed. Empty without a repository.
+    """
     folder = checkout.folder()
     if not (folder / ".git").exists():  # a package, perhaps below somebody else's repository
         return ""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty=, changed"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    said = []
+    for command in (["log", "-1", "--format=%h"], ["status", "--porcelain"]):
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(folder), *command, "--", *_CODE],
+                capture_output=True,
+                text=True,
+                timeout=20,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        if done.returncode:
+            return ""
+        said.append(done.stdout.strip())
+    return said[0] + (", changed" if said[0] and said[1] else "")
 
 
 def hardware() -> dict[str, str]:
