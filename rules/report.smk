@@ -3,7 +3,7 @@ REFERENCE = ROOT / "reference"
 SHAPE = ["games", "seeds", "label_set"]
 COLUMNS = [*SHAPE, "policies", "protocols", "methods", "probe.kinds"]
 # What captions also tell.
-CAPTIONS = ["episodes.frames", "training.epochs", "probe.epochs"]
+CAPTIONS = ["episodes.frames", "training.epochs", "training.precision", "probe.epochs"]
 
 TABLES = [one for one in catalogue.select("table", "scores", by_game=False) if one.when(CONFIG)]
 FIGURES = [one for one in catalogue.select("figure", "scores", by_game=False) if one.when(CONFIG)]

@@ -154,6 +154,7 @@ def test_captions_name_protocol_label_set_frames_seeds_and_versions(config, tmp_
             "Protocol: paper.",
             "Label set: paper-2019.",
             "Frames: 100000 for encoders, 50000 for probes.",
+            "Encoders learn in bfloat16 where the device has products of it, else in float32.",
             "Seeds: 0.",
             f"Versions: atariari {version('atariari')}, ale-py {version('ale-py')}, torch 2.",
         ):

@@ -38,9 +38,13 @@ def score_note(
     return f"{spread}{published}{bold}{how_made(config)}"
 
 
+_PRECISIONS = {"auto": "bfloat16 where the device has products of it, else in float32"}
+
+
 def how_made(config: Config, probe: bool = True) -> str:
     """How the scores were made: the end of a caption. Without ``probe``, the probe is not named."""
     frames, epochs = config.episodes.frames, config.training.epochs
+    precision = config.training.precision
     others = [
         f", {method} {row.epochs}"
         for method, row in config.methods.items()
@@ -53,6 +57,7 @@ def how_made(config: Config, probe: bool = True) -> str:
         f"Frames: {frames.pretrain} for encoders, {frames.probe} for probes. "
         f"Epochs at most: {epochs} for encoders{''.join(others)}; "
         f"{config.probe.epochs} for probes. "
+        f"Encoders learn in {_PRECISIONS.get(precision, precision)}. "
         f"Seeds: {', '.join(map(str, config.seeds))}. {versions_note()}"
     )
 
