@@ -37,6 +37,10 @@ AUDIT = ["audit-measure", "audit", "audit-frames", "audit-summary"]
 AGENTS = ["agents", "published-agents", "evaluations", "recordings", "films", "movies"]
 AGENTS += ["agent-scores"]
 STEPS = [
+    "probe",
+    "export",
+    "init",
+    "tensorboard",
     "configure",
     "demo",
     "play",
@@ -50,6 +54,7 @@ STEPS = [
     "attributions",
     "saliency",
     "reconstructions",
+    "readings",
     "paper",
     "show",
     *BRIDGE,

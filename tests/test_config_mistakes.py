@@ -292,15 +292,15 @@ MISTAKES = [
         (
             "methods.st-dim",
             {"kind": "st-dim"} | change,
-            r"methods\.st-dim: module, kwargs and weights belong to kind custom; remove them or "
-            "set kind: custom$",
+            r"methods\.st-dim: module, kwargs, input and weights belong to kind custom; remove "
+            "them or set kind: custom$",
         )
         for change in ({"module": "a.py:A"}, {"kwargs": {"depth": 3}}, {"weights": "w.pt"})
     ],
     (
         "methods.maj-clf",
         {"kind": "majority", "weights": "w.pt"},
-        r"methods\.maj-clf: module, kwargs and weights belong to",
+        r"methods\.maj-clf: module, kwargs, input and weights belong to",
     ),
     # names that the tables need themselves
     (

@@ -212,7 +212,12 @@ def _probe_arrays(
     "--frames", type=click.IntRange(min=1), default=50_000, show_default=True, help="How many."
 )
 @click.option(
-    "--format", "form", type=click.Choice(["npz", "parquet"]), default="npz", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["npz", "parquet"]),
+    default="npz",
+    show_default=True,
+    help="Of the file.",
 )
 @click.option("--out", type=FILE, help="The file to write; by default GAME.npz or GAME.parquet.")
 @click.option("--label-set", default="paper-2019", show_default=True, help="Or revised-2020.")

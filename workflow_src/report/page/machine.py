@@ -39,7 +39,9 @@ def commit() -> str:
     if not (folder / ".git").exists():  # a package, perhaps below somebody else's repository
         return ""
     said = []
-    for command in (["log", "-1", "--format=%h"], ["status", "--porcelain"]):
+    # The abbreviation that Git chooses depends on what else the repository holds.
+    changes = ["status", "--porcelain", "--untracked-files=no"]
+    for command in (["log", "-1", "--format=%H"], changes):
         try:
             done = subprocess.run(
                 ["git", "-C", str(folder), *command, "--", *_CODE],
@@ -52,7 +54,7 @@ def commit() -> str:
         if done.returncode:
             return ""
         said.append(done.stdout.strip())
-    return said[0] + (", changed" if said[0] and said[1] else "")
+    return said[0][:12] + (", changed" if said[0] and said[1] else "")
 
 
 def hardware() -> dict[str, str]:
