@@ -8,8 +8,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from workflow_src import checkout
-
 PACKAGES = ("atariari", "ale-py", "torch", "numpy", "pandas", "scikit-learn", "snakemake")
 
 
@@ -21,40 +19,7 @@ def package_versions() -> dict[str, str]:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    if said := commit():
-        found["Commit"] = said
     return found
-
-
-# What the code of a run is, in a checkout.
-_CODE = ("Snakefile", "rules", "workflow_src", "reference")
-
-
-def commit() -> str:
-    """The last commit that changed the code of the checkout, and whether it was changed since.
-
-    So the same code gives the same page, whatever else was committed. Empty without a repository.
-    """
-    folder = checkout.folder()
-    if not (folder / ".git").exists():  # a package, perhaps below somebody else's repository
-        return ""
-    said = []
-    # The abbreviation that Git chooses depends on what else the repository holds.
-    changes = ["status", "--porcelain", "--untracked-files=no"]
-    for command in (["log", "-1", "--format=%H"], changes):
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(folder), *command, "--", *_CODE],
-                capture_output=True,
-                text=True,
-                timeout=20,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        if done.returncode:
-            return ""
-        said.append(done.stdout.strip())
-    return said[0][:12] + (", changed" if said[0] and said[1] else "")
 
 
 def hardware() -> dict[str, str]:
