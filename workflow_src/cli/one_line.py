@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -125,6 +126,10 @@ def _probe_run(
     from workflow_src.ari.games import game_of
     from workflow_src.config.configure import probing, write
 
+    if importlib.util.find_spec("snakemake") is None:
+        raise UserError(
+            "frames, encoders and probes are made by Snakemake: pip install 'atariari[workflow]'"
+        )
     game = game_of(game)
     into = into or Path("probes") / game
     content = probing(scale or "quick", game, protocol, seed, methods, own, kind)
@@ -235,13 +240,11 @@ def export(
     quiet: bool,
 ) -> None:
     """Play a game at random, and write frames, RAM and labels for other programs."""
-    import importlib.util
     import tempfile
 
     from workflow_src import artifacts
     from workflow_src.ari.games import game_of
-    from workflow_src.config.configure import probing
-    from workflow_src.config.run import Config
+    from workflow_src.config.run import defaults
     from workflow_src.episodes.collect import collect
     from workflow_src.episodes.export import export as export_store
     from workflow_src.episodes.store import FrameStore
@@ -251,9 +254,9 @@ def export(
     game = game_of(game)
     out = out or Path(f"{game}.{form}")
     artifacts.check_writable(out)
-    content = probing("paper", game, protocol, seed, ["maj-clf"], {}, "linear")
-    content["episodes"] = dict(content["episodes"]) | {"frames": {"pretrain": 1, "probe": frames}}
-    config = Config.check(content | {"label_set": label_set}, "atariari export")
+    own = {"games": [game], "label_set": label_set, "episodes": {"frames": {"probe": frames}}}
+    config = defaults(own)
+    config.validate_names(game=game, protocol=protocol)
     policy = config.playing_policy("random_agent", protocol)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as directory:
         file = Path(directory) / "frames.b2nd"

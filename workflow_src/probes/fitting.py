@@ -104,7 +104,7 @@ def fit(
     kept = bank.weights()
     accuracy, rate = np.full((2, settings.epochs, len(names)), np.nan)
 
-    meter = Meter("probes", settings.epochs - 1, "frames", 0, lines=False)
+    meter = Meter("probes", settings.epochs, "frames", 1, lines=False)
     for epoch in tqdm(
         range(settings.epochs),
         desc="probes",
@@ -112,7 +112,7 @@ def fit(
         leave=False,
         disable=None if progress else True,
     ):
-        meter.begin(epoch)
+        meter.begin(epoch + 1)
         # Ordered once an epoch, so that each batch is a slice.
         order = on_device(full_batches(train.lengths, settings, switches, rng))
         batches = (-1, settings.batch_size)

@@ -16,7 +16,7 @@ async function prepare(view) {
   for (const table of view.querySelectorAll("table.sheet:not(.dataTable)")) {
     const rows = table.tBodies[0].rows.length;
     const paged = table.classList.contains("paged");
-    const made = new DataTable(table, {
+    new DataTable(table, {
       paging: paged,
       pageLength: 25,
       lengthMenu: [25, 100, { label: "all", value: -1 }],
