@@ -256,7 +256,7 @@ def export(
     artifacts.check_writable(out)
     own = {"games": [game], "label_set": label_set, "episodes": {"frames": {"probe": frames}}}
     config = defaults(own)
-    config.validate_names(game=game, protocol=protocol)
+    config.validate_names(game=game, policy="random_agent", protocol=protocol)
     policy = config.playing_policy("random_agent", protocol)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as directory:
         file = Path(directory) / "frames.b2nd"
