@@ -125,6 +125,7 @@ def _probe_run(
 ) -> None:
     from workflow_src.ari.games import game_of
     from workflow_src.config.configure import probing, write
+    from workflow_src.report.one_game import of_run
 
     if importlib.util.find_spec("snakemake") is None:
         raise UserError(
@@ -139,32 +140,10 @@ def _probe_run(
     done = subprocess.run([*map(str, command), "--", "results/scores.csv"])
     if done.returncode:
         raise UserError(f"the run in {into} has failed: see the messages above, and {into}/logs")
-    shown = [*own, *methods]
-    click.echo(_scores(into / "results" / "scores.csv", game, shown, f"protocol {protocol}"))
-    click.echo(f"All scores: {into / 'results' / 'scores.csv'}")
-
-
-def _scores(file: Path, game: str, methods: list[str], title: str) -> str:
-    from workflow_src.csv_files import read_published
-    from workflow_src.report.one_game import BESIDE, headings, plain_text
-    from workflow_src.report.scores import read_scores
-
-    scores = read_scores(file)
-    rows = scores[(scores["level"] == "variable") & (scores["metric"] == "f1")]
-    columns = {
-        headings(name): dict(rows[rows["method"] == name][["name", "value"]].to_numpy())
-        for name in dict.fromkeys(methods)
-    }
-    published = read_published(
-        checkout.folder() / "reference",
-        "paper_tables13to34_f1_by_variable_random_agent.csv",
-        text=["game", "variable", "method"],
-    )
-    for name in BESIDE:
-        theirs = published[(published["game"] == game) & (published["method"] == name)]
-        if len(theirs):
-            columns[headings(name, True)] = dict(theirs[["variable", "f1"]].to_numpy())
-    return plain_text(columns, f"F1 of {game}, random agent, {title}")
+    scores = into / "results" / "scores.csv"
+    reference = checkout.folder() / "reference"
+    click.echo(of_run(scores, reference, game, [*own, *methods], f"protocol {protocol}"))
+    click.echo(f"All scores: {scores}")
 
 
 def _probe_arrays(

@@ -1,15 +1,19 @@
 """F1 of one game's variables in the terminal, by category, beside published values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from workflow_src.ari.labels import CATEGORIES, categories
+from workflow_src.csv_files import read_published
 from workflow_src.report.names import method_name
+from workflow_src.report.scores import read_scores
 from workflow_src.report.tables.rendering import DASH, score_text
 
 # What a new encoder is compared with.
-BESIDE = ("random-cnn", "st-dim")
+_BESIDE = ("random-cnn", "st-dim")
+_PUBLISHED = "paper_tables13to34_f1_by_variable_random_agent.csv"
 
 
 def plain_text(columns: Mapping[str, Mapping[str, float]], title: str) -> str:
@@ -40,6 +44,17 @@ def plain_text(columns: Mapping[str, Mapping[str, float]], title: str) -> str:
     return f"{title}\n{text.to_string()}"
 
 
-def headings(method: str, published: bool = False) -> str:
-    """A column's heading."""
-    return f"{method_name(method)}, published" if published else method_name(method)
+def of_run(scores: Path, reference: Path, game: str, methods: Sequence[str], title: str) -> str:
+    """The table of a run's methods on one game, from scores.csv, beside published values."""
+    found = read_scores(scores)
+    ours = found[(found["level"] == "variable") & (found["metric"] == "f1")]
+    columns = {
+        method_name(name): dict(ours[ours["method"] == name][["name", "value"]].to_numpy())
+        for name in dict.fromkeys(methods)
+    }
+    published = read_published(reference, _PUBLISHED, text=["game", "variable", "method"])
+    for name in _BESIDE:
+        theirs = published[(published["game"] == game) & (published["method"] == name)]
+        if len(theirs):
+            columns[f"{method_name(name)}, published"] = dict(theirs[["variable", "f1"]].to_numpy())
+    return plain_text(columns, f"F1 of {game}, random agent, {title}")
