@@ -17,7 +17,7 @@ from workflow_src.ari.games import rom_name
 from workflow_src.config.run import Config, defaults
 from workflow_src.encoders.custom import Resized
 from workflow_src.episodes.collect import collect
-from workflow_src.episodes.color import ColorStore, in_color
+from workflow_src.episodes.color import ColorStore, as_seen
 from workflow_src.episodes.dataset import load_stacks
 from workflow_src.episodes.store import NO_ACTION, FrameStore
 from workflow_src.errors import UserError
@@ -77,7 +77,7 @@ def played(tmp_path_factory):
 def test_colours_are_those_of_the_emulator(played):
     """Beside a plain loop of the emulator's own RGB screens, which boxing lets one write down."""
     store = FrameStore.open(played)
-    colors = in_color(store)
+    colors = as_seen(store, color=True)
     ale = ALEInterface()
     ale.setInt("random_seed", 0)
     ale.setFloat("repeat_action_probability", 0.0)
@@ -164,7 +164,7 @@ def test_an_encoder_sees_what_its_row_says(tmp_path, played, row, shape):
     # What the encoder makes of the same frames, given to it by hand.
     encoder, _ = encoders.load(paths["weights"], config.method("mine"))
     store = FrameStore.open(played)
-    seen = in_color(store) if config.method("mine").sees_color else store
+    seen = as_seen(store, config.method("mine").sees_color)
     rows = np.array([0, 5, 2000])
     stacks = load_stacks(seen, rows, config.method("mine").frame_stack)
     frames = torch.from_numpy(stacks).reshape(3, shape[0], 210, 160) / 255

@@ -33,7 +33,7 @@ from workflow_src.config.run import defaults
 from workflow_src.config.section import Purpose
 from workflow_src.encoders import custom
 from workflow_src.episodes.collect import collect
-from workflow_src.episodes.color import Frames, in_color
+from workflow_src.episodes.color import Frames, as_seen
 from workflow_src.episodes.dataset import Part, load_frames, load_stacks, read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError, one_of
@@ -147,7 +147,7 @@ def get_episodes(
             progress=progress,
         )
         store = FrameStore.open(frames)
-        seen = in_color(store) if color else store
+        seen = as_seen(store, color)
         if train_mode == "dry_run":
             names = list(ari_labels.variables(label_set, game))
             rows = np.arange(len(store.episode))

@@ -76,9 +76,9 @@ class ColorStore:
 Frames: TypeAlias = Any
 
 
-def in_color(store: FrameStore) -> Frames:
-    """The same frames in colour, (n, 3, 210, 160)."""
-    return ColorStore(store)
+def as_seen(store: FrameStore, color: bool) -> Frames:
+    """The frames as an encoder sees them: as they are stored, or in colour (n, 3, 210, 160)."""
+    return ColorStore(store) if color else store
 
 
 def _play_again(store: FrameStore, out: blosc2.NDArray) -> None:

@@ -9,7 +9,7 @@ import torch
 from workflow_src import artifacts, devices, encoders, saliency, seeds
 from workflow_src.config.methods import Method
 from workflow_src.config.probes import Probe, ProbeProtocol
-from workflow_src.episodes.color import in_color
+from workflow_src.episodes.color import as_seen
 from workflow_src.episodes.dataset import load_stacks
 from workflow_src.errors import UserError
 from workflow_src.probes.kinds import linear
@@ -52,7 +52,7 @@ def attribute(
     with devices.acquire("cpu", settings.threads) as place:
         encoder, header = encoders.load(weights, row)
         check_header(weights, header, game=game, method=method)
-        seen = in_color(store) if row.sees_color else store
+        seen = as_seen(store, row.sees_color)
         features = features_of(encoder, seen, parts, labels, row.frame_stack, place)
         rng = seeds.generator(seed, game, "probes", policy, protocol, method, "fit")
         fitted = linear.fit(

@@ -13,7 +13,7 @@ from workflow_src.ari import labels as ari_labels
 from workflow_src.config.methods import Method
 from workflow_src.config.probes import KINDS, Probe, ProbeProtocol
 from workflow_src.encoders.conditioning import describe
-from workflow_src.episodes.color import Frames, in_color
+from workflow_src.episodes.color import Frames, as_seen
 from workflow_src.episodes.dataset import Part, Split, check_pair, load_stacks, read_split
 from workflow_src.episodes.predictions import write as write_predictions
 from workflow_src.episodes.store import FrameStore
@@ -99,7 +99,7 @@ def probe(
                 rows = parts.parts["test"].rows
                 predicted = _by_chunk(classify, store, rows, row.frame_stack)
             else:
-                seen = in_color(store) if row.sees_color else store
+                seen = as_seen(store, row.sees_color)
                 features = features_of(model, seen, parts, labels, row.frame_stack, place)
                 described = {"features": describe(features["train"].values)}
                 fit: fitting.Fit = kinds.module(KINDS, kind).fit

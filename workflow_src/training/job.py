@@ -15,7 +15,7 @@ from workflow_src import artifacts, devices, encoders, provenance, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.config.methods import Method, MethodProtocol, Training
 from workflow_src.csv_files import write_csv
-from workflow_src.episodes.color import in_color
+from workflow_src.episodes.color import as_seen
 from workflow_src.episodes.dataset import (
     Part,
     Split,
@@ -189,7 +189,7 @@ def _features(
 ) -> Callable[[torch.nn.Module], Iterator[np.ndarray]]:
     """What gives an encoder's features (n, d) of the train part, in pieces."""
     store, shared = _open(row, *_both(method, frames, split), game)
-    seen = in_color(store) if row.sees_color else store
+    seen = as_seen(store, row.sees_color)
     rows = shared.parts["train"].rows
 
     def of(encoder: torch.nn.Module) -> Iterator[np.ndarray]:

@@ -10,13 +10,13 @@ from PIL import Image, ImageDraw
 from workflow_src import artifacts
 from workflow_src.agents.recording import KIND
 from workflow_src.ari.labels import GAMES, labels, variables
+from workflow_src.report.animation import write_gif
 from workflow_src.report.audit.frame_sheets import (
     INK,
     MARGIN,
     PAPER,
     SCALE,
     font,
-    in_palette,
     shaded,
 )
 
@@ -33,17 +33,7 @@ def write_film(recording: Path, label_set: str, out: Path) -> None:
     `UserError` or `DamagedFile` when ``recording`` is missing or damaged.
     """
     arrays, header = artifacts.read_arrays(recording, KIND)
-    images = in_palette(shots(arrays, header, label_set))
-    with artifacts.atomic(out) as temporary:
-        images[0].save(
-            temporary,
-            format="GIF",
-            save_all=True,
-            append_images=images[1:],
-            duration=DURATION,
-            loop=0,
-            optimize=True,
-        )
+    write_gif(shots(arrays, header, label_set), out, DURATION)
 
 
 def shots(

@@ -14,7 +14,8 @@ from workflow_src import artifacts
 from workflow_src.episodes.predictions import KIND
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
-from workflow_src.report.audit.frame_sheets import INK, MARGIN, PAPER, SCALE, font, in_palette
+from workflow_src.report.animation import write_gif
+from workflow_src.report.audit.frame_sheets import INK, MARGIN, PAPER, SCALE, font
 from workflow_src.report.names import method_name
 
 DURATION = 90  # milliseconds that a frame is shown
@@ -41,17 +42,8 @@ def write_readings(predictions: list[Path], frames: Path, out: Path) -> None:
         if header["frames_sha256"] != store.sha256:
             raise UserError(f"{path} was made from other frames than {frames}: make it again")
     chosen = choose(found)
-    images = in_palette(shots(store.read(chosen[0][0]["rows"]), chosen))
-    with artifacts.atomic(out.with_name(f"{out.name}.gif")) as temporary:
-        images[0].save(
-            temporary,
-            format="GIF",
-            save_all=True,
-            append_images=images[1:],
-            duration=DURATION,
-            loop=0,
-            optimize=True,
-        )
+    pictures = shots(store.read(chosen[0][0]["rows"]), chosen)
+    write_gif(pictures, out.with_name(f"{out.name}.gif"), DURATION)
 
 
 def choose(found: list[tuple[dict, dict]]) -> list[tuple[dict, dict]]:
