@@ -452,10 +452,13 @@ def test_a_vector_ends_at_once_beside_another():
 
 
 PARENT = """
+import signal
 import numpy as np
 from workflow_src.agents.vector import Vector
 from workflow_src.config.agents import AgentProtocol, AgentEnvironment
 
+# A suite that was started in the background of a script ignores it, and what it starts does, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 protocol = AgentProtocol(
     sticky=0, noop_max=0, life_loss=False, clear_history=False, max_frames=None, epsilon=0
 )
