@@ -572,9 +572,19 @@ def test_a_classifier_is_its_parts_run_alone(name):
 
 
 @pytest.mark.parametrize("name", kinds.names(ARCHITECTURES))
+def test_a_classifier_runs_in_bfloat16(name):
+    """Every variable's encoder; vmap, which a CUDA device once ran, knows nothing of autocast."""
+    model, images = classifier(name=name), torch.from_numpy(frames(2)).unsqueeze(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = model(images)
+    assert torch.allclose(reduced.float(), model(images), atol=0.1)
+    assert not torch.equal(reduced.float(), model(images))
+
+
+@pytest.mark.parametrize("name", kinds.names(ARCHITECTURES))
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_classifier_as_one_stack_is_the_same(name, stored):
-    """What CUDA runs, here on the processor: values and gradients."""
+    """Values and gradients of the slices, run in turn, against one model of all of them."""
     model, images = classifier(name=name), torch.from_numpy(frames(2)).unsqueeze(1)
     images = images if stored else images / 255
     labels = torch.tensor([[0, 1, 2], [3, 4, 0]])
