@@ -83,7 +83,7 @@ MISTAKES = [
         "methods.st-dim.kind",
         "st-din",
         r"methods\.st-dim\.kind: unknown kind 'st-din' \(did you mean st-dim\?\); known: agent, "
-        "conditioned, cpc, .*majority, .*st-dim",
+        "combined, conditioned, cpc, .*majority, .*st-dim",
     ),
     (
         "methods.st-dim.encoder",

@@ -35,7 +35,9 @@ from workflow_src.config.methods import Method, MethodProtocol, Training
 from workflow_src.config.reading import merge
 from workflow_src.config.run import Config, defaults
 from workflow_src.encoders.architectures.nature import NatureCNN, NatureDecoder
+from workflow_src.encoders.charts import Charts
 from workflow_src.encoders.classifier import Classifier, SharedClassifier
+from workflow_src.encoders.profiles import ProfilesOfLevels
 from workflow_src.episodes.dataset import read_split
 from workflow_src.episodes.store import FrameStore
 from workflow_src.errors import UserError
@@ -1311,9 +1313,12 @@ def test_every_kind_has_a_class():
         assert cls.__module__ == f"workflow_src.methods.{kind.replace('-', '_')}"
         supervision = {"variables": ["x", "y"], "classes": 5} if row.learns_from == "probe" else {}
         model = cls(row, torch.Generator().manual_seed(0), **supervision)
-        expected = {"supervised": Classifier, "supervised-shared": SharedClassifier}.get(
-            kind, NatureCNN
-        )
+        expected = {
+            "supervised": Classifier,
+            "supervised-shared": SharedClassifier,
+            "dim-ua": Charts,
+            "profiles": ProfilesOfLevels,
+        }.get(kind, NatureCNN)
         assert isinstance(model.encoder, expected)
         assert set(model.header) == ({"variables", "classes", "shared"} if supervision else set())
         # What the file declares is what the class does.

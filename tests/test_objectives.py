@@ -6,8 +6,10 @@ and differ in the last bits.
 """
 
 import copy
+import functools
 import itertools
 import math
+import types
 
 import numpy as np
 import pytest
@@ -34,7 +36,12 @@ LEARNING = [
 ]
 VARIABLES, CLASSES = ["ball_x", "ball_y", "lives"], 5
 # Frames an example.
-TAKES = {"vae": 1, "dim": 1, "supervised": 1, "supervised-shared": 1, "jsd-st-dim": 3, "cpc": 7}
+TAKES = {
+    **dict.fromkeys(("vae", "dim", "supervised", "supervised-shared", "place-codes"), 1),
+    "jsd-st-dim": 3,
+    "cpc": 7,
+}
+NOISE = torch.from_numpy(np.random.default_rng(1).integers(256, size=(6, 210, 160), dtype=np.uint8))
 OPTIONS = {"cpc": {"sequence_length": 7, "horizon_step": 2, "gru_size": 6}, "vae": {"beta": 2.5}}
 PLACES = {"nature": (11, 8), "impala": (25, 19)}
 
@@ -50,7 +57,16 @@ def doubled(monkeypatch):
 def build(kind, seed=0, feature_size=8, **row):
     row = Method(kind=kind, feature_size=feature_size, options=OPTIONS.get(kind, {}), **row)
     supervision = {"variables": VARIABLES, "classes": CLASSES} if row.learns_from == "probe" else {}
-    return objective.find(kind)(row, torch.Generator().manual_seed(seed), **supervision)
+    model = objective.find(kind)(row, torch.Generator().manual_seed(seed), **supervision)
+    model.prepare(NOISE, index(6))
+    return model
+
+
+@functools.cache
+def codes():
+    """What place codes say of frames of noise."""
+    row = Method(kind="place-codes", feature_size=8)
+    return objective.find("place-codes")(row, torch.Generator()).prepare(NOISE, index(6))
 
 
 def batch(kind, size, stack=1, seed=0):
@@ -60,7 +76,9 @@ def batch(kind, size, stack=1, seed=0):
         rng.integers(256, size=(size, TAKES.get(kind, 2), stack, 210, 160), dtype=np.uint8)
     )
     labels = torch.from_numpy(rng.integers(CLASSES, size=(size, 1, len(VARIABLES))))
-    return (frames, labels) if kind.startswith("supervised") else (frames,)
+    if kind == "place-codes":
+        labels = codes()[rng.integers(len(NOISE), size=(size, 1))]
+    return (frames, labels) if kind.startswith(("supervised", "place")) else (frames,)
 
 
 def compare(found, expected, model, plain, to=1e-9):
@@ -142,6 +160,95 @@ def st_dim(model, frames):
     return global_local_t_dim(model, frames) | {
         "local_local": loss / (height * width * len(frames))
     }
+
+
+def mst_dim(model, frames):
+    """The formula of ST-DIM, its later frames masked by the same numbers."""
+    masks = torch.Generator().manual_seed(model.noise_seed)
+    drawn = torch.rand(frames[:, 1].shape, generator=masks)
+    hidden = frames.clone()
+    hidden[:, 1][drawn < 0.4] = 0
+    assert (hidden[:, 1] != frames[:, 1]).double().mean().item() == pytest.approx(0.4, abs=0.01)
+    assert torch.equal(hidden[:, 0], frames[:, 0])
+    return renamed(st_dim(model, hidden))
+
+
+def st_dim_vicreg(model, frames):
+    terms, size = renamed(st_dim(model, frames)), model.encoder.feature_size
+    same, variance, covariance = [], [], []
+    for time in range(2):
+        local, z = maps(model.encoder, frames, time)
+        plain = types.SimpleNamespace(global_local=model.same_frame)
+        same.append(formula_global_local(plain, z, local)["global_local"])
+        columns = torch.stack(z).T
+        for one in columns:
+            variance.append(torch.clamp(1 - (one.var() + 1e-4).sqrt(), min=0))
+        covariance.append(
+            sum(
+                torch.cov(torch.stack([one, other]))[0, 1] ** 2
+                for a, one in enumerate(columns)
+                for b, other in enumerate(columns)
+                if a != b
+            )
+            / size
+        )
+    return terms | {
+        "same-frame": sum(same) / 2,
+        "variance": sum(variance) / len(variance),
+        "covariance": 0.04 * sum(covariance) / 2,
+    }
+
+
+def renamed(terms):
+    return {name.replace("_", "-"): value for name, value in terms.items()}
+
+
+def dim_ua(model, frames):
+    charts = model.encoder.charts
+    plain = types.SimpleNamespace(maps=lambda seen: read_mean(model.encoder, seen, charts))
+    found = st_dim(
+        types.SimpleNamespace(
+            encoder=plain, global_local=model.global_local, local_local=model.local_local
+        ),
+        frames,
+    )
+    unlike = []
+    for i, time in itertools.product(range(len(frames)), range(2)):
+        values = model.encoder.head(model.encoder.local(image(frames, i, time)))[0]
+        unlike.append(((values[-charts:].softmax(0) - 1 / charts) ** 2).sum())
+    return found | {"atlas": -0.1 * sum(unlike) / len(unlike)}
+
+
+def read_mean(encoder, frames, charts):
+    local = encoder.local(frames)
+    values = encoder.head(local)[:, :-charts]
+    size = values.shape[1] // charts
+    return local, sum(values[:, h * size : (h + 1) * size] for h in range(charts)) / charts
+
+
+def place_codes(model, frames, seen):
+    z = [model.encoder(image(frames, i, 0))[0] for i in range(len(frames))]
+    count = len(model.profiles_mean)
+    errors, choices = [], []
+    for each, code in zip(z, seen[:, 0], strict=True):
+        wanted = (code[:count].double().sqrt() - model.profiles_mean) * model.profiles_scale
+        errors += [(affine(model.profiles, each) - wanted).square().mean()]
+        scores = affine(model.patches, each).view(-1, 32)
+        patches = code[count:].tolist()
+        choices += [loss_of_choice(list(s), p) for s, p in zip(scores, patches, strict=True)]
+    return {"profiles": sum(errors) / len(errors), "patches": sum(choices) / len(choices)}
+
+
+@WHATEVER
+@pytest.mark.parametrize(
+    "formula", [mst_dim, st_dim_vicreg, dim_ua, place_codes], ids=lambda f: f.__name__
+)
+def test_later_losses_are_their_formulas(request, formula, encoder, stack):
+    kind = formula.__name__.replace("_", "-")
+    model, given = build(kind, encoder=encoder, frame_stack=stack), batch(kind, 3, stack)
+    request.getfixturevalue("doubled")  # after codes were measured, in float32
+    model.draw(index(9), CORRECTED, np.random.default_rng(0))
+    check(model, formula, *given, to=1e-7)
 
 
 def global_t_dim(model, frames):
@@ -465,8 +572,7 @@ def test_supervised_shared_is_its_formula(doubled, encoder, stack):
 @pytest.mark.parametrize(("encoder", "stack"), [("nature", 3), ("impala", 1)])
 def test_every_parameter_learns(kind, encoder, stack):
     model = build(kind, encoder=encoder, frame_stack=stack)
-    if kind == "vae":
-        model.draw(index(9), CORRECTED, np.random.default_rng(0))
+    model.draw(index(9), CORRECTED, np.random.default_rng(0))  # which seeds what it draws
     sum(model(*batch(kind, 2, stack)).values()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
@@ -476,8 +582,10 @@ def test_every_parameter_learns(kind, encoder, stack):
 @pytest.mark.parametrize("kind", LEARNING)
 def test_losses_are_float32_and_little_else_in_bfloat16(kind):
     model, given = build(kind).eval(), batch(kind, 4)
+    model.draw(index(9), CORRECTED, np.random.default_rng(0))
     with torch.no_grad():
         expected = model(*given)
+        model.noise = None  # the same masks again
         with torch.autocast("cpu", torch.bfloat16):
             found = model(*given)
     assert list(found) == list(expected)
@@ -491,8 +599,8 @@ def test_losses_are_float32_and_little_else_in_bfloat16(kind):
 def test_initial_values_are_the_generator_s_alone(kind):
     def state(seed):
         return {
-            name: tensor.numpy().tobytes()
-            for name, tensor in build(kind, seed).state_dict().items()
+            name: tensor.detach().numpy().tobytes()
+            for name, tensor in build(kind, seed).named_parameters()
         }
 
     before = torch.get_rng_state()
@@ -581,7 +689,7 @@ def test_frames_with_replacement_are_of_episodes_alike():
         assert (abs(counts - counts.mean()) < 6 * math.sqrt(counts.mean())).all()
 
 
-@pytest.mark.parametrize("kind", ["vae", "dim", "supervised", "supervised-shared"])
+@pytest.mark.parametrize("kind", ["vae", "dim", "supervised", "supervised-shared", "place-codes"])
 @pytest.mark.parametrize("switches", [PAPER, CORRECTED], ids=["paper", "corrected"])
 def test_who_learns_of_single_frames(kind, switches):
     episodes, model = index(5, 9, 1, gap=2), build(kind)
@@ -592,7 +700,9 @@ def test_who_learns_of_single_frames(kind, switches):
     assert np.array_equal(found, draw_frames(episodes, switches, rng))
 
 
-@pytest.mark.parametrize("kind", ["st-dim", "global-t-dim", "global-local-t-dim"])
+@pytest.mark.parametrize(
+    "kind", ["st-dim", "global-t-dim", "global-local-t-dim", "st-dim-vicreg", "dim-ua"]
+)
 @pytest.mark.parametrize("switches", [PAPER, CORRECTED], ids=["paper", "corrected"])
 def test_who_learns_of_pairs(kind, switches):
     episodes = index(5, 9, 1, gap=2)
@@ -737,6 +847,8 @@ def square():
 
 
 def fit(model, frames, labels, switches=CORRECTED, stack=1, drawn=0, **more):
+    if labels is None:
+        labels = model.prepare(frames, TRAIN)
     about = {"name": "it", "progress": False, "labels": labels, "stack": stack}
     settings = SETTINGS.model_copy(
         update={key: more.pop(key) for key in list(more) if key in Training.model_fields}
@@ -801,7 +913,8 @@ def test_steps_of_every_kind_can_be_recorded(kind, square, recordings):
     assert contents(recorded) == contents(plain) and sum(recordings.replayed) > 0
     drawn_from = [generator for of_one in recordings.generators for generator in of_one]
     assert all(isinstance(generator, torch.Generator) for generator in drawn_from)
-    assert len(drawn_from) == (kind == "vae")  # its noise, while it learns
+    # A VAE's noise while it learns, masks also in validation.
+    assert len(drawn_from) == {"vae": 1, "mst-dim": 2}.get(kind, 0)
 
 
 @pytest.mark.parametrize("kind", ["vae", "st-dim"])

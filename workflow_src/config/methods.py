@@ -23,6 +23,7 @@ from workflow_src.config.section import (
     known_kind,
     quirk,
 )
+from workflow_src.errors import unknown
 from workflow_src.paths import expanded
 
 
@@ -119,6 +120,12 @@ class Method(Row):
     features: Literal["standardised", "whitened"] | None = Field(
         None, description="kind conditioned only: what is done to them, without labels"
     )
+    charts: Annotated[int, Field(ge=2, le=64)] | None = Field(
+        None, description="kind dim-ua only: how many charts, of feature_size values each"
+    )
+    readout: Literal["mean", "argmax"] | None = Field(
+        None, description="kind dim-ua only: what probes get, the charts' mean or the likeliest one"
+    )
     epochs: Positive | None = Field(None, description="overrides training.epochs")
     patience: Positive | None = Field(None, description="overrides training.patience")
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | None = Field(
@@ -126,6 +133,12 @@ class Method(Row):
     )
     lr: LearningRate | None = Field(None, description="overrides training.lr")
     eps: Annotated[float, Field(gt=0)] | None = Field(None, description="overrides training.eps")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _take_defaults_of_kind(cls, content: Any) -> Any:
+        """What the kind's file says of its encoder, where the row does not."""
+        return with_encoder_of_kind(content)
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -141,7 +154,7 @@ class Method(Row):
     @pydantic.field_validator("encoder")
     @classmethod
     def _encoder_is_known(cls, encoder: str) -> str:
-        return known_kind("encoder", encoder, ARCHITECTURES)
+        return encoder if encoder == PROFILES else known_kind("encoder", encoder, ARCHITECTURES)
 
     @pydantic.field_validator("layer")
     @classmethod
@@ -180,13 +193,54 @@ class Method(Row):
             )
         elif self.layer != "hidden" and self.kind != "conditioned":
             raise ValueError("layer belongs to kind agent; remove it or set kind: agent")
+        self._check_own_encoder()
+        if self._declared("TERMS", False):
+            self._check_terms()
         unused = set() if self.learns_from else set(Training.model_fields)
-        unused |= {"encoder", "feature_size", "input_scale"} if not self.has_architecture else set()
+        if not self.has_architecture:
+            own = self.encoder == PROFILES
+            unused |= {"input_scale"} if own else {"encoder", "feature_size", "input_scale"}
         unused |= {"frame_stack"} if not self.has_encoder else set()
         for name, field in type(self).model_fields.items():
             if name in unused and getattr(self, name) != field.default:
                 raise ValueError(f"{name} has no effect on kind {self.kind}; remove it")
         return self
+
+    def _check_own_encoder(self) -> None:
+        """ValueError for an encoder of another kind, or settings of one."""
+        if self.kind == "conditioned":
+            return  # checked where it was taken from
+        own = self._declared("ENCODER", {})
+        if "encoder" in own and self.encoder != own["encoder"]:
+            raise ValueError(f"kind {self.kind} has an encoder of its own; remove encoder")
+        if self.encoder == PROFILES and "encoder" not in own:
+            raise ValueError(
+                f"encoder {PROFILES} belongs to kind {PROFILES}; choose another encoder"
+            )
+        if "charts" not in own and (self.charts is not None or self.readout is not None):
+            raise ValueError(
+                "charts and readout belong to kind dim-ua; remove them or set kind: dim-ua"
+            )
+
+    def _check_terms(self) -> None:
+        known = kinds.declared(self.folder, "combined")["TERMS"]
+        text = self.resolved_options["terms"]
+        entries = [entry.partition(":") for entry in text.split()]
+        if not entries:
+            raise ValueError("options.terms: it names no term; write such as global-local")
+        for name, colon, weight in entries:
+            if name not in known:
+                raise ValueError(f"options.terms: {unknown('term', name, known)}")
+            if colon and not re.fullmatch(r"\d+(\.\d+)?", weight):
+                raise ValueError(
+                    f"options.terms: {weight!r} is no weight of {name}; write such as {name}:0.5"
+                )
+        if not self.resolved_options["masked"] < 1:
+            raise ValueError("options.masked: it is a share of the pixels; write such as 0.4")
+        names = [name for name, *_ in entries]
+        if len({*names}) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"options.terms: {twice} stands there twice; remove one")
 
     def _check_custom(self) -> None:
         file, _, name = (self.module or "").rpartition(":")
@@ -221,7 +275,7 @@ class Method(Row):
     @property
     def has_architecture(self) -> bool:
         """Whether the encoder is one of the package's architectures."""
-        return self.has_encoder and self.module is None
+        return self.has_encoder and self.module is None and self.encoder != PROFILES
 
     @property
     def learns_from(self) -> Purpose | None:
@@ -232,6 +286,12 @@ class Method(Row):
     def reads(self) -> Purpose | None:
         """The frames that making its encoder needs: those it learns from, or measures on."""
         return self._declared("READS", self.learns_from)
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """The terms of a kind that combines some, and their weights."""
+        entries = (entry.partition(":") for entry in self.resolved_options["terms"].split())
+        return {name: float(weight or 1) for name, _, weight in entries}
 
     @property
     def inner_layer(self) -> str | None:
@@ -275,5 +335,16 @@ class Method(Row):
         return default.model_copy(update={k: v for k, v in own.items() if v is not None})
 
 
+def with_encoder_of_kind(row: Any) -> Any:
+    """A row as written, with what its kind's file declares as ENCODER where the row says nothing.
+
+    ENCODER: fields of the row that describe the encoder, with their defaults.
+    """
+    if not isinstance(row, dict):
+        return row
+    return kinds.declared(Method.folder, str(row.get("kind"))).get("ENCODER", {}) | row
+
+
 ARCHITECTURES = "encoders/architectures"
+PROFILES = "profiles"  # the encoder of that kind, which is no architecture
 WEIGHTS = (".safetensors", ".pt")  # formats that are read without running code from the file

@@ -17,7 +17,7 @@ from workflow_src.ari.labels import GAMES, LABEL_SETS
 from workflow_src.config.agents import Agent, AgentProtocol, Recordings
 from workflow_src.config.episodes import Episodes, Policy
 from workflow_src.config.explaining import explain
-from workflow_src.config.methods import Method, Training
+from workflow_src.config.methods import Method, Training, with_encoder_of_kind
 from workflow_src.config.probes import KINDS, Probe
 from workflow_src.config.protocols import Protocol
 from workflow_src.config.reading import merge, read_yaml
@@ -411,6 +411,8 @@ _OF_ENCODER = (
     "kwargs",
     "input",
     "layer",
+    "charts",
+    "readout",
 )
 
 
@@ -423,7 +425,7 @@ def _with_encoder(name: str, rows: dict[str, Any]) -> Any:
         return row  # which is refused where types are
     if row["of"] not in rows:
         raise ValueError(f"methods.{name}.of: {unknown('method', row['of'], map(str, rows))}")
-    base = rows[row["of"]]
+    base = with_encoder_of_kind(rows[row["of"]])
     if not isinstance(base, dict):
         return row
     kind = str(base.get("kind"))

@@ -9,7 +9,7 @@ of an encoder; each file in `architectures` is an architecture.
 from workflow_src.encoders.applying import channels_last, classify, encode, scale
 from workflow_src.encoders.base import up_to
 from workflow_src.encoders.files import KIND, load, load_heads, load_one, save
-from workflow_src.encoders.registry import build, build_decoder
+from workflow_src.encoders.registry import build, build_decoder, of_row
 
 __all__ = [
     "KIND",
@@ -21,6 +21,7 @@ __all__ = [
     "load",
     "load_heads",
     "load_one",
+    "of_row",
     "save",
     "scale",
     "up_to",

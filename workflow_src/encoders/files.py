@@ -19,7 +19,7 @@ from workflow_src.encoders import custom
 from workflow_src.encoders.base import up_to
 from workflow_src.encoders.classifier import Classifier, SharedClassifier
 from workflow_src.encoders.conditioning import Conditioned
-from workflow_src.encoders.registry import build
+from workflow_src.encoders.registry import of_row
 from workflow_src.errors import UserError
 
 KIND = "weights"
@@ -74,8 +74,7 @@ def load_one(path: str | os.PathLike, row: Method) -> tuple[nn.Module, dict[str,
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
-    shape = (row.encoder, row.feature_size, torch.Generator(), row.frame_stack, row.input_scale)
-    encoder = build(*shape)
+    encoder = of_row(row, torch.Generator())
     return _filled(path, encoder, weights, header), header
 
 
@@ -125,6 +124,7 @@ def _expected(row: Method, variables: Sequence[str] | None, classes: int | None)
     """What the header of a row's weights must say."""
     expected: dict[str, Any] = {"frame_stack": row.frame_stack, "variables": None}
     expected |= {"features": row.features, "of": row.of}
+    expected |= {"charts": row.charts, "readout": row.readout}
     if row.module is not None:
         file, _, name = (row.module or "").rpartition(":")
         kwargs = json.loads(json.dumps(row.kwargs))
@@ -166,8 +166,7 @@ def _custom(path: str | os.PathLike, row: Method, header: Mapping[str, Any]) -> 
 
 def _own(row: Method, variables: Sequence[str], classes: int) -> nn.Module:
     generator = torch.Generator()
-    shape = (row.encoder, row.feature_size, generator, row.frame_stack, row.input_scale)
-    make = partial(build, *shape)
+    make = partial(of_row, row, generator)
     if row.inner_layer is not None:
         return up_to(make(), row.inner_layer)
     if row.learns_from != "probe":

@@ -5,7 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from workflow_src.config.methods import PROFILES, Method
 from workflow_src.encoders.base import Encoder, FrameConv2d
+from workflow_src.encoders.charts import Charts
+from workflow_src.encoders.profiles import ProfilesOfLevels
 from workflow_src.errors import UserError
 from workflow_src.kinds import Registry
 
@@ -33,6 +36,17 @@ def build(
             if isinstance(module, FrameConv2d):
                 module.brightest = 255.0
     return made
+
+
+def of_row(row: Method, generator: torch.Generator) -> Encoder:
+    """A new encoder as a row of ``methods`` describes it, with weights drawn from ``generator``."""
+    if row.encoder == PROFILES:
+        return ProfilesOfLevels(row.feature_size)
+    rest = (generator, row.frame_stack, row.input_scale)
+    if row.charts is None:
+        return build(row.encoder, row.feature_size, *rest)
+    values = row.charts * (row.feature_size + 1)
+    return Charts(build(row.encoder, values, *rest), row.charts, row.readout or "mean")
 
 
 def build_decoder(

@@ -38,8 +38,7 @@ class Supervised(Objective):
     ):
         nn.Module.__init__(self)
         self.variables, self.classes = variables, classes
-        shape = (settings.encoder, settings.feature_size, generator, settings.frame_stack)
-        build = partial(encoders.build, *shape, settings.input_scale)
+        build = partial(encoders.of_row, settings, generator)
         self.encoder = self.classifier(build, len(variables), classes, generator)
         if self.classifier is Classifier:
             self.parts, self.plateau = tuple(variables), settings.resolved_options

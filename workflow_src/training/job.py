@@ -89,6 +89,9 @@ def train(
                 given |= {"base": base, "base_row": base_row}
                 given |= {"features": _features(method, row, frames, split, game, place)}
             model = objective.find(row.kind)(row, generator, **given)
+            if base is None and row.reads is not None:
+                data = _load(row, *_both(method, frames, split), game, label_set, classes)
+                model.prepare(data.frames.to(place), data.train)
         else:
             data = _load(row, *_both(method, frames, split), game, label_set, classes)
             supervision: dict[str, Any] = {}
@@ -96,16 +99,18 @@ def train(
                 supervision = {"variables": data.variables, "classes": classes}
             model = objective.find(row.kind)(row, generator, **supervision)
             learned = {"precision": devices.precision(settings.precision, place)}
+            seen = data.frames.to(place)
+            measured = model.prepare(seen, data.train)
             rows = loop.fit(
                 model,
-                data.frames.to(place),
+                seen,
                 data.train,
                 data.val,
                 settings,
                 switches,
                 lambda *name: seeds.generator(seed, *names, *name),
                 name=f"{method} on {game}",
-                labels=None if data.labels is None else data.labels.to(place),
+                labels=measured if data.labels is None else data.labels.to(place),
                 stack=row.frame_stack,
                 checkpoint=checkpoint,
                 checkpoint_seconds=checkpoint_seconds,
@@ -136,6 +141,8 @@ def train(
     }
     if row.input_scale != "unit":
         header["input_scale"] = row.input_scale
+    if row.charts is not None:
+        header |= {"charts": row.charts, "readout": row.readout}
     write_csv(history, pd.DataFrame(rows, columns=list(rows[0]) if rows else ["epoch"]))
     heads = {
         name: tensor

@@ -12,7 +12,7 @@ from torch import nn
 from workflow_src import encoders
 from workflow_src.config.methods import Method, MethodProtocol
 from workflow_src.encoders.base import Float32Linear, uniform
-from workflow_src.episodes.dataset import draw
+from workflow_src.episodes.dataset import draw, stack_rows
 from workflow_src.kinds import Registry
 
 # A float32 linear map with PyTorch's default initial values: linear(inputs, outputs,
@@ -26,6 +26,16 @@ class EpisodeIndex:
 
     first: np.ndarray  # int64 (E,): position of each episode's first frame
     lengths: np.ndarray  # int64 (E,): frames an episode
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Positions of all frames, int64 (n,), episode after episode."""
+        before = np.cumsum(self.lengths) - self.lengths
+        return np.repeat(self.first - before, self.lengths) + np.arange(self.lengths.sum())
+
+    def stacks(self, stack: int) -> np.ndarray:
+        """Positions of all frames, each with those before it in its episode: (n, stack)."""
+        return stack_rows(self.rows, np.repeat(self.first, self.lengths), stack)
 
 
 class Objective(nn.Module):
@@ -49,13 +59,7 @@ class Objective(nn.Module):
     def __init__(self, settings: Method, generator: torch.Generator):
         super().__init__()
         # An `Encoder`; custom and supervised methods have other modules.
-        self.encoder: Any = encoders.build(
-            settings.encoder,
-            settings.feature_size,
-            generator,
-            settings.frame_stack,
-            settings.input_scale,
-        )
+        self.encoder: Any = encoders.of_row(settings, generator)
 
     @property
     def header(self) -> dict[str, Any]:
@@ -68,6 +72,15 @@ class Objective(nn.Module):
         """Positions of the frames of one epoch's examples: int64 (examples, frames an example)."""
         raise TypeError(f"{type(self).__name__} learns nothing")
 
+    def prepare(self, frames: torch.Tensor, train: EpisodeIndex) -> torch.Tensor | None:
+        """Measure on the frames of ``train``, before anything is learned.
+
+        ``frames``: uint8 (n, 210, 160) on the device. What is returned, a tensor with a row for
+        each frame, `forward` gets as ``labels``. Called once, also where a training is resumed, so
+        it depends on its arguments alone.
+        """
+        return None
+
     def generators(self) -> tuple[torch.Generator, ...]:
         """What `forward` draws from while it learns."""
         return ()
@@ -78,7 +91,8 @@ class Objective(nn.Module):
         """The loss of a batch as named terms, whose sum is minimised.
 
         ``frames``: uint8 (B, frames an example, frame_stack, 210, 160); ``labels``: int64 (B,
-        frames an example, V), given where the file says ``LEARNS_FROM = "probe"``.
+        frames an example, V), given where the file says ``LEARNS_FROM = "probe"``, or what
+        `prepare` returned.
         """
         raise TypeError(f"{type(self).__name__} learns nothing")
 
@@ -96,12 +110,7 @@ def draw_frames(
 ) -> np.ndarray:
     """Positions of single frames for one epoch, int64 (frames, 1): every frame once, or Q7."""
     flat = draw(episodes.lengths, switches.sampling, rng)
-    return (
-        np.repeat(
-            episodes.first - np.cumsum(episodes.lengths) + episodes.lengths, episodes.lengths
-        )[flat]
-        + flat
-    )[:, None]
+    return episodes.rows[flat][:, None]
 
 
 def draw_pairs(
