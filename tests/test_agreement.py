@@ -247,11 +247,13 @@ def test_our_own_values_say_where_they_come_from():
     scores = read_scores(REFERENCE / "ours" / "scores.csv", foreign=True)
     rows = pd.read_csv(REFERENCE / "ours" / "provenance.csv", dtype=str)
     known = {
-        (row["policy"], row["protocol"], game, method, row["seed"])
+        (row["policy"], row["protocol"], game, method, row["seed"], probe)
         for _, row in rows.iterrows()
         for game in row["games"].split()
         for method in row["methods"].split()
+        for probe in row["probes"].split()
+        if (probe == "majority") == (method == "maj-clf")
     }
-    keys = scores[["policy", "protocol", "game", "method", "seed"]].astype(str)
+    keys = scores[["policy", "protocol", "game", "method", "seed", "probe"]].astype(str)
     assert set(map(tuple, keys.to_numpy())) == known
     assert rows.notna().all(axis=None)
