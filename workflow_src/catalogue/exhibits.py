@@ -37,6 +37,13 @@ def _has_conditioned(config: "Config") -> bool:
     return any(row.of is not None for row in config.methods.values()) and _is_comparable(config)
 
 
+def _has_later(config: "Config") -> bool:
+    """Whether a method came after the paper, or is an encoder of one's own."""
+    kinds = {"combined", "custom", "dim-ua", "mst-dim", "place-codes", "profiles", "rrr"}
+    kinds |= {"st-dim-vicreg"}
+    return any(row.kind in kinds for row in config.methods.values())
+
+
 def _is_comparable(config: "Config") -> bool:
     """Whether a random agent or PPO played, for whom there are published values of these labels."""
     rows = config.policies.values()
@@ -242,6 +249,27 @@ EXHIBITS = (
         main=True,
         sentence="compares the ablations",
         when=lambda config: bool(ablated(config)),
+    ),
+    Exhibit(
+        "later_results",
+        "table",
+        "Beside later results",
+        "Mean F1 by number of features: the paper's, what was published later, and this run's. "
+        "Label sets, games and encoders differ; one column is over the same games.",
+        section="published",
+        sentence="stands beside what was published later",
+        when=_has_later,
+    ),
+    Exhibit(
+        "later_results",
+        "figure",
+        "F1 by number of features",
+        "Mean F1 against the number of features: the paper's, what was published later, and this "
+        "run's. Each marker is a source, with its label set and its number of games.",
+        section="published",
+        main=True,
+        sentence="plots F1 against the number of features",
+        when=_has_later,
     ),
     Exhibit(
         "reproduction_pong",
