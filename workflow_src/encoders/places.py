@@ -9,7 +9,7 @@ Everything is measured on the frames that encoders learn from:
 
 - backgrounds: the median, pixel by pixel, of frames of the same scene. Scenes are clusters of
   frames of which a large share of pixels differs, such as rooms; a game with one has one.
-- levels: the most frequent gray levels of pixels that differ from their background.
+- levels: the gray levels that differ from the background in most frames.
 - patches: the means of k-means clusters of the patches at a place, all places at once.
 """
 
@@ -60,13 +60,17 @@ class Profiles(nn.Module):
         # Where there are fewer than SCENES, the first is repeated: it never is nearer than itself.
         found = np.concatenate([found, np.repeat(found[:1], SCENES - len(found), 0)])
         self.backgrounds.copy_(torch.from_numpy(found))
-        counts = torch.zeros(256, dtype=torch.int64, device=frames.device)
+        seen, pixels = torch.zeros(2, 256, dtype=torch.int64, device=frames.device)
         for chunk in _sample(frames, rows, _SAMPLE_OF_LEVELS).split(_CHUNK):
-            differ = chunk[chunk != self._background(chunk)]
-            counts += torch.bincount(differ.int(), minlength=256)
-        # The most frequent ones; of two alike the darker, where a sort would promise nothing.
-        order = sorted(range(256), key=lambda level: (-int(counts[level]), level))
-        chosen = [level for level in order[:LEVELS] if counts[level] > 0]
+            differ = chunk != self._background(chunk)
+            frame, y, x = differ.nonzero(as_tuple=True)
+            cells = frame * 256 + chunk[frame, y, x]
+            counts = torch.bincount(cells, minlength=len(chunk) * 256).view(-1, 256)
+            seen, pixels = seen + (counts > 0).sum(0), pixels + counts.sum(0)
+        # In most frames, so that a small thing is not lost to a large one that flashes; then with
+        # most pixels; of two alike the darker.
+        keys = list(zip((-seen).tolist(), (-pixels).tolist(), range(256), strict=True))
+        chosen = [level for of, _, level in sorted(keys)[:LEVELS] if of < 0]
         self.levels.fill_(LEVELS)
         self.levels[chosen] = torch.arange(len(chosen), dtype=torch.uint8, device=frames.device)
 
