@@ -9,6 +9,8 @@ from papers import METHODS
 from scored import settings
 from workflow import ROOT
 
+from workflow_src.config.configure import preset_file
+from workflow_src.config.reading import read_yaml
 from workflow_src.errors import UserError
 from workflow_src.report.paper import method_pages
 from workflow_src.report.paper.write import TEMPLATE
@@ -31,6 +33,8 @@ def test_pages_have_the_same_sections(page):
 
 def test_every_page_belongs_to_a_method():
     kinds = {method_pages.page_of(row) for row in settings().methods.values()}
+    later = read_yaml(preset_file("beyond"))["methods"].values()
+    kinds |= {f"{row['kind']}.md" for row in later}
     assert {page.name for page in METHODS.glob("*.md")} == kinds | {"custom.md", "agent.md"}
 
 
