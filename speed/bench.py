@@ -12,7 +12,10 @@ import click
 from speed.measure import alone, bench, content, table
 from workflow_src import artifacts
 
-STEPS = ("collect", "store", "duplicates", "train", "methods", "probes", "agents", "workflow")
+STEPS = (
+    *("collect", "store", "duplicates", "train", "methods", "places", "probes", "agents"),
+    "workflow",
+)
 LATEST = Path(__file__).with_name("latest.json")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8", "sve", "bf16")
 

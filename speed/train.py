@@ -87,16 +87,18 @@ def learn(method: str, file: Path, examples: int, change: dict, episode: int = 2
             config.methods[method], torch.Generator().manual_seed(0), **told
         )
         taken = min(examples, len(store))
+        seen = torch.from_numpy(store.read(np.arange(len(store)))).to(device)
+        measured = model.prepare(seen, episodes(taken, max(1, taken // episode)))
         loop.fit(
             model,
-            torch.from_numpy(store.read(np.arange(len(store)))).to(device),
+            seen,
             episodes(taken, max(1, taken // episode)),
             episodes(max(settings.batch_size + 1, episode), 1),
             settings,
             switches,
             clock,
             name=method,
-            labels=None if labels is None else labels.to(device),
+            labels=measured if labels is None else labels.to(device),
             progress=False,
         )
     drawn = model.draw(

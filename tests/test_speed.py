@@ -24,6 +24,7 @@ from speed import (
     limits,
     measure,
     methods,
+    places,
     probes,
     store,
     train,
@@ -241,6 +242,12 @@ def test_every_other_method_that_learns(at, here):
     ]
     assert [step.split()[1] for step in rows] == learning
     assert all(row.limit > 0 and row.baseline is None for row in rows.values())
+
+
+def test_place_codes(at, here):
+    learned, fitted = numbers(places.rows(at)).values()
+    assert learned.unit == fitted.unit == "frames/s"
+    assert all(row.ours > 0 and row.limit > 0 for row in (learned, fitted))
 
 
 def test_probes(at, here):
