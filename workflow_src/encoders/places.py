@@ -136,12 +136,16 @@ def standardisation(profiles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     return mean.float(), scale.float()
 
 
-def entropy(patches: torch.Tensor) -> torch.Tensor:
-    """Nats of each place's codes: uint8 (n, PLACES) -> (PLACES,)."""
+def counted(patches: torch.Tensor) -> torch.Tensor:
+    """How often each code is at each place: uint8 (n, PLACES) -> int64 (PLACES, CODES)."""
     places = patches.shape[1]
     cells = patches.long() + CODES * torch.arange(places, device=patches.device)
-    counts = torch.bincount(cells.flatten(), minlength=places * CODES).view(places, CODES)
-    share = counts / len(patches)
+    return torch.bincount(cells.flatten(), minlength=places * CODES).view(places, CODES)
+
+
+def entropy(patches: torch.Tensor) -> torch.Tensor:
+    """Nats of each place's codes: uint8 (n, PLACES) -> (PLACES,)."""
+    share = counted(patches) / len(patches)
     return -(share * share.clamp_min(1e-12).log()).sum(1)
 
 

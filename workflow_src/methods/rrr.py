@@ -7,12 +7,13 @@ profiles and the patches' indicators in Y. In its coordinates the features are u
 deviation nearly 1, and in the order of what they explain. Seconds instead of hours, no gradient.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 import torch
-import torch.nn.functional as F
 
 from workflow_src.config.methods import Method
 from workflow_src.encoders import channels_last, places
@@ -23,7 +24,7 @@ LEARNS_FROM = None
 READS = "pretrain"
 # ``ridge``: of X'X / n, whose diagonal is 1. ``patches``: the weight of their indicators.
 OPTIONS = {"ridge": 0.01, "patches": 0.3}
-_BATCH = 64
+_BATCH, _CHUNK = 64, 1024  # frames that the trunk takes at once, and that are summed at once
 _FLOOR = 1e-3  # of the largest deviation of X
 _RAREST = 0.01  # share that a patch's indicator is standardised with, at least
 
@@ -38,33 +39,57 @@ class ReducedRank(Objective):
 
     @torch.no_grad()
     def prepare(self, frames: torch.Tensor, train: EpisodeIndex) -> None:
-        """Fit the last layer; memory: 4 bytes for each value of the last convolution."""
-        targets = [profiles_of(frames, train).values]
-        targets.append(self.options["patches"] * _indicators(frames, train))
+        """Fit the last layer. Memory: the codes, 4 KB a frame, and the squares of the trunk."""
+        profiles, indicators = profiles_of(frames, train), _indicators(frames, train)
         encoder: Any = channels_last(self.encoder.to(frames.device))
+        rows = torch.from_numpy(train.rows).to(frames.device)
         stacks = torch.from_numpy(train.stacks(self.stack)).to(frames.device)
-        values = torch.cat(
-            [encoder.hidden(frames[batch])[0].float() for batch in stacks.split(_BATCH)]
-        )
-        mean, deviation = values.mean(0), values.std(0)
+        size, count = encoder.hidden_size, len(rows)
+        origin: torch.Tensor | None = None
+        gram = torch.zeros(size, size, dtype=torch.float64, device=frames.device)
+        total, cross, outcome = gram[0].clone(), torch.zeros(()), torch.zeros(())
+        for part in torch.arange(count, device=frames.device).split(_CHUNK):
+            values = torch.cat(
+                [encoder.hidden(frames[batch])[0].float() for batch in stacks[part].split(_BATCH)]
+            )
+            # About the first piece's mean, near which squares lose no digits.
+            origin = values.mean(0) if origin is None else origin
+            values -= origin
+            targets = torch.cat(
+                [profiles.values(rows[part]), self.options["patches"] * indicators(part)], 1
+            )
+            gram += values.T @ values
+            total += values.sum(0)
+            cross = cross + (values.T @ targets).double()
+            outcome = outcome + targets.sum(0).double()
+        assert origin is not None
+        mean = total / count
+        covariance = gram / count - torch.outer(mean, mean)
+        deviation = covariance.diagonal().clamp_min(0).sqrt()
         scale = 1 / deviation.clamp_min(_FLOOR * deviation.max())
-        values.sub_(mean).mul_(scale)
-        gram = (values.T @ values / len(values)).double().cpu().numpy()
-        cross = (values.T @ torch.cat(targets, 1) / len(values)).double().cpu().numpy()
-        factor = _first_factor(gram, cross, self.options["ridge"], encoder.feature_size)
-        weight = torch.from_numpy(factor).to(values) * scale[:, None]
+        factor = _first_factor(
+            (covariance * torch.outer(scale, scale)).cpu().numpy(),
+            ((cross / count - torch.outer(mean, outcome / count)) * scale[:, None]).cpu().numpy(),
+            self.options["ridge"],
+            encoder.feature_size,
+        )
+        weight = torch.from_numpy(factor).to(scale) * scale[:, None]
         last = encoder.head[-1]
         last.weight.copy_(weight.T)
-        last.bias.copy_(-mean @ weight)
+        last.bias.copy_(-(origin.double() + mean) @ weight)
 
 
-class Standardised(NamedTuple):
-    """Profiles of the train part, standardised, and what made them so; kept are those that vary."""
+@dataclass(frozen=True)
+class Standardised:
+    """Profiles that vary, of all frames, and what standardises them over the train part."""
 
-    values: torch.Tensor  # float32 (n, kept)
+    codes: torch.Tensor  # uint8 (frames, kept): pixels counted
     mean: torch.Tensor  # (kept,) of the counts' square roots
     scale: torch.Tensor  # (kept,)
-    codes: torch.Tensor  # uint8 (frames, kept): counts of all frames
+
+    def values(self, rows: torch.Tensor) -> torch.Tensor:
+        """Those of some frames, (n, kept) float32."""
+        return (self.codes[rows].float().sqrt_() - self.mean) * self.scale
 
 
 def profiles_of(frames: torch.Tensor, train: EpisodeIndex) -> Standardised:
@@ -72,14 +97,12 @@ def profiles_of(frames: torch.Tensor, train: EpisodeIndex) -> Standardised:
     profiles = places.Profiles()
     profiles.measure(frames, train.rows)
     codes = places.in_pieces(profiles, frames)
-    counts = codes[torch.from_numpy(train.rows).to(frames.device)]
-    mean, scale = places.standardisation(counts)
+    rows = torch.from_numpy(train.rows).to(frames.device)
+    mean, scale = places.standardisation(codes[rows])
     kept = scale.nonzero().flatten()
     if not len(kept):
-        raise nothing_moves(len(counts))
-    mean, scale = mean[kept], scale[kept]
-    values = (counts[:, kept].float().sqrt_() - mean) * scale
-    return Standardised(values, mean, scale, codes[:, kept])
+        raise nothing_moves(len(rows))
+    return Standardised(codes[:, kept], mean[kept], scale[kept])
 
 
 def nothing_moves(count: int) -> UserError:
@@ -90,16 +113,28 @@ def nothing_moves(count: int) -> UserError:
     )
 
 
-def _indicators(frames: torch.Tensor, train: EpisodeIndex) -> torch.Tensor:
-    """Which patch of the codebooks is where: (n, indicators that vary) float32, standardised."""
+def _indicators(
+    frames: torch.Tensor, train: EpisodeIndex
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Which patch of the codebooks is where, standardised: of frames of the train part.
+
+    By their number in it, (n,), gives (n, indicators that vary) float32.
+    """
     codebooks = places.Codebooks()
     codebooks.measure(frames, train.rows)
     rows = torch.from_numpy(train.rows).to(frames.device)
-    found = F.one_hot(places.in_pieces(codebooks, frames)[rows].long(), places.CODES).flatten(1)
-    share = found.sum(0).double().div(len(rows)).float()
-    varies = (share > 0) & (share < 1)
-    deviation = share[varies].clamp_min(_RAREST).sqrt()
-    return (found[:, varies] - share[varies]) / deviation
+    codes = places.in_pieces(codebooks, frames)[rows]
+    share = (places.counted(codes) / len(rows)).flatten().float()
+    varies = ((share > 0) & (share < 1)).nonzero().flatten()
+    share = share[varies]
+    deviation = share.clamp_min(_RAREST).sqrt()
+    # Place and code of each indicator.
+    place, code = varies // places.CODES, (varies % places.CODES).to(torch.uint8)
+
+    def of(part: torch.Tensor) -> torch.Tensor:
+        return ((codes[part][:, place] == code).float() - share) / deviation
+
+    return of
 
 
 def _first_factor(gram: np.ndarray, cross: np.ndarray, ridge: float, rank: int) -> np.ndarray:
