@@ -112,7 +112,7 @@ def test_missing_latex_is_said_before_any_job_and_only_of_the_paper(source, tmp_
         )
 
     done = ask("paper")
-    lines = [line for line in done.stderr.splitlines() if "profile" not in line]
+    lines = [line for line in done.stderr.splitlines() if "specific profile" not in line]
     assert done.returncode == 2 and lines == [
         f"error: the paper needs LaTeX, which is not installed: {typeset.INSTALL}"
     ]

@@ -250,7 +250,7 @@ def test_a_bad_configuration_is_one_line_before_any_job(source, tmp_path, change
     content = merge(yaml.safe_load((ROOT / "config.yaml").read_text()), change)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(content))
     done = snakemake(source, tmp_path)
-    lines = [line for line in done.stderr.splitlines() if "profile" not in line]
+    lines = [line for line in done.stderr.splitlines() if "specific profile" not in line]
     assert done.returncode == 2
     assert len(lines) == 1 and lines[0].startswith("error: config.yaml: "), done.stderr
     assert all(word in lines[0] for word in words)
