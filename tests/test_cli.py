@@ -682,8 +682,8 @@ def test_configure(refused, config, tmp_path):
     asked = ["configure", "--base", config, "--into", tmp_path / "run"]
     said = refused(*asked, "--preset", "quik")
     assert (
-        "unknown preset 'quik' (did you mean quick?); known: all-methods, control, demo, ppo, quick"
-        in said
+        "unknown preset 'quik' (did you mean quick?); known: all-methods, beyond, control, demo, ppo, "
+        "quick" in said
     )
     assert "games: unknown game 'pongg' (did you mean pong?)" in refused(
         *asked, "--games", "qbert pongg"
