@@ -37,11 +37,16 @@ def test_kinds_declare_what_their_files_say():
             "HAS_ENCODER",
             "SHARED_ENCODER",
             "READS",
+            "ENCODER",
+            "TERMS",
         }
         assert kinds.declared("methods", kind).get("LEARNS_FROM", "pretrain") in (None, *PURPOSES)
-        assert all(
-            type(value) in (int, float) and value > 0
-            for value in kinds.declared("methods", kind).get("OPTIONS", {}).values()
+        options = kinds.declared("methods", kind).get("OPTIONS", {})
+        assert all(type(value) in (int, float, str) for value in options.values())
+        # No masks is the one 0 that is a default.
+        zeros = {name for name, value in options.items() if value == 0}
+        assert zeros <= {"masked"} and not any(
+            value < 0 for value in options.values() if type(value) is not str
         )
     assert kinds.declared("methods", "st-dim") == {}
 

@@ -55,7 +55,8 @@ def base(tmp_path):
 def test_presets_by_name_and_their_rows(base, tmp_path):
     said = refusal(configure, base, "quik", [], tmp_path / "run")
     assert said.startswith(
-        "unknown preset 'quik' (did you mean quick?); known: all-methods, control, demo, ppo, quick"
+        "unknown preset 'quik' (did you mean quick?); known: all-methods, beyond, control, demo, "
+        "ppo, quick"
     )
     for only, text in (
         ({"method": ["vae"]}, "only: section 'method' (did you mean methods?); known: "),

@@ -40,7 +40,7 @@ from workflow_src.training.objective import (
 
 OPTIONS = {"terms": "global-local local-local", "masked": 0.0}
 # Known terms, for the configuration.
-TERMS = (
+TERMS = [
     "global-local",
     "local-local",
     "same-frame",
@@ -48,8 +48,8 @@ TERMS = (
     "covariance",
     "profiles",
     "patches",
-)
-ACROSS = ("global-local", "local-local")  # terms over two frames
+]
+_ACROSS = ("global-local", "local-local")  # terms over two frames
 _LEAST_ENTROPY = 0.1  # nats of a place's patches
 
 
@@ -101,7 +101,7 @@ class Combined(Objective):
     @property
     def across(self) -> bool:
         """Whether an example is a pair of frames."""
-        return any(name in ACROSS for name in self.weights)
+        return any(name in _ACROSS for name in self.weights)
 
     def draw(
         self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator

@@ -46,6 +46,9 @@ class Objective(nn.Module):
     - ``OPTIONS``: its settings with their defaults;
     - ``LEARNS_FROM``: ``"pretrain"`` (the default), ``"probe"`` for frames with labels, or None;
     - ``PROBE``: the one probe of the method, where the configured kinds do not apply;
+    - ``READS``: the frames that it is measured on, where it learns from none;
+    - ``ENCODER``: settings of the row's encoder that its own is, with their values;
+    - ``TERMS``: that its option ``terms`` lists terms; of `methods.combined`, which there are;
     - ``DECODES``: how many frames ahead its decoder predicts, where it has a decoder.
     """
 
