@@ -681,10 +681,8 @@ def test_a_run_s_directory_that_cannot_be_made(refused, config, tmp_path):
 def test_configure(refused, config, tmp_path):
     asked = ["configure", "--base", config, "--into", tmp_path / "run"]
     said = refused(*asked, "--preset", "quik")
-    assert (
-        "unknown preset 'quik' (did you mean quick?); known: all-methods, beyond, control, demo, ppo, "
-        "quick" in said
-    )
+    known = "known: all-methods, beyond, control, demo, ppo, quick"
+    assert f"unknown preset 'quik' (did you mean quick?); {known}" in said
     assert "games: unknown game 'pongg' (did you mean pong?)" in refused(
         *asked, "--games", "qbert pongg"
     )

@@ -25,7 +25,7 @@ def names(folder: str) -> tuple[str, ...]:
 
 @functools.cache
 def declared(folder: str, kind: str) -> dict[str, Any]:
-    """The literals in capitals that a kind's file declares at its top, by name; no private ones.
+    """The literals in capitals that a kind's file declares at its top, by name.
 
     The file is parsed and not imported: a configuration is checked without loading torch.
     """
@@ -41,9 +41,8 @@ def declared(folder: str, kind: str) -> dict[str, Any]:
         else:
             continue
         for target in targets:
-            name = target.id if isinstance(target, ast.Name) else ""
-            if name.isupper() and not name.startswith("_") and _is_literal(value):
-                found[name] = ast.literal_eval(value)
+            if isinstance(target, ast.Name) and target.id.isupper() and _is_literal(value):
+                found[target.id] = ast.literal_eval(value)
     return found
 
 

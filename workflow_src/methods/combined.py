@@ -49,7 +49,7 @@ TERMS = [
     "profiles",
     "patches",
 ]
-_ACROSS = ("global-local", "local-local")  # terms over two frames
+_ACROSS = ["global-local", "local-local"]  # terms over two frames
 _LEAST_ENTROPY = 0.1  # nats of a place's patches
 
 
