@@ -16,9 +16,10 @@ from workflow_src.config.methods import Method
 from workflow_src.csv_files import read_cells, write_csv
 from workflow_src.report import latex
 from workflow_src.report.names import CATEGORY_NAMES, DASH
+from workflow_src.report.data import read_data
 from workflow_src.report.scores import ProbeFile, tidy
 from workflow_src.report.studies.write import write_study
-from workflow_src.report.tables import by_category, by_game
+from workflow_src.report.tables import by_category, by_game, later_results
 from workflow_src.report.tables.write import write_tables, write_variables
 
 OF_SCORES = catalogue.select("table", "scores", by_game=False)
@@ -202,6 +203,8 @@ def test_the_tables_compile_with_booktabs_alone_and_fit_a_page(tmp_path, seeds):
         rows = tidy(map(ProbeFile.model_validate, probes))
         write_csv(tmp_path / f"{name}.csv", rows)
     write_tables(config, tmp_path / "scores.csv", REFERENCE, tmp_path)
+    later = later_results.table(config, read_data(tmp_path / "scores.csv", REFERENCE))
+    (tmp_path / "later_results.tex").write_text(later_results.latex(config, later))
     write_variables(config, "boxing", tmp_path / "scores.csv", REFERENCE, tmp_path / "boxing")
     write_variables(config, "breakout", tmp_path / "scores.csv", REFERENCE, tmp_path / "breakout")
     scores = tmp_path / "ledger.csv"

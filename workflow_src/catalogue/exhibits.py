@@ -269,7 +269,9 @@ EXHIBITS = (
         section="published",
         main=True,
         sentence="plots F1 against the number of features",
-        when=_has_later,
+        when=lambda config: _has_later(config) and _is_comparable(config),
+        source="agreement",
+        file="figures/later_results",
     ),
     Exhibit(
         "reproduction_pong",
