@@ -15,8 +15,8 @@ from workflow_src.ari.labels import CATEGORIES
 from workflow_src.config.methods import Method
 from workflow_src.csv_files import read_cells, write_csv
 from workflow_src.report import latex
-from workflow_src.report.names import CATEGORY_NAMES, DASH
 from workflow_src.report.data import read_data
+from workflow_src.report.names import CATEGORY_NAMES, DASH
 from workflow_src.report.scores import ProbeFile, tidy
 from workflow_src.report.studies.write import write_study
 from workflow_src.report.tables import by_category, by_game, later_results

@@ -5,6 +5,7 @@ difference.
 """
 
 import math
+import re
 
 import pandas as pd
 
@@ -121,7 +122,10 @@ def latex(config: Config, table: pd.DataFrame) -> str:
             ]
             for _, row in rows.iterrows()
         ]
-        title = str(source).split("; ")[0]
+        names = re.match(r"[^,]+(?=,)", str(source))
+        number = re.search(r"arXiv [\d.]+\d", str(source))
+        cited = f", {number[0]}" if number else ""
+        title = f"{names[0]}{cited}" if names and cited else str(source)
         also = f", {note}" if note else ""
         parts.append(Part(f"{title}: {labels}, {games} games{also}", lines, []))
     return typeset("later", caption, ["Method", "Features", "F1", "These games"], parts)
