@@ -7,32 +7,18 @@ memberships that are not alike. A probe gets the chart of the largest membership
 argmax``, as theirs) or the mean (``mean``), d values either way.
 """
 
-import numpy as np
 import torch
 
-from workflow_src.config.methods import Method, MethodProtocol
-from workflow_src.methods.st_dim import info_nce
-from workflow_src.training.objective import EpisodeIndex, Objective, draw_pairs, linear, method
+from workflow_src.methods.st_dim import STDIM, info_nce
+from workflow_src.training.objective import method
 
 ENCODER = {"charts": 4, "readout": "argmax"}
 _SHARE = 0.1  # of Q
 
 
 @method("dim-ua")
-class DIMUA(Objective):
+class DIMUA(STDIM):
     """Deep infomax with an unbalanced atlas."""
-
-    def __init__(self, settings: Method, generator: torch.Generator):
-        super().__init__(settings, generator)
-        channels = self.encoder.local_channels
-        self.global_local = linear(settings.feature_size, channels, generator=generator)
-        self.local_local = linear(channels, channels, generator=generator)
-
-    def draw(
-        self, episodes: EpisodeIndex, switches: MethodProtocol, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Pairs (t-1, t)."""
-        return draw_pairs(episodes, switches, rng)
 
     def forward(
         self, frames: torch.Tensor, labels: torch.Tensor | None = None
