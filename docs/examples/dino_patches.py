@@ -4,14 +4,11 @@ As Khan et al. 2021 (arXiv 2106.05139) read CLIP: the frame in colour is cut int
 each n of ``grids``, each is resized to 224 pixels and encoded, and the class tokens are
 concatenated. The network is the ViT of DINO (Caron et al. 2021, arXiv 2104.14294) with its names,
 so its published weights load as they are; with other sizes, those of any ViT in timm's layout
-without its head. Nothing is downloaded: fetch DINO's ViT-S/16 without its head, rename it to end in
-``.pt``, and name it in the configuration:
+without its head. Nothing is downloaded: fetch DINO's ViT-S/16 without its head and rename it to end
+in ``.pt``. Five patches are 1,920 features and 23 GFLOP a frame: a GPU's work. In config.yaml:
 
-    methods:
-      dino-1x1-2x2: {kind: custom, module: dino_patches.py:DINOPatches, kwargs: {grids: [1, 2]},
-                     input: {color: rgb}, weights: dino_deitsmall16_pretrain.pt}
-
-Five patches are 1,920 features and 23 GFLOP a frame: a GPU's work.
+    dino-1x1-2x2: {kind: custom, module: dino_patches.py:DINOPatches, kwargs: {grids: [1, 2]},
+                   input: {color: rgb}, weights: dino_deitsmall16_pretrain.pt}
 """
 
 from collections.abc import Sequence
