@@ -39,9 +39,11 @@ def _has_conditioned(config: "Config") -> bool:
 
 def _has_later(config: "Config") -> bool:
     """Whether a method came after the paper, or is an encoder of one's own."""
-    kinds = {"combined", "custom", "dim-ua", "mst-dim", "place-codes", "profiles", "rrr"}
-    kinds |= {"st-dim-vicreg"}
-    return any(row.kind in kinds for row in config.methods.values())
+    earlier = {"majority", "random-cnn", "vae", "pixel-pred", "cpc", "st-dim", "supervised"}
+    earlier |= {"dim", "global-t-dim", "global-local-t-dim", "jsd-st-dim", "supervised-shared"}
+    return any(
+        row.kind not in earlier | {"conditioned", "agent"} for row in config.methods.values()
+    )
 
 
 def _is_comparable(config: "Config") -> bool:

@@ -194,7 +194,7 @@ class Method(Row):
         elif self.layer != "hidden" and self.kind != "conditioned":
             raise ValueError("layer belongs to kind agent; remove it or set kind: agent")
         self._check_own_encoder()
-        if self._declared("TERMS", False):
+        if "terms" in self.resolved_options:
             self._check_terms()
         unused = set() if self.learns_from else set(Training.model_fields)
         if not self.has_architecture:

@@ -6,7 +6,6 @@
 from workflow_src.methods.combined import Combined
 from workflow_src.training.objective import method
 
-TERMS = True  # its option terms is one of `combined`
 OPTIONS = {"terms": "global-local local-local", "masked": 0.4}
 
 

@@ -7,7 +7,6 @@ linear map stands between z and the codes, so training makes positions linear in
 from workflow_src.methods.combined import Combined
 from workflow_src.training.objective import method
 
-TERMS = True  # its option terms is one of `combined`
 OPTIONS = {"terms": "profiles patches", "masked": 0.0}
 
 

@@ -8,7 +8,6 @@ reads worse than this has learned less than counting pixels gives.
 import numpy as np
 import torch
 
-from workflow_src.config.methods import Method
 from workflow_src.encoders import places
 from workflow_src.encoders.conditioning import Moments
 from workflow_src.methods.rrr import nothing_moves
@@ -23,9 +22,6 @@ _CHUNK = 4096
 @method("profiles")
 class ProfilesAlone(Objective):
     """Principal components of profiles."""
-
-    def __init__(self, settings: Method, generator: torch.Generator):
-        super().__init__(settings, generator)
 
     @torch.no_grad()
     def prepare(self, frames: torch.Tensor, train: EpisodeIndex) -> None:

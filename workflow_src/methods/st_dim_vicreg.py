@@ -8,7 +8,6 @@ reads them soon. The same-frame term asks z for what stands still, too. See `com
 from workflow_src.methods.combined import Combined
 from workflow_src.training.objective import method
 
-TERMS = True  # its option terms is one of `combined`
 OPTIONS = {
     "terms": "global-local local-local same-frame variance covariance:0.04",
     "masked": 0.0,

@@ -48,7 +48,7 @@ class Objective(nn.Module):
     - ``PROBE``: the one probe of the method, where the configured kinds do not apply;
     - ``READS``: the frames that it is measured on, where it learns from none;
     - ``ENCODER``: settings of the row's encoder that its own is, with their values;
-    - ``TERMS``: that its option ``terms`` lists terms; of `methods.combined`, which there are;
+    - ``TERMS``: of `methods.combined`, what an option called ``terms`` may list;
     - ``DECODES``: how many frames ahead its decoder predicts, where it has a decoder.
     """
 
