@@ -14,6 +14,7 @@ Everything is measured on the frames that encoders learn from:
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ import torch.nn.functional as F
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
 from torch import nn
+
+from workflow_src.errors import UserError
 
 HEIGHT, WIDTH = 210, 160
 LEVELS = 10
@@ -119,6 +122,37 @@ def in_pieces(codes: nn.Module, frames: torch.Tensor) -> torch.Tensor:
 def _sample(frames: torch.Tensor, rows: np.ndarray, size: int) -> torch.Tensor:
     chosen = rows[np.unique(np.linspace(0, len(rows) - 1, size).astype(np.int64))]
     return frames[torch.from_numpy(chosen).to(frames.device)]
+
+
+@dataclass(frozen=True)
+class Standardised:
+    """Profiles that vary, of all frames, and what standardises them over some of these."""
+
+    codes: torch.Tensor  # uint8 (frames, kept): pixels counted
+    kept: torch.Tensor  # int64 (kept,): which of PROFILES
+    mean: torch.Tensor  # (kept,) of the counts' square roots
+    scale: torch.Tensor  # (kept,)
+
+    def values(self, rows: torch.Tensor) -> torch.Tensor:
+        """Those of some frames, (n, kept) float32."""
+        return (self.codes[rows].float().sqrt_() - self.mean) * self.scale
+
+
+def standardised(profiles: Profiles, frames: torch.Tensor, rows: np.ndarray) -> Standardised:
+    """Measure ``profiles`` on the frames ``rows`` of uint8 (n, 210, 160).
+
+    `UserError` where nothing differs from its background.
+    """
+    profiles.measure(frames, rows)
+    codes = in_pieces(profiles, frames)
+    mean, scale = standardisation(codes[torch.from_numpy(rows).to(frames.device)])
+    kept = scale.nonzero().flatten()
+    if not len(kept):
+        raise UserError(
+            f"nothing moves before its background in {len(rows)} frames: place codes need frames "
+            "of a game at play"
+        )
+    return Standardised(codes[:, kept], kept, mean[kept], scale[kept])
 
 
 def standardisation(profiles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -27,7 +27,6 @@ from torch import nn
 from workflow_src.config.methods import Method, MethodProtocol
 from workflow_src.encoders import places
 from workflow_src.errors import UserError
-from workflow_src.methods.rrr import profiles_of
 from workflow_src.methods.st_dim import features, info_nce
 from workflow_src.training.objective import (
     EpisodeIndex,
@@ -78,7 +77,7 @@ class Combined(Objective):
         """The codes of all frames, uint8 (n, codes), where a term predicts them."""
         found = []
         if "profiles" in self.weights:
-            measured = profiles_of(frames, train)
+            measured = places.standardised(places.Profiles(), frames, train.rows)
             self.register_buffer("profiles_mean", measured.mean)
             self.register_buffer("profiles_scale", measured.scale)
             self.profiles = linear(self.size, len(measured.mean), generator=self.generator)

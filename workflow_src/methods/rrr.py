@@ -8,7 +8,6 @@ deviation nearly 1, and in the order of what they explain. Seconds instead of ho
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ import torch
 
 from workflow_src.config.methods import Method
 from workflow_src.encoders import channels_last, places
-from workflow_src.errors import UserError
 from workflow_src.training.objective import EpisodeIndex, Objective, method
 
 LEARNS_FROM = None
@@ -40,7 +38,8 @@ class ReducedRank(Objective):
     @torch.no_grad()
     def prepare(self, frames: torch.Tensor, train: EpisodeIndex) -> None:
         """Fit the last layer. Memory: the codes, 4 KB a frame, and the squares of the trunk."""
-        profiles, indicators = profiles_of(frames, train), _indicators(frames, train)
+        profiles = places.standardised(places.Profiles(), frames, train.rows)
+        indicators = _indicators(frames, train)
         encoder: Any = channels_last(self.encoder.to(frames.device))
         rows = torch.from_numpy(train.rows).to(frames.device)
         stacks = torch.from_numpy(train.stacks(self.stack)).to(frames.device)
@@ -77,40 +76,6 @@ class ReducedRank(Objective):
         last = encoder.head[-1]
         last.weight.copy_(weight.T)
         last.bias.copy_(-(origin.double() + mean) @ weight)
-
-
-@dataclass(frozen=True)
-class Standardised:
-    """Profiles that vary, of all frames, and what standardises them over the train part."""
-
-    codes: torch.Tensor  # uint8 (frames, kept): pixels counted
-    mean: torch.Tensor  # (kept,) of the counts' square roots
-    scale: torch.Tensor  # (kept,)
-
-    def values(self, rows: torch.Tensor) -> torch.Tensor:
-        """Those of some frames, (n, kept) float32."""
-        return (self.codes[rows].float().sqrt_() - self.mean) * self.scale
-
-
-def profiles_of(frames: torch.Tensor, train: EpisodeIndex) -> Standardised:
-    """Measure profiles on the train part of ``frames``, uint8 (frames, 210, 160)."""
-    profiles = places.Profiles()
-    profiles.measure(frames, train.rows)
-    codes = places.in_pieces(profiles, frames)
-    rows = torch.from_numpy(train.rows).to(frames.device)
-    mean, scale = places.standardisation(codes[rows])
-    kept = scale.nonzero().flatten()
-    if not len(kept):
-        raise nothing_moves(len(rows))
-    return Standardised(codes[:, kept], mean[kept], scale[kept])
-
-
-def nothing_moves(count: int) -> UserError:
-    """What is said where ``count`` frames have no profiles."""
-    return UserError(
-        f"nothing moves before its background in {count} frames: place codes need frames of a "
-        "game at play"
-    )
 
 
 def _indicators(
