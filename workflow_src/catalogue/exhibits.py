@@ -259,7 +259,7 @@ EXHIBITS = (
         "Mean F1 by number of features: the paper's, what was published later, and this run's. "
         "Label sets, games and encoders differ; one column is over the same games.",
         section="published",
-        sentence="stands beside what was published later",
+        sentence="sets this run beside what was published later",
         when=_has_later,
     ),
     Exhibit(
