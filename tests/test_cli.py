@@ -939,7 +939,10 @@ def test_a_job_ends_with_the_snakemake_that_started_it(tmp_path, host):
     """A killed Snakemake leaves no job behind; one on another machine is not looked for here."""
     starter = subprocess.Popen(["sleep", "600"])
     name = platform.node() if host == "here" else "another-machine"
-    (tmp_path / "config.yaml").write_bytes(PACKAGED.read_bytes())
+    # So many frames that the job cannot have ended by itself.
+    more = PACKAGED.read_text().replace("pretrain: 100000", "pretrain: 1000000")
+    assert more != PACKAGED.read_text()
+    (tmp_path / "config.yaml").write_text(more)
     asked = ["--game", "pong", "--policy", "random_agent", "--purpose", "pretrain", "--seed", "0"]
     job = subprocess.Popen(
         [sys.executable, "-m", "workflow_src", "episodes", *asked, "--quiet", "--out", "x/y"],
