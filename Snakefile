@@ -17,6 +17,7 @@ include: "rules/probes.smk"
 include: "rules/agents.smk"
 include: "rules/report.smk"
 include: "rules/audit.smk"
+include: "rules/calibration.smk"
 include: "rules/paper.smk"
 include: "rules/page.smk"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import workflow_src
 from workflow_src import artifacts, catalogue, checkout, kinds, layout, live, provenance
-from workflow_src.ari.labels import LABEL_SETS
+from workflow_src.ari.annotations import LABEL_SETS
 from workflow_src.config.agents import Agent
 from workflow_src.config.methods import Training
 from workflow_src.config.probes import KINDS as PROBE_KINDS

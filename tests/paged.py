@@ -12,7 +12,7 @@ from PIL import Image
 from scored import table
 
 from workflow_src import artifacts, layout
-from workflow_src.ari.labels import categories, variables
+from workflow_src.ari.labels import LABEL_SETS, categories, variables
 from workflow_src.config.run import Config, defaults
 from workflow_src.csv_files import write_csv
 from workflow_src.report.names import CATEGORY_NAMES
@@ -148,7 +148,7 @@ def make_run(directory: Path) -> Run:
             f"{name},{byte},{next(verdicts)},{HOSTILE}\n"
             for name, byte in variables("paper-2019", game).items()
         )
-        for label_set in ("paper-2019", "revised-2020"):
+        for label_set in LABEL_SETS:
             audit = f"results/audit/{label_set}/{game}"
             table(directory / f"{audit}.csv", f"variable,ram_index,verdict,reason\n{rows}")
             write_picture(directory / f"{audit}.png")

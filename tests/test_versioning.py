@@ -24,6 +24,7 @@ from workflow import PARTS, ROOT, run, snakemake
 from workflow import jobs as planned_jobs
 
 from workflow_src import provenance
+from workflow_src.ari.labels import LABEL_SETS
 from workflow_src.cli.main import main
 from workflow_src.config.reading import merge
 from workflow_src.config.run import Config
@@ -427,9 +428,7 @@ def test_a_failed_run_records_what_is_whole_and_names_the_rest(copy):
     assert all("is to be made again" in said[target] for target in (MAJORITY, PROBE, "tables"))
     assert head == "dvc.lock: 10 of 21 stages recorded, 6 of them now"
     after = locked(copy)
-    audit = {f"audit--{part}" for part in ("measured", "paper-2019", "revised-2020", "frames")} | {
-        "audit_summary"
-    }
+    audit = {f"audit--{part}" for part in ("measured", *LABEL_SETS, "frames")} | {"audit_summary"}
     assert {name for name in before if before[name] != after[name]} == {
         provenance.STAGE,
         "episodes--random_agent--probe",

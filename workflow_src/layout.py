@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src import catalogue
-from workflow_src.ari.labels import LABEL_SETS
+from workflow_src.ari.annotations import LABEL_SETS
 from workflow_src.config.agents import Agent
 from workflow_src.config.run import Config
 from workflow_src.config.section import PURPOSES

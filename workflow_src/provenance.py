@@ -80,9 +80,15 @@ def digest(*modules: str) -> str:
 @functools.cache
 def of_labels(game: str) -> str:
     """The digest of what the RAM of a game means, in all label sets that have the game."""
-    from workflow_src.ari.labels import GAMES, LABEL_SETS, variables
+    from workflow_src.ari.annotations import GAMES, LABEL_SETS
+    from workflow_src.ari.labels import decoder
 
-    found = {s: list(variables(s, game).items()) for s in LABEL_SETS if game in GAMES[s]}
+    found = {}
+    for label_set in LABEL_SETS:
+        if game in GAMES[label_set]:
+            names, indices, tables = decoder(label_set, game)
+            values = None if tables is None else tables.tolist()
+            found[label_set] = [names, indices.tolist(), values]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
 

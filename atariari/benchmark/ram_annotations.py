@@ -1,6 +1,7 @@
 """``atari_dict``: game -> variable -> RAM index, as the 2019 code had it in the end."""
 
-from workflow_src.ari.labels import GAMES, variables
+from workflow_src.ari.annotations import GAMES
+from workflow_src.ari.labels import variables
 
 # What the last version of the 2019 code had. The published tables are of paper-2019.
 LABEL_SET = "revised-2020"

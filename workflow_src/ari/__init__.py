@@ -7,7 +7,8 @@ Source: AtariARI (Anand et al. 2019, arXiv 1906.08226). The function that turns 
 from importlib import import_module
 from typing import Any
 
-from workflow_src.ari.labels import CATEGORIES, GAMES, LABEL_SETS, categories, variables
+from workflow_src.ari.annotations import GAMES, LABEL_SETS
+from workflow_src.ari.labels import CATEGORIES, categories, variables
 
 # Loaded when asked for, by name, so that reading a configuration needs no gymnasium, and so that
 # the import graph (which decides what Snakemake reruns) does not tie every step to the wrapper.

@@ -6,15 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from workflow_src.ari.labels import categories
+from workflow_src.ari.labels import is_position
 
 VELOCITY = "_velocity"
 _AXIS = re.compile(r"_([xyz])(?=_|$)")
-
-
-def is_position(name: str) -> bool:
-    """Whether a variable is a coordinate of something on the screen."""
-    return any(category.endswith("localization") for category in categories(name))
 
 
 def velocities(

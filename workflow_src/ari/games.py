@@ -11,7 +11,7 @@ from functools import cache
 
 import ale_py.roms
 
-from workflow_src.ari.labels import GAMES
+from workflow_src.ari.annotations import GAMES
 from workflow_src.errors import one_of
 
 _KNOWN = tuple(sorted({game for games in GAMES.values() for game in games}))

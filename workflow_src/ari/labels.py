@@ -1,33 +1,21 @@
-"""The RAM byte of each state variable, for two label sets, and the variables' categories.
+"""What the RAM says of each state variable, for three label sets, and the variables' categories.
 
 ``paper-2019``: the annotations behind the published tables (22 games, 308 variables);
-``revised-2020``: later corrections and additions (24 games, 362). Source: AtariARI (Anand et al.
-2019, arXiv 1906.08226), at 2019-10-11 and 2020-06-09.
+``revised-2020``: later corrections and additions (24 games, 362): the bytes as they are. Source:
+AtariARI (Anand et al. 2019, arXiv 1906.08226), at 2019-10-11 and 2020-06-09.
+
+``calibrated``: ours, from ``revised-2020``: positions in pixels of the screen, where they could be
+measured, and single things where a byte holds several (`ari.calibrated`, docs/labels.md).
 """
 
-import csv
-from pathlib import Path
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
+from workflow_src.ari import calibrated
+from workflow_src.ari.annotations import ANNOTATIONS, CALIBRATED, GAMES, LABEL_SETS, REVISED
 from workflow_src.errors import UserError, one_of, unknown
-
-
-def _read() -> dict[str, dict[str, dict[str, int]]]:
-    sets: dict[str, dict[str, dict[str, int]]] = {}
-    with open(Path(__file__).with_name("annotations.csv"), newline="") as file:
-        for row in csv.DictReader(file):
-            sets.setdefault(row["label_set"], {}).setdefault(row["game"], {})[row["variable"]] = (
-                int(row["ram_index"])
-            )
-    return sets
-
-
-_ANNOTATIONS = _read()
-LABEL_SETS: tuple[str, ...] = tuple(_ANNOTATIONS)
-GAMES: dict[str, tuple[str, ...]] = {
-    label_set: tuple(sorted(games)) for label_set, games in _ANNOTATIONS.items()
-}
 
 RAM_BYTES = 128
 
@@ -41,27 +29,66 @@ CATEGORIES: tuple[str, ...] = (
 )
 
 
-def variables(label_set: str, game: str) -> dict[str, int]:
-    """List the state variables of a game, name -> RAM index in 0..127, in the annotations' order.
+class Decoder(NamedTuple):
+    """The variables of a game in a label set: where they are in the RAM, and what values mean."""
+
+    names: tuple[str, ...]
+    indices: np.ndarray  # (V,) int64: RAM bytes, in 0..127
+    tables: np.ndarray | None  # (V, 256) int64: the value for each byte; None: the byte itself
+
+    def __call__(self, ram: np.ndarray) -> np.ndarray:
+        """The variables' values: uint8 (..., 128) -> int64 (..., V).
+
+        Signed, since people subtract positions from each other.
+        """
+        assert ram.shape[-1] == RAM_BYTES and ram.dtype == np.uint8, (
+            f"no RAM: {ram.shape} {ram.dtype}"
+        )
+        found = ram[..., self.indices].astype(np.int64)
+        return found if self.tables is None else self.tables[np.arange(len(self.names)), found]
+
+
+def decoder(label_set: str, game: str) -> Decoder:
+    """How a label set reads a game's RAM.
 
     Raises `UserError` for an unknown label set, or a game that it does not have, naming the known
     ones.
     """
-    games = _ANNOTATIONS[one_of("label set", label_set, LABEL_SETS)]
-    if game not in games:
+    if game not in GAMES[one_of("label set", label_set, LABEL_SETS)]:
         others = [name for name in LABEL_SETS if game in GAMES[name]]
         hint = f"; label set {', '.join(others)} has it" if others else ""
         raise UserError(unknown(f"{label_set} game", game, GAMES[label_set]) + hint)
-    return dict(games[game])
+    return _decoder(label_set, game)
+
+
+@cache
+def _decoder(label_set: str, game: str) -> Decoder:
+    if label_set != CALIBRATED:
+        annotated = ANNOTATIONS[label_set][game]
+        return Decoder(tuple(annotated), np.array(list(annotated.values())), None)
+    measured, fixes = calibrated.calibrated(game), calibrated.fixes(game)
+    raw = np.arange(calibrated.VALUES)
+    found: dict[str, tuple[int, np.ndarray] | None] = {
+        name: measured.get(name) if is_position(name) else (index, raw)
+        for name, index in ANNOTATIONS[REVISED][game].items()
+    }
+    kept = {name: one for name, one in (found | fixes).items() if one is not None}
+    indices, tables = zip(*kept.values(), strict=True)
+    return Decoder(tuple(kept), np.array(indices), np.stack(tables))
+
+
+def variables(label_set: str, game: str) -> dict[str, int]:
+    """List the state variables of a game, name -> RAM index in 0..127, in the annotations' order.
+
+    `UserError` as in `decoder`.
+    """
+    found = decoder(label_set, game)
+    return dict(zip(found.names, found.indices.tolist(), strict=True))
 
 
 def labels(ram: np.ndarray, label_set: str, game: str) -> np.ndarray:
-    """The variables' values in the order of `variables`: uint8 (..., 128) -> int64 (..., V).
-
-    Signed, since people subtract positions from each other.
-    """
-    assert ram.shape[-1] == RAM_BYTES and ram.dtype == np.uint8, f"no RAM: {ram.shape} {ram.dtype}"
-    return ram[..., list(variables(label_set, game).values())].astype(np.int64)
+    """The variables' values in the order of `variables`: uint8 (..., 128) -> int64 (..., V)."""
+    return decoder(label_set, game)(ram)
 
 
 def categories(variable: str) -> tuple[str, ...]:
@@ -88,3 +115,8 @@ def categories(variable: str) -> tuple[str, ...]:
     if has("count", "bit_map", "existence", "level", "room", "game_state", "direction"):
         found.append("misc")
     return tuple(found)
+
+
+def is_position(variable: str) -> bool:
+    """Whether a variable is a coordinate of something on the screen."""
+    return any(category.endswith("localization") for category in categories(variable))

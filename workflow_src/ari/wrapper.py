@@ -9,11 +9,10 @@ from typing import Any
 
 import ale_py
 import gymnasium as gym
-import numpy as np
 
-from workflow_src.ari.derived import VELOCITY, is_position
+from workflow_src.ari.derived import VELOCITY
 from workflow_src.ari.games import game_of
-from workflow_src.ari.labels import variables
+from workflow_src.ari.labels import decoder, is_position
 from workflow_src.errors import UserError
 
 # So that whoever imports the wrapper can `gymnasium.make` the games; calling it again does nothing.
@@ -35,9 +34,7 @@ class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
         gym.utils.RecordConstructorArgs.__init__(self, label_set=label_set, velocities=velocities)
         super().__init__(env)
         self._game, self._label_set, self._velocities = game_played(env), label_set, velocities
-        known = variables(label_set, self._game)
-        self._names = tuple(known)
-        self._bytes = np.array(list(known.values()))
+        self._decoder = decoder(label_set, self._game)
         self._before: dict[str, int] = {}
 
     def ari(self) -> tuple[str, str]:
@@ -47,7 +44,7 @@ class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
     def labels(self) -> dict[str, int]:
         """The state variables now: name -> value in 0..255, in the order of the annotations."""
         ram = self.env.unwrapped.ale.getRAM()  # type: ignore[attr-defined]
-        return dict(zip(self._names, ram[self._bytes].tolist(), strict=True))
+        return dict(zip(self._decoder.names, self._decoder(ram).tolist(), strict=True))
 
     def _derived(self, reset: bool) -> dict[str, int]:
         found = self.labels()

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workflow_src import artifacts, seeds
-from workflow_src.ari.labels import GAMES, LABEL_SETS, variables
+from workflow_src.ari.annotations import GAMES, LABEL_SETS
+from workflow_src.ari.labels import variables
 from workflow_src.audit import recorded, writing
 from workflow_src.audit.measured import KIND
 from workflow_src.emulator.environment import Environment

@@ -1,11 +1,14 @@
 """The file of a game's measurements, as `audit.measure` writes it, and what it says of one byte."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from workflow_src import artifacts
+from workflow_src.ari.labels import Decoder
+from workflow_src.audit.recorded import VALUES, entropies
 
 KIND = "audit"
 # Arrays that are of screens, not of bytes.
@@ -24,3 +27,20 @@ def of_byte(arrays: dict[str, np.ndarray], index: int) -> dict[str, np.ndarray]:
     """The measurements of RAM byte ``index``: its row in every array that has one per byte."""
     row = int(np.flatnonzero(arrays["indices"] == index)[0])
     return {name: array[row] for name, array in arrays.items() if name not in SCREENS}
+
+
+def of_variables(
+    arrays: dict[str, np.ndarray], decoder: Decoder
+) -> Iterator[tuple[str, int, dict[str, np.ndarray]]]:
+    """The name of each variable of a label set, its RAM index, and the measurements of its byte.
+
+    Counts, entropy and courses are of the label set's values, where it changes those of the byte.
+    """
+    for v, (name, index) in enumerate(zip(decoder.names, decoder.indices.tolist(), strict=True)):
+        found = of_byte(arrays, index)
+        if decoder.tables is not None:
+            table = decoder.tables[v]
+            counts = np.bincount(table, weights=found["counts"], minlength=VALUES).astype(int)
+            found |= {"counts": counts, "entropy": entropies(counts[None])[0]}
+            found |= {course: table[found[course]] for course in ("overview", "closeup")}
+        yield name, index, found

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from workflow_src.ari.labels import LABEL_SETS
+from workflow_src.ari.annotations import LABEL_SETS
 from workflow_src.catalogue.exhibit import (
     FOLDERS,
     IN_PAPER,

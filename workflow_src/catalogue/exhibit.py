@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from workflow_src.ari.labels import GAMES, LABEL_SETS
+from workflow_src.ari.annotations import GAMES, LABEL_SETS
 
 if TYPE_CHECKING:
     from workflow_src.config.run import Config

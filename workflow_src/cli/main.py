@@ -68,6 +68,8 @@ SECTIONS: dict[str, list[click.Command]] = {
         report.audit,
         report.audit_frames,
         report.audit_summary,
+        report.calibrate,
+        report.calibration,
         report.agent_scores,
         report.ledger,
         report.scaling,

@@ -146,6 +146,25 @@ def audit_summary(audits: tuple[Path, ...], out: Path) -> None:
     write_summary(list(audits), out)
 
 
+@command("calibrate")
+@shared("config", "game", "seed", "out-stem")
+def calibrate(config: Config, game: str, seed: int, out: Path) -> None:
+    """Measure where a game's position bytes put things on the screen: a table and a picture."""
+    from workflow_src.report.audit.calibration import write_calibration
+
+    write_calibration(config.game(game), seed, config.episodes, out)
+
+
+@command("calibration")
+@click.argument("tables", type=FILE, nargs=-1, required=True)
+@shared("out")
+def calibration(tables: tuple[Path, ...], out: Path) -> None:
+    """Join the calibrations of several games into one table."""
+    from workflow_src.report.audit.calibration import join
+
+    join(list(tables), out)
+
+
 @command("agent-scores")
 @shared("config", "reference")
 @click.option("--tables", type=FOLDER, required=True, help="Folder for the table.")

@@ -13,7 +13,7 @@ import pydantic
 from pydantic import Field
 
 from workflow_src import kinds
-from workflow_src.ari.labels import GAMES, LABEL_SETS
+from workflow_src.ari.annotations import GAMES, LABEL_SETS
 from workflow_src.config.agents import Agent, AgentProtocol, Recordings
 from workflow_src.config.episodes import Episodes, Policy
 from workflow_src.config.explaining import explain

@@ -14,7 +14,8 @@ import itables.options
 import pandas as pd
 
 from workflow_src import artifacts
-from workflow_src.ari.labels import GAMES, LABEL_SETS, variables
+from workflow_src.ari.annotations import GAMES, LABEL_SETS
+from workflow_src.ari.labels import variables
 from workflow_src.csv_files import read_published
 from workflow_src.errors import UserError, unknown
 from workflow_src.means import METRICS, summarise

@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 
 from workflow_src import artifacts
 from workflow_src.agents.recording import KIND
-from workflow_src.ari.labels import GAMES, labels, variables
+from workflow_src.ari.annotations import GAMES
+from workflow_src.ari.labels import labels, variables
 from workflow_src.report.animation import write_gif
 from workflow_src.report.audit.frame_sheets import (
     INK,

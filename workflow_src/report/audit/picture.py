@@ -12,7 +12,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_src.audit.measured import of_byte
+from workflow_src.ari.labels import decoder
+from workflow_src.audit.measured import of_variables
 from workflow_src.audit.verdict import ALIVE, CONSTANT, SUSPICIOUS, VERDICTS
 from workflow_src.report.figures import style
 
@@ -39,6 +40,8 @@ def picture(
     wide = sum(_PARTS) + _GAP * (len(_PARTS) + 1)
     size = (wide * blocks, _ROW * high + _ABOVE + _BELOW)
     screen = faded(arrays)
+    read = decoder(label_set, header["game"])
+    measured = {name: found for name, _, found in of_variables(arrays, read)}
     closeup = arrays["closeup"].shape[1]
     with style.styled():
         figure = Figure(figsize=size)
@@ -55,7 +58,7 @@ def picture(
                 panels.append(_panel(figure, box, high, head.format(closeup=closeup)))
                 left += width + _GAP
             for row, one in enumerate(part.itertuples()):
-                _draw_row(panels, row, one, of_byte(arrays, one.ram_index), screen)
+                _draw_row(panels, row, one, measured[one.variable], screen)
             _label_axes(panels, header["frames"], closeup)
     return figure
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_src.ari.labels import categories, variables
+from workflow_src.ari.labels import categories, decoder
 from workflow_src.audit import measured as measurements
-from workflow_src.audit.measured import of_byte
+from workflow_src.audit.measured import of_variables
 from workflow_src.audit.verdict import Byte, verdict
 from workflow_src.csv_files import write_csv
 from workflow_src.report.audit.picture import DPI, block_count, picture
@@ -51,8 +51,7 @@ def write_audit(measured: Path, label_set: str, out: Path) -> None:
 def audit_table(arrays: dict[str, np.ndarray], label_set: str, game: str) -> pd.DataFrame:
     """A row for each variable of ``label_set``, in its order; columns as in `docs/audit.md`."""
     rows = []
-    for name, index in variables(label_set, game).items():
-        one = of_byte(arrays, index)
+    for name, index, one in of_variables(arrays, decoder(label_set, game)):
         values = np.flatnonzero(one["counts"])
         measured: dict[str, Any] = {field: one[field] for field in Byte._fields}
         judged, reason = verdict(name, Byte(**measured))

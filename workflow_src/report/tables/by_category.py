@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from workflow_src.ari.labels import CATEGORIES, GAMES
+from workflow_src.ari.annotations import GAMES
+from workflow_src.ari.labels import CATEGORIES
 from workflow_src.config.run import Config
 from workflow_src.report import aggregate
 from workflow_src.report.data import Data

@@ -1,0 +1,113 @@
+"""From bytes to pixels: how each game encodes the place of an object, by variable.
+
+``calibration.csv`` has what `audit.calibration` measured of each position of ``revised-2020``, and
+``fixes.csv`` the bits of bytes that hold several things, with what shows it. A console of 1977 has
+no single rule. Most games store the pixel
+itself but for an offset, some half of it, some count from the bottom. Three store a column in two
+nibbles, as the television interface's registers want it: steps of 15 pixels, and a fine motion of
+-8 to 7 pixels to the left. Source of the registers: Stella Programmer's Guide (S. Wright, 1979).
+"""
+
+import csv
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+HEIGHT, WIDTH = 210, 160
+VALUES = 256
+_AXIS = re.compile(r"_([xy])(?=_|\d|$)")
+# A byte wraps: an object that is so many pixels before the screen's edge is not behind the other.
+_BEFORE = 48
+
+
+LINEAR = "linear"
+
+
+class Map(NamedTuple):
+    """How a byte gives a pixel: the encoding, pixels for each unit, and the offset in pixels."""
+
+    encoding: str
+    scale: float
+    offset: float
+
+
+def _linear(byte: np.ndarray) -> np.ndarray:
+    return byte.astype(np.float64)
+
+
+def _fine(byte: np.ndarray) -> np.ndarray:
+    """The fine motion to the left in the high nibble: -8 to 7."""
+    high = (byte >> 4).astype(np.float64)
+    return np.where(high > 7, high - 16, high)
+
+
+def _nibbles(byte: np.ndarray) -> np.ndarray:
+    return 15.0 * (byte & 15) - _fine(byte)
+
+
+def _halves(byte: np.ndarray) -> np.ndarray:
+    """As `_nibbles`, but the lowest bit chooses the half of the screen: 87 pixels to the right."""
+    return 15.0 * ((byte & 15) >> 1) + 87.0 * (1 - (byte & 1)) - _fine(byte)
+
+
+ENCODINGS = {LINEAR: _linear, "nibbles": _nibbles, "halves": _halves}
+
+
+def axis_of(variable: str) -> str:
+    """``x`` or ``y``: the axis of a position, by its name; empty without one."""
+    found = _AXIS.search(variable)
+    return found[1] if found else ""
+
+
+def period(one: Map) -> float:
+    """After how many pixels the positions of a map come round again; 0 where they do not."""
+    found = VALUES * abs(one.scale)
+    return found if one.encoding == LINEAR and found >= VALUES else 0.0
+
+
+def positions(one: Map) -> np.ndarray:
+    """Where each of the 256 values puts the object, in pixels: (256,) float64."""
+    found = one.scale * ENCODINGS[one.encoding](np.arange(VALUES)) + one.offset
+    if period(one):
+        found = (found + _BEFORE) % period(one) - _BEFORE
+    return found
+
+
+def pixels(one: Map, axis: str) -> np.ndarray:
+    """`positions` as whole pixels of the 210 x 160 screen, (256,) int64; clipped to its edges."""
+    last = {"x": WIDTH, "y": HEIGHT}[axis] - 1
+    return np.clip(np.floor(positions(one) + 0.5), 0, last).astype(np.int64)
+
+
+def calibrated(game: str) -> dict[str, tuple[int, np.ndarray]]:
+    """A game's positions whose map was kept: name -> RAM index and its 256 values, (256,) int64."""
+    found = {}
+    for row in _read("calibration.csv"):
+        if row["game"] == game and not row["reason"]:
+            one = Map(row["encoding"], float(row["scale"]), float(row["offset"]))
+            values = pixels(one, axis_of(row["variable"]))
+            found[row["variable"]] = (int(row["ram_index"]), values)
+    return found
+
+
+def fixes(game: str) -> dict[str, tuple[int, np.ndarray] | None]:
+    """A game's other variables that differ from ``revised-2020``, as in `calibrated`.
+
+    None: the variable is left out.
+    """
+    found: dict[str, tuple[int, np.ndarray] | None] = {}
+    for row in _read("fixes.csv"):
+        if row["game"] == game:
+            mask = int(row["mask"] or 0)
+            shift = (mask & -mask).bit_length() - 1
+            values = (np.arange(VALUES) & mask) >> shift if mask else None
+            index = row["ram_index"]
+            found[row["variable"]] = None if values is None else (int(index), values)
+    return found
+
+
+def _read(name: str) -> list[dict[str, str]]:
+    with open(Path(__file__).with_name(name), newline="") as file:
+        return list(csv.DictReader(file))
