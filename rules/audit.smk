@@ -11,7 +11,8 @@ rule audit_measured:
     log:
         "logs/audit/measured/{game}.log",
     params:
-        code=lambda w: code("audit_measured", "audit.measure") | labels(w.game),
+        code=lambda w: code("audit_measured", "audit.measure")
+        | labels(w.game, *(name for name in LABEL_SETS if w.game in GAMES[name])),
         settings=lambda w: leaves(config, "episodes.frame_skip", "episodes.noop_max"),
         seed=CONFIG.seeds[0],
     conda:
@@ -29,7 +30,7 @@ rule audit:
     log:
         "logs/audit/{label_set}/{game}.log",
     params:
-        code=lambda w: code("audit", "report.audit.variables") | labels(w.game),
+        code=lambda w: code("audit", "report.audit.variables") | labels(w.game, w.label_set),
         out=AUDIT.path,
     conda:
         ENVIRONMENT

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import workflow_src
 from workflow_src import artifacts, catalogue, checkout, kinds, layout, live, provenance
-from workflow_src.ari.annotations import LABEL_SETS
+from workflow_src.ari.annotations import GAMES, LABEL_SETS
 from workflow_src.config.agents import Agent
 from workflow_src.config.methods import Training
 from workflow_src.config.probes import KINDS as PROBE_KINDS
@@ -227,9 +227,12 @@ def frames_to_learn_from(wildcards):
     }
 
 
-def labels(game):
-    """{name in code.yaml: digest of what a game's RAM means}: another game's annotations do not matter."""
-    return {f"labels.{game}": provenance.of_labels(game)}
+def labels(game, *label_sets):
+    """{name in code.yaml: digest of what a game's RAM means}, by default in the run's label set.
+
+    Another game's annotations do not matter, nor do those of other label sets.
+    """
+    return {f"labels.{name}.{game}": provenance.of_labels(game, name) for name in label_sets or [CONFIG.label_set]}
 
 
 # What else than the training's own settings decides what is learned from each purpose's frames.

@@ -127,6 +127,16 @@ def test_runs_and_files_are_one_table(tmp_path):
     assert (tmp_path / "d.html").read_bytes() == page
 
 
+def test_label_sets_are_not_mixed(tmp_path, handed_in):
+    scores = pd.read_csv(handed_in, keep_default_na=False)
+    other = scores.assign(label_set="revised-2020")
+    pd.concat([scores, other]).to_csv(handed_in, index=False)
+    found = compare({"theirs": handed_in}, REFERENCE, tmp_path / "c")
+    assert found["label_set"].unique().tolist() == ["paper-2019", "revised-2020"]
+    published = found.set_index(["label_set", "game"])["published: st-dim"]
+    assert published["revised-2020"].isna().all() and published["paper-2019"].notna().all()
+
+
 def test_two_sources_of_one_name_are_refused(tmp_path, handed_in):
     asked = ["compare", str(handed_in), f"scores={handed_in}", "--out", str(tmp_path / "c")]
     done = CliRunner().invoke(cli, asked)

@@ -78,17 +78,12 @@ def digest(*modules: str) -> str:
 
 
 @functools.cache
-def of_labels(game: str) -> str:
-    """The digest of what the RAM of a game means, in all label sets that have the game."""
-    from workflow_src.ari.annotations import GAMES, LABEL_SETS
+def of_labels(game: str, label_set: str) -> str:
+    """The digest of what the RAM of a game means in a label set."""
     from workflow_src.ari.labels import decoder
 
-    found = {}
-    for label_set in LABEL_SETS:
-        if game in GAMES[label_set]:
-            names, indices, tables = decoder(label_set, game)
-            values = None if tables is None else tables.tolist()
-            found[label_set] = [names, indices.tolist(), values]
+    names, indices, tables = decoder(label_set, game)
+    found = [names, indices.tolist(), None if tables is None else tables.tolist()]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()[:16]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from workflow_src.ari.labels import is_position
 
 VELOCITY = "_velocity"
-_AXIS = re.compile(r"_([xyz])(?=_|$)")
+_AXIS = re.compile(r"_([xyz])(?=_|\d|$)")
 
 
 def velocities(

@@ -66,19 +66,26 @@ def _decoder(label_set: str, game: str) -> Decoder:
     if label_set != CALIBRATED:
         annotated = ANNOTATIONS[label_set][game]
         return Decoder(tuple(annotated), np.array(list(annotated.values())), None)
-    measured, fixes = calibrated.calibrated(game), calibrated.fixes(game)
+    measured, fixes = calibrated.maps(game), calibrated.fixes(game)
     raw = np.arange(calibrated.VALUES)
     found: dict[str, tuple[int, np.ndarray] | None] = {
         name: measured.get(name) if is_position(name) else (index, raw)
         for name, index in ANNOTATIONS[REVISED][game].items()
     }
     kept = {name: one for name, one in (found | fixes).items() if one is not None}
+    if not kept:
+        raise UserError(
+            f"{CALIBRATED} has no variable of {game}: run `snakemake calibration`, and add its "
+            "rows to workflow_src/ari/calibration.csv"
+        )
     indices, tables = zip(*kept.values(), strict=True)
     return Decoder(tuple(kept), np.array(indices), np.stack(tables))
 
 
 def variables(label_set: str, game: str) -> dict[str, int]:
     """List the state variables of a game, name -> RAM index in 0..127, in the annotations' order.
+
+    Those that ``calibrated`` adds come last.
 
     `UserError` as in `decoder`.
     """

@@ -51,7 +51,7 @@ class AtariARIVectorWrapper(VectorWrapper):
         self._names = tuple(variables(label_set, self._game))
 
     def labels(self) -> dict[str, np.ndarray]:
-        """The state variables now: name -> int64 (num_envs,), in the annotations' order."""
+        """The state variables now: name -> int64 (num_envs,), in the order of `variables`."""
         if isinstance(self._inner, SyncVectorEnv):
             # An atari environment has its emulator, which gymnasium's type does not know.
             rams = [one.unwrapped.ale.getRAM() for one in self._inner.envs]  # type: ignore[attr-defined]

@@ -42,7 +42,7 @@ class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
         return self._game, self._label_set
 
     def labels(self) -> dict[str, int]:
-        """The state variables now: name -> value in 0..255, in the order of the annotations."""
+        """The state variables now: name -> value in 0..255, in the order of `variables`."""
         ram = self.env.unwrapped.ale.getRAM()  # type: ignore[attr-defined]
         return dict(zip(self._decoder.names, self._decoder(ram).tolist(), strict=True))
 

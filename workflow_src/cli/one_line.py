@@ -204,7 +204,9 @@ def _probe_arrays(
     help="Of the file.",
 )
 @click.option("--out", type=FILE, help="The file to write; by default GAME.npz or GAME.parquet.")
-@click.option("--label-set", default="paper-2019", show_default=True, help="Or revised-2020.")
+@click.option(
+    "--label-set", default="paper-2019", show_default=True, help="Or revised-2020, or calibrated."
+)
 @click.option("--protocol", default="paper", show_default=True, help="paper or corrected.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Root seed.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")

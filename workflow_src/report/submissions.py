@@ -15,6 +15,7 @@ import pandas as pd
 
 from workflow_src import artifacts
 from workflow_src.ari.annotations import GAMES, LABEL_SETS
+from workflow_src.ari.annotations import PAPER as OF_PAPER
 from workflow_src.ari.labels import variables
 from workflow_src.csv_files import read_published
 from workflow_src.errors import UserError, unknown
@@ -31,6 +32,8 @@ LEVELS = ("variable", "category", *MEANS)
 PUBLISHED = "published"
 # Rounded values may differ by this much from the means of their parts.
 _ROUNDED = 1e-3
+# Numbers of one row are of the same frames, played and labelled alike.
+_ROW = ["label_set", *BLOCK]
 
 
 def check(path: Path) -> pd.DataFrame:
@@ -125,9 +128,9 @@ def compare(sources: Mapping[str, Path], reference: Path, out: Path) -> pd.DataF
     """Write several runs' and submissions' F1 by game as one table, with the published values.
 
     ``sources``: {name: a run's directory or a CSV}; ``out`` has no extension, and gets CSV, LaTeX
-    and a page. One row for each policy, protocol and game, with ``mean`` over the games that a
-    column has; a column ``NAME: METHOD`` for each source and method, the mean over seeds of its
-    linear or only probe. `UserError` as of `check`.
+    and a page. One row for each label set, policy, protocol and game, with ``mean`` over the games
+    that a column has; a column ``NAME: METHOD`` for each source and method, the mean over seeds of
+    its linear or only probe. `UserError` as of `check`.
     """
     columns: dict[str, pd.Series] = {}
     for name, path in sources.items():
@@ -139,14 +142,16 @@ def compare(sources: Mapping[str, Path], reference: Path, out: Path) -> pd.DataF
     theirs = theirs.set_index("game")
     theirs = theirs.drop(index=MEAN, errors="ignore")
     games = table.index.get_level_values("game")
-    is_random = table.index.get_level_values("policy").str.startswith("random")
+    # The published numbers are of one label set and of random agents.
+    alike = table.index.get_level_values("policy").str.startswith("random")
+    alike &= table.index.get_level_values("label_set") == OF_PAPER
     for method in theirs.columns:
         values = pd.Series(theirs[method].reindex(games).to_numpy(), table.index)
-        table[f"{PUBLISHED}: {method}"] = values.where(is_random)
+        table[f"{PUBLISHED}: {method}"] = values.where(alike)
     table = table.dropna(axis=1, how="all").sort_index()
     parts = []
-    for block, part in table.groupby(BLOCK, sort=False):
-        index = pd.MultiIndex.from_tuples([(*block, MEAN)], names=[*BLOCK, "game"])
+    for block, part in table.groupby(_ROW, sort=False):
+        index = pd.MultiIndex.from_tuples([(*block, MEAN)], names=[*_ROW, "game"])
         parts += [part, pd.DataFrame([part.mean()], index)]
     whole = pd.concat(parts)
     found = whole.reset_index()
@@ -156,22 +161,22 @@ def compare(sources: Mapping[str, Path], reference: Path, out: Path) -> pd.DataF
 
 
 def _by_method(scores: pd.DataFrame) -> dict[str, pd.Series]:
-    """{method: F1 by (policy, protocol, game)} of each method's linear or only probe."""
+    """{method: F1 by (label set, policy, protocol, game)} of each method's linear or only probe."""
     rows = scores[(scores["level"] == MEANS[0]) & (scores["metric"] == "f1")]
     found = {}
     for method, part in rows.groupby("method", sort=False):
         probes = list(part["probe"].unique())
         probe = "linear" if "linear" in probes else probes[0]
         of_probe = part[part["probe"] == probe]
-        found[str(method)] = of_probe.groupby([*BLOCK, "game"])["value"].mean()
+        found[str(method)] = of_probe.groupby([*_ROW, "game"])["value"].mean()
     return found
 
 
 def _latex(table: pd.DataFrame) -> str:
-    names = [name for name in table.columns if name not in (*BLOCK, "game")]
+    names = [name for name in table.columns if name not in (*_ROW, "game")]
     header = ["Game", *(f"{s}: {method_name(m)}" for s, m in (n.split(": ", 1) for n in names))]
     parts = []
-    for (policy, protocol), rows in table.groupby(BLOCK, sort=False):
+    for (label_set, policy, protocol), rows in table.groupby(_ROW, sort=False):
         lines = [
             [
                 "Mean" if row["game"] == MEAN else row["game"],
@@ -179,7 +184,13 @@ def _latex(table: pd.DataFrame) -> str:
             ]
             for _, row in rows.iterrows()
         ]
-        parts.append(Part(f"Policy {policy}, protocol {protocol}", lines[:-1], lines[-1:]))
+        parts.append(
+            Part(
+                f"Label set {label_set}, policy {policy}, protocol {protocol}",
+                lines[:-1],
+                lines[-1:],
+            )
+        )
     caption = (
         "Probe F1 (mean over categories and seeds) of several runs. Means are over the games that "
         f"a column has. Published: {PAPER}, random agents."

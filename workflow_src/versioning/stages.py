@@ -112,7 +112,9 @@ def text(run: Path, config: Config, found: list[Stage]) -> str:
     for stage in found:
         content[stage.name] = {"cmd": _command(stage, snakefile), "deps": sorted(stage.deps)}
         # The digests of all games' labels as one key: a stage makes all games.
-        code = {"labels" if name.startswith("labels.") else name for name in stage.code}
+        code = {
+            name.rpartition(".")[0] if name.startswith("labels.") else name for name in stage.code
+        }
         params = {"config.yaml": sorted(stage.params), provenance.FILE: sorted(code)}
         # DVC's own file, params.yaml, is not used.
         content[stage.name]["params"] = [{file: keys} for file, keys in params.items() if keys]
@@ -135,7 +137,8 @@ def _code_stage(run: Path) -> dict[str, Any]:
     """
     sources = [SNAKEFILE, *(SNAKEFILE.parent / "rules").glob("*.smk")]
     sources += [file for file in provenance.PACKAGE.rglob("*.py") if file.stat().st_size]
-    sources.append(provenance.PACKAGE / "ari" / "annotations.csv")  # see `provenance.of_labels`
+    # See `provenance.of_labels`.
+    sources += (provenance.PACKAGE / "ari").glob("*.csv")
     return {
         "cmd": "python -m workflow_src code",
         "deps": sorted({"config.yaml", *(os.path.relpath(file, run) for file in sources)}),

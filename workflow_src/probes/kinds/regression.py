@@ -4,7 +4,7 @@ For each state variable, least squares with an L2 penalty from the features to i
 variables and all strengths of the penalty share one factorisation of the covariance; the strength
 is chosen for each variable by its squared error in validation. Beside F1 of the rounded values, a
 probe of this kind has R2, the mean absolute error, and the share of frames within 2 of the truth:
-for positions in pixels, for others in the unit of their byte.
+for positions of the label set ``calibrated`` in pixels, for others in the unit of their byte.
 """
 
 from collections.abc import Sequence

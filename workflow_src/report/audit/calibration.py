@@ -15,11 +15,12 @@ from matplotlib.patches import Rectangle
 
 from workflow_src import artifacts, seeds
 from workflow_src.ari.annotations import REVISED
-from workflow_src.ari.calibrated import HEIGHT, WIDTH, axis_of, positions
+from workflow_src.ari.calibrated import SIZE, axis_of, positions
 from workflow_src.ari.labels import is_position, variables
-from workflow_src.audit.calibration import ANCHORS, Calibration, Watched, calibrate, watch
+from workflow_src.audit.calibration import Calibration, Watched, calibrate, watch
 from workflow_src.csv_files import read_csv, write_csv
 from workflow_src.emulator.environment import NOOP, Environment
+from workflow_src.errors import DamagedFile, UserError
 from workflow_src.report.figures import style
 
 # As in collecting: settings come as values, not with the configuration's code.
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 # Screens of a picture, in one row, and its resolution.
 SCREENS, DPI = 6, 150
+MEASURED = ["extent", "moments", "distinct", "error", "error_90", "within", "chance", "reason"]
+COLUMNS = ["game", "variable", "ram_index", "encoding", "scale", "offset", "anchor", "copies"]
+COLUMNS += ["written", *MEASURED]
 TEXTS = ("game", "variable", "encoding", "anchor", "reason")
+WHOLE = ("ram_index", "copies", "written", "moments", "distinct")
 
 
 def write_calibration(game: str, seed: int, settings: Episodes, out: Path) -> None:
@@ -36,6 +41,8 @@ def write_calibration(game: str, seed: int, settings: Episodes, out: Path) -> No
 
     ``out`` has no extension; ``seed`` is a root seed, ``settings`` how an emulator is played.
     """
+    csv, png = (out.with_name(f"{out.name}.{kind}") for kind in ("csv", "png"))
+    artifacts.check_writable(csv, png)
     environment = Environment(
         game,
         seeds.generator(seed, game, "audit", "calibration emulator"),
@@ -45,47 +52,45 @@ def write_calibration(game: str, seed: int, settings: Episodes, out: Path) -> No
     watched = watch(environment, seeds.generator(seed, game, "audit", "calibration"))
     indices = {name: i for name, i in variables(REVISED, game).items() if is_position(name)}
     found = calibrate(watched, {name: i for name, i in indices.items() if axis_of(name)})
-    write_csv(out.with_name(f"{out.name}.csv"), table(game, indices, found))
     drawn = style.png(picture(watched, indices, found), DPI)
-    with artifacts.atomic(out.with_name(f"{out.name}.png")) as temporary:
+    with artifacts.atomic(png) as temporary:
         temporary.write_bytes(drawn)
+    write_csv(csv, table(game, indices, found))
 
 
 def table(game: str, indices: dict[str, int], found: dict[str, Calibration]) -> pd.DataFrame:
     """A row for each position, in the annotations' order; columns as in docs/labels.md."""
     rows = []
     for name, index in indices.items():
-        one = found.get(name)
-        kept = one.fit if one is not None and not one.reason else None
-        rows.append(
-            {
-                "game": game,
-                "variable": name,
-                "ram_index": index,
-                "encoding": kept.map.encoding if kept else "",
-                "scale": kept.map.scale if kept else np.nan,
-                "offset": kept.map.offset if kept else np.nan,
-                "anchor": ANCHORS[kept.anchor] if kept else "",
-                "copies": kept.copies if kept else np.nan,
-                "written": one.source if one and kept else np.nan,
-                "checked": one.checked if one else 0,
-                "error": one.error if one else np.nan,
-                "error_90": one.error_90 if one else np.nan,
-                "within": one.within if one else np.nan,
-                "extent": one.extent if one else np.nan,
-                "reason": one.reason if one else "it has no axis",
-            }
-        )
-    numbers = {"copies": "Int64", "written": "Int64"}
-    return pd.DataFrame(rows).astype(numbers).round(3)
+        row = dict.fromkeys(COLUMNS, np.nan) | dict.fromkeys(TEXTS, "")
+        row |= {"game": game, "variable": name, "ram_index": index, "reason": "it has no axis"}
+        if name in found:
+            one = found[name]._asdict()
+            row |= {column: one[column] for column in MEASURED}
+            if not found[name].reason:
+                kept, anchor, copies, source = found[name][:4]
+                assert kept is not None
+                row |= {**kept._asdict(), "anchor": anchor, "copies": copies, "written": source}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(WHOLE, "Int64")).round(3)
 
 
 def join(tables: list[Path], out: Path) -> None:
-    """Write the tables of several games as one, in the games' order."""
-    parts = [read_csv(path, text=TEXTS, numbers=["ram_index", "checked"]) for path in tables]
-    whole = pd.concat(sorted(parts, key=lambda part: part["game"].iloc[0]))
-    numbers = dict.fromkeys(("ram_index", "copies", "written", "checked"), "Int64")
-    write_csv(out, whole.astype(numbers))
+    """Write the tables of several games as one, in the games' order.
+
+    `UserError` for a game that is there twice; `DamagedFile` for a file of another kind.
+    """
+    parts: dict[str, pd.DataFrame] = {}
+    for path in tables:
+        part = read_csv(path, text=TEXTS, numbers=[c for c in COLUMNS if c not in TEXTS])
+        if part["game"].nunique() != 1:
+            raise DamagedFile(f"{path} is damaged (it is not of one game): make it again")
+        game = part["game"].iloc[0]
+        if game in parts:
+            raise UserError(f"{path} is a second table of {game}: name one for each game")
+        parts[game] = part
+    whole = pd.concat([parts[game] for game in sorted(parts)])
+    write_csv(out, whole[COLUMNS].astype(dict.fromkeys(WHOLE, "Int64")))
 
 
 def picture(watched: Watched, indices: dict[str, int], found: dict[str, Calibration]) -> Figure:
@@ -106,7 +111,7 @@ def picture(watched: Watched, indices: dict[str, int], found: dict[str, Calibrat
                 both.append(ale.getScreenRGB())
             axes = figure.add_axes((number / SCREENS, 0, 0.97 / SCREENS, 1))
             axes.imshow(np.maximum(*both), aspect="auto", interpolation="nearest")
-            axes.set(xlim=(-0.5, WIDTH - 0.5), ylim=(HEIGHT - 0.5, -0.5))
+            axes.set(xlim=(-0.5, SIZE["x"] - 0.5), ylim=(SIZE["y"] - 0.5, -0.5))
             axes.axis("off")
             for rank, spans in enumerate(_spans(ale.getRAM(), indices, found)):
                 _box(axes, spans, style.SERIES[rank % len(style.SERIES)])
@@ -119,17 +124,17 @@ def _spans(
     """For each object its first pixel and its length, by axis."""
     spans: dict[str, dict[str, tuple[float, float]]] = {}
     for name, one in found.items():
-        if one.fit is None or one.reason:
+        if one.map is None or one.reason:
             continue
-        axis, place = axis_of(name), positions(one.fit.map)[ram[indices[name]]]
-        before = {"centre": (one.extent - 1) / 2, "start": 0.0, "end": one.extent - 1}
-        start = place - before[ANCHORS[one.fit.anchor]]
-        spans.setdefault(name.replace(f"_{axis}", "_", 1), {})[axis] = (start - 0.5, one.extent)
+        axis = axis_of(name)
+        centre = positions(one.map, axis)[ram[indices[name]]]
+        span = (centre - one.extent / 2, one.extent)
+        spans.setdefault(name.replace(f"_{axis}", "_", 1), {})[axis] = span
     return list(spans.values())
 
 
 def _box(axes, spans: dict[str, tuple[float, float]], color: str) -> None:
-    x, wide = spans.get("x", (-1.0, WIDTH + 2.0))
-    y, high = spans.get("y", (-1.0, HEIGHT + 2.0))
+    x, wide = spans.get("x", (-1.0, SIZE["x"] + 2.0))
+    y, high = spans.get("y", (-1.0, SIZE["y"] + 2.0))
     line = 0.7 if len(spans) == 2 else 0.4
     axes.add_patch(Rectangle((x, y), wide, high, fill=False, edgecolor=color, linewidth=line))
