@@ -131,7 +131,10 @@ def test_unknown_names_are_refused_with_the_known_ones():
         match=r"game 'pongg' \(did you mean pong\?\); known: asteroids, berzerk, .*yarsrevenge$",
     ):
         variables("paper-2019", "pongg")
-    with pytest.raises(UserError, match=r"unknown paper-2019 game 'skiing'"):
+    hint = (
+        r"unknown paper-2019 game 'skiing'; .*; label set revised-2020 has it, as has calibrated$"
+    )
+    with pytest.raises(UserError, match=hint):
         labels(np.zeros(128, np.uint8), "paper-2019", "skiing")
 
 

@@ -56,7 +56,8 @@ def decoder(label_set: str, game: str) -> Decoder:
     """
     if game not in GAMES[one_of("label set", label_set, LABEL_SETS)]:
         others = [name for name in LABEL_SETS if game in GAMES[name]]
-        hint = f"; label set {', '.join(others)} has it" if others else ""
+        hint = f"; label set {others[0]} has it" if others else ""
+        hint += "".join(f", as has {name}" for name in others[1:])
         raise UserError(unknown(f"{label_set} game", game, GAMES[label_set]) + hint)
     return _decoder(label_set, game)
 
