@@ -345,7 +345,7 @@ def test_a_run_is_recorded_at_its_end(made):
     assert "up to date" in dvc(made, "status").stdout
     done = dvc(made, "repro")
     assert done.returncode == 0 and "Running" not in done.stdout
-    assert bridge(made, "record").stdout == "dvc.lock: 21 of 21 stages recorded, 0 of them now\n"
+    assert bridge(made, "record").stdout == "dvc.lock: 21 of 22 stages recorded, 0 of them now\n"
     assert git(made, "status", "--porcelain") == "", (
         "not a byte of dvc.yaml, dvc.lock and recorded.csv has changed"
     )
@@ -358,7 +358,7 @@ def test_what_is_recorded_and_not_here_is_said(copy):
     for folder in ("results", ".dvc/cache", ".snakemake"):
         shutil.rmtree(copy / folder)
     head, *lines = bridge(copy, "record").stdout.splitlines()
-    assert head == "dvc.lock: 21 of 21 stages recorded, 0 of them now"
+    assert head == "dvc.lock: 21 of 22 stages recorded, 0 of them now"
     assert (
         len(lines) == 1
         and "recorded, but not here" in lines[0]
@@ -369,7 +369,7 @@ def test_what_is_recorded_and_not_here_is_said(copy):
     settings(copy, {"methods": {"dim": {"lr": 1.0e-3}}})
     head, first, *_ = bridge(copy, "record").stdout.splitlines()
     assert head.startswith(
-        "dvc.lock: 13 of 21 "
+        "dvc.lock: 14 of 22 "
     )  # curves, figures, tables and report name their methods
     assert first.startswith(f"  {ENCODER}: ") and "is missing" in first
 
@@ -391,8 +391,8 @@ def test_a_run_of_its_own_leaves_the_papers_alone(copy):
     done = bridge(copy, "record", "--run", "runs/quick")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        "dvc.lock: 1 of 21 stages recorded, 1 of them now",
-        "  not made yet: episodes (1), splits (2), encoders (1), probes (2), audit (4), scores "
+        "dvc.lock: 1 of 22 stages recorded, 1 of them now",
+        "  not made yet: episodes (1), splits (2), encoders (1), probes (2), audit (5), scores "
         "(1), "
         "tables (2), figures (3), curves (1), audit_summary (1), agreement (1), report (1)",
     ]
@@ -426,7 +426,7 @@ def test_a_failed_run_records_what_is_whole_and_names_the_rest(copy):
     assert "spaceinvaders-s0.safetensors is missing" in said[f"{SPLITS}/probe"]
     assert "pong-s0.csv is of no rule" in said[ENCODER]
     assert all("is to be made again" in said[target] for target in (MAJORITY, PROBE, "tables"))
-    assert head == "dvc.lock: 10 of 21 stages recorded, 6 of them now"
+    assert head == "dvc.lock: 11 of 22 stages recorded, 7 of them now"
     after = locked(copy)
     audit = {f"audit--{part}" for part in ("measured", *LABEL_SETS, "frames")} | {"audit_summary"}
     assert {name for name in before if before[name] != after[name]} == {
@@ -457,7 +457,7 @@ def test_a_killed_job_is_not_recorded(copy):
     for file in curves:
         file.write_bytes(b"half")
     assert bridge(copy, "record").stdout.splitlines() == [
-        "dvc.lock: 19 of 21 stages recorded, 0 of them now",
+        "dvc.lock: 20 of 22 stages recorded, 0 of them now",
         "  curves: results/figures/learning_curves.pdf is half-made: run Snakemake, then record "
         "again",
         "  report: results/report.html is to be made again: run Snakemake, then record again",
@@ -513,7 +513,7 @@ def test_dvc_makes_the_same_bytes_and_the_same_lock(made, repro):
     assert repro.nothing.stages == {*locked(made)}
     assert repro.nothing.lock == (made / "dvc.lock").read_bytes()
     assert repro.nothing.results == contents(made / "results")
-    assert repro.nothing.agreed == (True, "dvc.lock: 21 of 21 stages recorded, 0 of them now\n", "")
+    assert repro.nothing.agreed == (True, "dvc.lock: 21 of 22 stages recorded, 0 of them now\n", "")
 
 
 def test_a_changed_method_makes_its_own_stages_again(repro):
@@ -545,7 +545,7 @@ def test_what_another_wrote_is_not_recorded(repro, tmp_path):
     )
     assert planned_jobs(copy, copy) == planned, "Snakemake does not see it"
     head, *lines = bridge(copy, "record").stdout.splitlines()
-    assert head == "dvc.lock: 13 of 21 stages recorded, 0 of them now"
+    assert head == "dvc.lock: 14 of 22 stages recorded, 0 of them now"
     said = dict(line.strip().split(": ", 1) for line in lines)
     shown = {CURVES, VARIABLES, "curves", "figures", "tables", "agreement", "report"}
     assert said.keys() == {ENCODER, *shown}
@@ -583,12 +583,12 @@ def test_a_clone_adopts_all_that_is_recorded(made, clone):
     directory = clone()
     done = bridge(directory, "adopt")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "adopted 21 of 21 recorded stages: Snakemake has nothing to do for them\n"
+    assert done.stdout == "adopted 22 of 22 recorded stages: Snakemake has nothing to do for them\n"
     assert contents(directory / "results") == contents(made / "results")
     assert "up to date" in dvc(directory, "status").stdout
     assert nothing_to_do(directory)
     assert (
-        bridge(directory, "record").stdout == "dvc.lock: 21 of 21 stages recorded, 0 of them now\n"
+        bridge(directory, "record").stdout == "dvc.lock: 21 of 22 stages recorded, 0 of them now\n"
     )
     assert git(directory, "status", "--porcelain") == ""
     settings(directory, {"methods": {"dim": {"lr": 1.0e-3}}})
@@ -628,7 +628,7 @@ def test_what_is_wrong_is_named_and_not_blessed(made, clone, tmp_path):
     done = bridge(directory, "adopt")
     assert (done.returncode, done.stderr) == (2, "")
     head, *lines = done.stdout.splitlines()
-    assert head == "adopted 8 of 21 recorded stages: Snakemake has nothing to do for them"
+    assert head == "adopted 9 of 22 recorded stages: Snakemake has nothing to do for them"
     said = dict(line.strip().split(": ", 1) for line in lines)
     assert f"{edited} was edited or damaged" in said[PROBE]
     assert stray in said[MAJORITY] and "not of dvc.lock" in said[MAJORITY]
@@ -692,13 +692,13 @@ def test_a_new_method_costs_only_its_own_jobs(copy):
     settings(copy, {"methods": {"chance": {"kind": "majority"}}})
     done = snakemake(copy, copy, MAJORITY.replace("maj-clf", "chance"))
     head, *lines = done.stdout.splitlines()
-    assert head == "dvc.lock: 13 of 22 stages recorded, 1 of them now"
+    assert head == "dvc.lock: 14 of 22 stages recorded, 1 of them now"
     assert {line.split(": ")[0].strip() for line in lines} == {CURVES, VARIABLES, READINGS, *REPORT}
     assert [name for name in locked(copy) if "chance" in name] == [
         "probes--random_agent--paper--chance--majority"
     ]
     git(copy, "checkout", "--quiet", "config.yaml")
-    assert bridge(copy, "record").stdout == "dvc.lock: 21 of 21 stages recorded, 0 of them now\n"
+    assert bridge(copy, "record").stdout == "dvc.lock: 21 of 22 stages recorded, 0 of them now\n"
     assert (copy / "dvc.lock").read_bytes() == before, "a method that is taken out leaves"
     assert (copy / "recorded.csv").read_bytes() == listed
 
@@ -707,7 +707,7 @@ def test_a_new_game_costs_only_its_own_jobs(copy):
     before, old = locked(copy), (copy / EPISODES / "probe/spaceinvaders-s0.b2nd").stat().st_mtime_ns
     settings(copy, {"games": ["spaceinvaders", "pong"]})
     head, *lines = snakemake(copy, copy, f"{EPISODES}/probe").stdout.splitlines()
-    assert head == "dvc.lock: 2 of 21 stages recorded, 1 of them now"
+    assert head == "dvc.lock: 2 of 22 stages recorded, 1 of them now"
     assert sum("pong-s0" in line and "is missing" in line for line in lines) == 6
     after = locked(copy)
     assert {name for name in after if before[name] != after[name]} == {

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from workflow import ROOT, TINY, also, configure, jobs, run, snakemake
 
+from workflow_src.ari.annotations import LABEL_SETS
 from workflow_src.config.reading import merge
 
 pytestmark = pytest.mark.slow
@@ -84,7 +85,13 @@ PAGE = {"report": 1}
 REPORT = {"scores": 1, "tables": 1, "variables": 2, "figures": 1, "agreement": 1, **PAGE}
 READINGS = {"readings": 2}
 CURVES = {"curves": 1, "curves_of_game": 2, **PAGE}
-AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1, **PAGE}
+AUDIT = {
+    "audit_measured": 2,
+    "audit": 2 * len(LABEL_SETS),
+    "audit_frames": 2,
+    "audit_summary": 1,
+    **PAGE,
+}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +133,7 @@ AUDIT = {"audit_measured": 2, "audit": 4, "audit_frames": 2, "audit_summary": 1,
                 **{
                     "curves_of_game": 1,
                     "audit_measured": 1,
-                    "audit": 2,
+                    "audit": len(LABEL_SETS),
                     "audit_frames": 1,
                     "audit_summary": 1,
                 },
