@@ -230,7 +230,8 @@ def differences(found, jobs):
             stage.params |= {("config.yaml", name) for name in (*job.settings, *shape)}
             named = (name for name, _ in job.code)
             stage.params |= {
-                ("code.yaml", "labels" if name.startswith("labels.") else name) for name in named
+                ("code.yaml", name.rpartition(".")[0] if name.startswith("labels.") else name)
+                for name in named
             }
             stage.rules.add(job.rule)
     for name, stage in found.items():
