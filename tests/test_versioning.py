@@ -346,7 +346,7 @@ def test_a_run_is_recorded_at_its_end(made):
     assert "up to date" in dvc(made, "status").stdout
     done = dvc(made, "repro")
     assert done.returncode == 0 and "Running" not in done.stdout
-    assert bridge(made, "record").stdout == "dvc.lock: 21 of 22 stages recorded, 0 of them now\n"
+    assert bridge(made, "record").stdout == "dvc.lock: 22 of 22 stages recorded, 0 of them now\n"
     assert git(made, "status", "--porcelain") == "", (
         "not a byte of dvc.yaml, dvc.lock and recorded.csv has changed"
     )
@@ -359,7 +359,7 @@ def test_what_is_recorded_and_not_here_is_said(copy):
     for folder in ("results", ".dvc/cache", ".snakemake"):
         shutil.rmtree(copy / folder)
     head, *lines = bridge(copy, "record").stdout.splitlines()
-    assert head == "dvc.lock: 21 of 22 stages recorded, 0 of them now"
+    assert head == "dvc.lock: 22 of 22 stages recorded, 0 of them now"
     assert (
         len(lines) == 1
         and "recorded, but not here" in lines[0]
@@ -514,7 +514,7 @@ def test_dvc_makes_the_same_bytes_and_the_same_lock(made, repro):
     assert repro.nothing.stages == {*locked(made)}
     assert repro.nothing.lock == (made / "dvc.lock").read_bytes()
     assert repro.nothing.results == contents(made / "results")
-    assert repro.nothing.agreed == (True, "dvc.lock: 21 of 22 stages recorded, 0 of them now\n", "")
+    assert repro.nothing.agreed == (True, "dvc.lock: 22 of 22 stages recorded, 0 of them now\n", "")
 
 
 def test_a_changed_method_makes_its_own_stages_again(repro):
@@ -589,7 +589,7 @@ def test_a_clone_adopts_all_that_is_recorded(made, clone):
     assert "up to date" in dvc(directory, "status").stdout
     assert nothing_to_do(directory)
     assert (
-        bridge(directory, "record").stdout == "dvc.lock: 21 of 22 stages recorded, 0 of them now\n"
+        bridge(directory, "record").stdout == "dvc.lock: 22 of 22 stages recorded, 0 of them now\n"
     )
     assert git(directory, "status", "--porcelain") == ""
     settings(directory, {"methods": {"dim": {"lr": 1.0e-3}}})
@@ -699,7 +699,7 @@ def test_a_new_method_costs_only_its_own_jobs(copy):
         "probes--random_agent--paper--chance--majority"
     ]
     git(copy, "checkout", "--quiet", "config.yaml")
-    assert bridge(copy, "record").stdout == "dvc.lock: 21 of 22 stages recorded, 0 of them now\n"
+    assert bridge(copy, "record").stdout == "dvc.lock: 22 of 22 stages recorded, 0 of them now\n"
     assert (copy / "dvc.lock").read_bytes() == before, "a method that is taken out leaves"
     assert (copy / "recorded.csv").read_bytes() == listed
 
