@@ -5,6 +5,7 @@ package.
 import ast
 import hashlib
 import importlib.metadata
+import inspect
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from workflow_src import __version__, kinds
 from workflow_src.config.run import Config
@@ -387,3 +389,10 @@ def test_the_checksums_of_published_numbers_are_in_step():
         for file in [*sorted(folder.glob("*.csv")), *sorted(folder.glob("ours/*.csv"))]
     ]
     assert (folder / "SHA256SUMS").read_text().splitlines() == lines
+
+
+def test_snakemake_has_the_limit_that_the_snakefile_lifts():
+    source = inspect.getsource(JobScheduler)
+    assert "if self.job_rate_limiter is not None:" in source
+    assert "if self.job_rate_limiter is None:" in source  # lifting it is foreseen
+    assert "workflow.scheduler.job_rate_limiter = None" in (ROOT / "Snakefile").read_text()
