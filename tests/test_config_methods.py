@@ -43,12 +43,11 @@ def test_kinds_declare_what_their_files_say():
         }
         assert kinds.declared("methods", kind).get("LEARNS_FROM", "pretrain") in (None, *PURPOSES)
         options = kinds.declared("methods", kind).get("OPTIONS", {})
-        assert all(type(value) in (int, float, str) for value in options.values())
+        assert all(type(value) in (int, float, str, bool) for value in options.values())
         # No masks is the one 0 that is a default.
-        zeros = {name for name, value in options.items() if value == 0}
-        assert zeros <= {"masked"} and not any(
-            value < 0 for value in options.values() if type(value) is not str
-        )
+        numbers = {n: value for n, value in options.items() if type(value) in (int, float)}
+        assert {name for name, value in numbers.items() if value == 0} <= {"masked"}
+        assert all(value >= 0 for value in numbers.values())
     assert kinds.declared("methods", "st-dim") == {}
 
 

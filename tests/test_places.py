@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 from steps import probe, train
 
@@ -13,7 +14,7 @@ from workflow_src.config.methods import Method
 from workflow_src.config.run import defaults
 from workflow_src.encoders import places
 from workflow_src.errors import UserError
-from workflow_src.methods import rrr
+from workflow_src.methods import profiles, rrr
 from workflow_src.methods.profiles import ProfilesAlone
 from workflow_src.training.objective import EpisodeIndex
 
@@ -213,6 +214,64 @@ def test_profiles_are_whitened_and_read_the_newest_frame():
     assert np.array_equal(floats.numpy(), newest[:9])
 
 
+def slow(size):
+    settings = Method(kind="profiles", feature_size=size, options={"slow": True})
+    return ProfilesAlone(settings, torch.Generator())
+
+
+def test_slow_directions_are_the_generalised_eigenvectors():
+    rng = np.random.default_rng(0)
+    # Sources whose value stays with probability 0 to 0.9 a step, mixed and scaled.
+    stays, count = np.linspace(0, 0.9, 12), 4000
+    values = rng.normal(size=(count, 12))
+    for t in range(1, count):
+        values[t] = np.where(rng.random(12) < stays, values[t - 1], values[t])
+    values = values @ rng.normal(size=(12, 12)) * rng.uniform(0.2, 3, 12)
+    values -= values.mean(0)
+    covariance, changes = np.cov(values.T, bias=True), np.cov(np.diff(values.T), bias=True)
+    found = profiles._slow(covariance, changes, 5)
+    assert found.T @ covariance @ found == pytest.approx(np.eye(5), abs=1e-9)
+    root = scipy.linalg.sqrtm(covariance).real
+    _, vectors = scipy.linalg.eigh(covariance - changes / 2, root)
+    best = vectors[:, ::-1][:, :5]
+    for k in range(1, 6):  # the same spaces, best first
+        both = np.c_[found[:, :k], best[:, :k]]
+        assert np.linalg.matrix_rank(both / np.linalg.norm(both, axis=0), tol=1e-6) == k
+    assert profiles._slow(covariance, changes, 99).shape == (12, 12)
+    # A direction that hardly varies is left out, whatever its speed.
+    tiny = scipy.linalg.block_diag(covariance, 1e-12)
+    assert profiles._slow(tiny, scipy.linalg.block_diag(changes, 0), 99).shape == (13, 12)
+
+
+def test_slow_profiles_prefer_what_stays_to_what_flickers():
+    count = 600
+    rng = np.random.default_rng(0)
+    frames = np.full((count, H, W), 20, np.uint8)
+    at = np.repeat(rng.integers(0, W - 2, count // 20), 20)  # small, and seldom elsewhere
+    for t, frame in enumerate(frames):
+        frame[50:52, at[t] : at[t] + 2] = 90
+        for level in (150, 230):
+            y, x = rng.integers(100, H - 20), rng.integers(W - 20)
+            frame[y : y + 20, x : x + 20] = level
+    frames = torch.from_numpy(frames)
+    place = np.c_[at < W / 2, at < W / 4, at < W * 3 / 4].astype(float)
+
+    def explained(model):
+        model.prepare(frames, index(count))
+        found = np.c_[encoders.encode(model.encoder, frames, torch.device("cpu")), np.ones(count)]
+        left = place - found @ np.linalg.lstsq(found, place, rcond=None)[0]
+        return 1 - left.var() / place.var()
+
+    largest = ProfilesAlone(Method(kind="profiles", feature_size=16), torch.Generator())
+    assert explained(slow(16)) > 0.5 > 0.3 > explained(largest)
+
+
+def test_slow_profiles_need_a_frame_after_another():
+    alone = EpisodeIndex(np.arange(40), np.ones(40, np.int64))
+    with pytest.raises(UserError, match=r"^no frame has one after it: "):
+        slow(4).prepare(scene(40), alone)
+
+
 @pytest.mark.parametrize("kind", ["rrr", "profiles", "place-codes"])
 def test_a_game_in_which_nothing_moves_is_refused(kind):
     from workflow_src.training import objective
@@ -225,6 +284,7 @@ def test_a_game_in_which_nothing_moves_is_refused(kind):
 
 ROWS = {
     "profiles": {"kind": "profiles", "feature_size": 16},
+    "slow-profiles": {"kind": "profiles", "feature_size": 16, "options": {"slow": True}},
     "rrr": {"kind": "rrr", "feature_size": 16, "frame_stack": 2},
     "place-codes": {"kind": "place-codes", "feature_size": 16, "epochs": 1},
     "dim-ua": {"kind": "dim-ua", "feature_size": 16, "epochs": 1, "charts": 3},
