@@ -132,7 +132,8 @@ def measure(config: Config, name: str, played: Played, steps: int, graphs: bool)
             torch.cuda.reset_peak_memory_stats()
         model = objective.find(row.kind)(row, torch.Generator().manual_seed(0), **told)
         clock = Clock()
-        on_device = None if labels is None else labels.to(device)
+        measured = model.prepare(played.frames, train)
+        on_device = measured if labels is None else labels.to(device)
         loop.fit(
             model,
             played.frames,

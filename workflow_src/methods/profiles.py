@@ -2,9 +2,10 @@
 
 The project's own. Counts of pixels by gray level, column and row (`encoders.places`), standardised,
 and a linear map to whitened features. With ``slow: false`` they are the principal components with
-the largest variance; with ``slow: true`` those half way from there to slow feature analysis
-(Wiskott and Sejnowski 2002): a score that changes seldom counts for more than its few pixels, and
-what flickers for less. An encoder that reads worse has learned less than counting pixels gives.
+the largest variance; with ``slow: true`` directions between these and those of slow feature
+analysis (Wiskott and Sejnowski 2002): a score that changes seldom counts for more than its few
+pixels, and what flickers for less. An encoder that reads worse has learned less than counting
+pixels gives.
 """
 
 from collections.abc import Iterator
@@ -69,18 +70,18 @@ class ProfilesAlone(Objective):
 def _slow(covariance: np.ndarray, changes: np.ndarray, size: int) -> np.ndarray:
     """Whitened directions (d, at most ``size``) of features that vary much and change slowly.
 
-    They maximise v' K v / v' C^a v with a = 1/2, one after the other, where C (d, d) is the
-    features' ``covariance`` and K = C - ``changes`` / 2 that of consecutive frames, ``changes`` the
-    covariance of their differences. a = 0 would be variance shared by consecutive frames alone,
-    a = 1 slow feature analysis, which prefers what hardly varies at all.
+    They maximise v' M v / v' C^1/2 v, one after the other, where C (d, d) is the features'
+    ``covariance`` and M = C - ``changes`` / 4 that of the mean of two consecutive frames,
+    ``changes`` the covariance of their differences. Divided by v' C v it would be slow feature
+    analysis, which prefers what hardly varies at all; by v' v, variance.
     """
     values, vectors = np.linalg.eigh(covariance)
     kept = values > _FLOOR**2 * values[-1]
     values, vectors = values[kept], vectors[:, kept]
     root = values**0.25
-    lagged = vectors.T @ (covariance - changes / 2) @ vectors / np.outer(root, root)
+    lasting = vectors.T @ (covariance - changes / 4) @ vectors / np.outer(root, root)
     first = max(0, len(values) - size)
-    _, best = scipy.linalg.eigh(lagged, subset_by_index=[first, len(values) - 1])
+    _, best = scipy.linalg.eigh(lasting, subset_by_index=[first, len(values) - 1])
     # Orthogonal where features are white: uncorrelated, and of deviation 1.
     white, _ = np.linalg.qr(root[:, None] * best[:, ::-1])
     found = vectors / np.sqrt(values) @ white
