@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from trainings import index
 
 from workflow_src import encoders, kinds, seeds
 from workflow_src.config.methods import Method, MethodProtocol, Training
@@ -25,7 +26,7 @@ from workflow_src.config.run import defaults
 from workflow_src.errors import UserError
 from workflow_src.methods import cpc
 from workflow_src.training import loop, objective
-from workflow_src.training.objective import EpisodeIndex, Objective, draw_frames, draw_pairs
+from workflow_src.training.objective import Objective, draw_frames, draw_pairs
 
 PAPER = MethodProtocol(wrap_pairs=True, keep="last", sampling="replacement")
 CORRECTED = MethodProtocol(wrap_pairs=False, keep="best", sampling="permutation")
@@ -632,11 +633,6 @@ def test_reconstructions_are_by_way_of_the_representation(kind, encoder, stack):
 
 
 # Draws
-
-
-def index(*lengths, start=0, gap=0):
-    lengths = np.array(lengths)
-    return EpisodeIndex(start + np.cumsum(lengths + gap) - lengths - gap, lengths)
 
 
 def members(episodes):

@@ -8,6 +8,7 @@ import pytest
 import scipy.linalg
 import torch
 from steps import probe, train
+from trainings import index
 
 from workflow_src import encoders
 from workflow_src.config.methods import Method
@@ -146,11 +147,6 @@ def test_the_nearest_patch_is_the_nearest():
         for mean, code in zip(own, every.unique(), strict=True)
     )
     assert moved < 0.05
-
-
-def index(*lengths):
-    lengths = np.array(lengths)
-    return EpisodeIndex(np.cumsum(lengths) - lengths, lengths)
 
 
 def test_an_index_s_rows_and_stacks():
