@@ -47,12 +47,12 @@ def normal(name: str) -> str:
 
 
 def test_the_environment_is_the_locks():
-    """`environment.yml` installs exactly the lock, on the Python that the tests run on."""
+    """`environment.yml` installs exactly the lock, on a Python that is promised."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     pip = next(part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
     assert dict(line.split("==") for line in pip) == LOCK
     python = next(part for part in environment["dependencies"] if str(part).startswith("python="))
-    assert python.split("=")[1] == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python.split("=")[1])
 
 
 def named(*lists: list[str]) -> set[str]:
@@ -375,7 +375,7 @@ def test_the_pins_install_on_every_python_that_is_promised():
     """Debian 12 has Python 3.11.2, and a pin of 2026 wanted 3.11.5."""
     both = [*LOCK, *TEST_LOCK]
     assert len(both) > 100
-    wanted = {name: importlib.metadata.metadata(name)["Requires-Python"] for name in both}
+    wanted = {name: importlib.metadata.metadata(name).get("Requires-Python") for name in both}
     oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
     late = {n: w for n, w in wanted.items() if w and not SpecifierSet(w).contains(oldest)}
     assert not late
