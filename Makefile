@@ -17,7 +17,7 @@ quoted = '$(subst ','\'',$(1))'
 
 # The quick run: two games at a small scale, and their table.
 quick:
-	@echo "Pong and Ms Pac-Man, 48 steps: about 5 minutes on two cores after the installation, 10 without bfloat16 products"
+	@echo "Pong and Ms Pac-Man, 50 steps: about 5 minutes on two cores after the installation, 10 without bfloat16 products"
 	@$(MAKE) --no-print-directory run PRESET=quick GAMES= INTO=runs/quick
 
 # Catch, learned by a double dueling DQN; killed once on purpose, it ends with the same bytes.
