@@ -689,6 +689,54 @@ def test_step_writes_every_key_and_reads_the_variable_that_is_there(world):
     assert set(found["mean_weighted"]) == {"f1", "accuracy"}
 
 
+class Faulty(torch.nn.Module):
+    """Encodes as it should, but for frames of episode 3, which is in test."""
+
+    def __init__(self, fault):
+        super().__init__()
+        self.fault = fault
+
+    def forward(self, frames):
+        return self.fault(frames[:, 0, 0, :8], frames)
+
+
+FAULTS = {
+    "some of test": (
+        lambda values, frames: values / (frames[:, 0, 209, 159:] == 0),
+        "the features of 60 of 600 frames are infinite or no numbers",
+    ),
+    "all": (lambda values, frames: values * np.nan, "the features of 600 of 600 frames"),
+    "rows": (lambda values, frames: values[1:], "for 100 frames, not"),
+    "no batch": (lambda values, frames: values.mean(), "the encoder"),
+    "no width": (lambda values, frames: values[:, :0], r"gives \(100, 0\) for 100 frames"),
+    "squeezed": (
+        lambda values, frames: values.squeeze() if len(values) > 36 else values[0],
+        "the encoder fails on 100 frames: RuntimeError",
+    ),
+    "sparse": (lambda values, frames: values.to_sparse(), "the encoder fails on 100 frames"),
+    "meta": (lambda values, frames: values.to("meta"), "the encoder fails on 100 frames"),
+    "list": (lambda values, frames: [values], "the encoder fails on 100 frames"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_encoder_that_gives_no_features_is_refused_in_one_line(world, monkeypatch, fault):
+    gives, said = FAULTS[fault]
+    read = world.store.read
+
+    def marked(rows):
+        frames = read(rows).copy()
+        frames[world.store.episode[rows] == 3, 209, 159] = 255
+        return frames
+
+    world.store.read = marked
+    header = {"game": "pong", "method": "random-cnn"}
+    monkeypatch.setattr(encoders, "load", lambda *_: (Faulty(gives), header))
+    with pytest.raises(UserError, match=said) as error:
+        run(world)
+    assert "\n" not in str(error.value) and not world.out.exists()
+
+
 @pytest.mark.parametrize("readout", ["mlp", "observed", "logistic"])
 def test_step_reads_the_variable_that_is_there_with_every_other_probe(world, readout):
     found = run(world, readout=readout)

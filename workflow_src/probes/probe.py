@@ -191,15 +191,44 @@ def features_of(
     stack: int,
     device: torch.device,
 ) -> dict[str, fitting.Features]:
-    """Encode each part's frames in one pass over the store."""
+    """Encode each part's frames in one pass over the store.
+
+    `UserError` where the encoder gives anything but finite features (n, d).
+    """
     rows = np.sort(np.concatenate([part.rows for part in split.parts.values()]))
-    features = _by_chunk(partial(encoders.encode, encoder, device=device), store, rows, stack)
+    features = _by_chunk(partial(_encode, encoder, device), store, rows, stack)
+    # Before anything is computed from them, and of test as well: a prediction hides what it is of.
+    wrong = len(features) - np.isfinite(features).all(1).sum()
+    if wrong:
+        raise UserError(
+            f"the features of {wrong} of {len(features)} frames are infinite or no numbers: train "
+            "the encoder again with a lower lr, or mend its forward"
+        )
     return {
         name: fitting.Features(
             features[np.searchsorted(rows, part.rows)], labels[name], part.lengths
         )
         for name, part in split.parts.items()
     }
+
+
+def _encode(encoder: torch.nn.Module, device: torch.device, frames: np.ndarray) -> np.ndarray:
+    """Features (n, d) of frames; a custom encoder may give anything."""
+    try:
+        features = encoders.encode(encoder, frames, device)
+    except (UserError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # of somebody else's code
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise UserError(
+            f"the encoder fails on {len(frames)} frames: {said}; mend its forward"
+        ) from error
+    if features.ndim != 2 or len(features) != len(frames) or not features.shape[1]:
+        raise UserError(
+            f"the encoder gives {features.shape} for {len(frames)} frames, not ({len(frames)}, d): "
+            "mend its forward"
+        )
+    return features
 
 
 def _by_chunk(
