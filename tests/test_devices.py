@@ -95,7 +95,9 @@ def test_two_processes_get_different_gpus_and_a_third_waits(tmp_path, monkeypatc
                 second.stdin.close()
                 second.wait()
 
-        monkeypatch.setattr(devices.time, "sleep", release_one_after_three_waits)
+        monkeypatch.setattr(
+            devices, "time", types.SimpleNamespace(sleep=release_one_after_three_waits)
+        )
         with devices.free_gpu(NAMES, tmp_path) as third:
             assert second.poll() == 0 and first.poll() is None
             assert taken(tmp_path, NAMES[third]) and taken(tmp_path, NAMES[1 - third])
@@ -103,7 +105,9 @@ def test_two_processes_get_different_gpus_and_a_third_waits(tmp_path, monkeypatc
 
 
 def test_a_killed_process_frees_its_gpu_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(devices.time, "sleep", lambda _: pytest.fail("the GPU is still held"))
+    # Not time.sleep itself: threads that other tests have left may sleep, too.
+    sleep = types.SimpleNamespace(sleep=lambda _: pytest.fail("the GPU is still held"))
+    monkeypatch.setattr(devices, "time", sleep)
     with holder(tmp_path, NAMES[:1]) as process:
         assert held(process) == 0
         assert taken(tmp_path, NAMES[0])
@@ -280,7 +284,8 @@ def test_a_gpu_is_shared_by_as_many_as_asked_for(monkeypatch, tmp_path):
     with ExitStack() as stack:
         for _ in range(4):  # one on each before a second on any
             stack.enter_context(devices.acquire("cuda", per_gpu=2))
-        monkeypatch.setattr(devices.time, "sleep", lambda _: pytest.fail("is full"))
+        sleep = types.SimpleNamespace(sleep=lambda _: pytest.fail("is full"))
+        monkeypatch.setattr(devices, "time", sleep)
         assert chosen == [0, 1, 0, 1]
         with (
             pytest.raises(pytest.fail.Exception, match="is full"),

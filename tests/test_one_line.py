@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from atariari.scripts import run_probe
 from workflow_src.ari.labels import variables
 from workflow_src.cli.main import cli
+from workflow_src.cli.one_line import _own
 from workflow_src.config.configure import probing
 from workflow_src.config.run import Config
 from workflow_src.csv_files import read_csv
@@ -84,6 +85,47 @@ def test_parts_can_be_named(given):
     assert (data.parts["test"].labels[:, 0] == table["player_x"][::4]).all()
 
 
+@pytest.mark.parametrize("what", ["labels", "other", "damaged"])
+def test_nothing_but_scores_is_replaced_by_scores(given, what):
+    scores = given / "scores.csv"
+    options = ["--features", given / "x.npy", "--labels", given / "labels.csv"]
+    if what == "labels":
+        (given / "labels.csv").rename(scores)
+        options[-1] = scores
+    else:
+        scores.write_text({"other": "name,mean\nme,1\n", "damaged": "name,metric,value\n"}[what])
+    before = scores.read_bytes()
+    with pytest.raises(UserError, match="name another folder with --into"):
+        call("probe", *options, "--probe", "ridge", "--into", given)
+    assert scores.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n5,1,2\n", "row 1 has 3 cells, not 2"),
+        ("a,b\n5,1\n5\n", "row 2 has 1 cells, not 2"),
+        ("a,a\n1,2\n", "two columns have the same name"),
+        (",a\n0,2\n", "or one has none"),
+        ("", "no table"),
+        ('a\n"1\n', "no table"),
+        ("a\n\xff\n", "no table"),
+    ],
+)
+def test_labels_that_pandas_would_shift_are_refused(given, text, said):
+    (given / "labels.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match=said) as error:
+        call(*arguments(given))
+    assert "\n" not in str(error.value)
+
+
+def test_labels_may_begin_with_a_mark_of_utf_8(given):
+    labels = given / "labels.csv"
+    plain = arrays.read(given / "x.npy", labels).names
+    labels.write_bytes(b"\xef\xbb\xbf" + labels.read_bytes())
+    assert arrays.read(given / "x.npy", labels).names == plain
+
+
 def damage(folder, what: str) -> None:
     table, features = pd.read_csv(folder / "labels.csv"), np.load(folder / "x.npy")
     if what == "rows":
@@ -104,6 +146,12 @@ def damage(folder, what: str) -> None:
         features[3, 1] = np.nan
     elif what == "shape":
         features = features.reshape(500, 2, 4)
+    elif what == "large":
+        features[3, 1] = 1e300
+    elif what == "complex":
+        features = features.astype(complex)
+    elif what == "empty":
+        features = features[:, :0]
     elif what == "objects":
         features = np.array([object()] * 3)
     table.to_csv(folder / "labels.csv", index=False)
@@ -122,6 +170,9 @@ def damage(folder, what: str) -> None:
         ("nothing", "has no variable"),
         ("nan", "infinite or no number"),
         ("shape", r"holds \(500, 2, 4\), not features"),
+        ("large", "infinite or no number in float32"),
+        ("complex", "holds complex128, not real numbers"),
+        ("empty", r"holds \(1000, 0\), not features"),
         ("objects", "is no array of numbers"),
     ],
 )
@@ -140,6 +191,9 @@ def test_wrong_arrays_are_refused_in_one_line(given, what, said):
         (["--method", "vae", "--protocol", "papr"], r"did you mean paper\?"),
         (["--encoder", "my.py"], "names no class"),
         (["--encoder", "my.py:Enc", "--kwargs", "{"], "--kwargs is no JSON"),
+        (["--encoder", "my.py:Enc", "--kwargs", "null"], "it has no names"),
+        (["--encoder", "my.py:Enc", "--kwargs", '{"a": 1, "a": 2}'], "a name occurs twice"),
+        (["--encoder", "~nobodyatall/my.py:Enc"], "no home directory of ~nobodyatall"),
         (["--method", "vae", "--weights", "w.pt"], "belong to --encoder"),
         (["--method", "vae", "--standardise"], "--method random-cnn-standardised"),
         (["--features", "x.npy"], "belong together"),
@@ -151,6 +205,20 @@ def test_wrong_options_are_refused_in_one_line(tmp_path, more, said):
     with pytest.raises(UserError, match=said) as error:
         call("probe", "--game", "pong", "--into", tmp_path / "run", *more)
     assert "\n" not in str(error.value) and not (tmp_path / "run" / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "more", [["--size", 84], ["--stack", 4], ["--color", "rgb"], ["--kwargs", '{"size": 1}']]
+)
+def test_options_of_encoders_are_not_for_features(given, more):
+    with pytest.raises(UserError, match="belong to --encoder"):
+        call(*arguments(given, *more))
+
+
+def test_a_class_of_ones_own_does_not_take_the_name_of_a_method():
+    own = _own("mine.py:VAE", "{}", None, {}) | _own("mine.py:RandomCnn", "{}", None, {})
+    assert list(own) == ["my-vae", "my-random-cnn"]
+    assert list(_own("mine.py:Mine", "{}", None, {})) == ["mine"]
 
 
 def test_a_run_has_only_what_is_probed():
@@ -219,6 +287,27 @@ def test_export(tmp_path):
     call(*f"export --game pong --frames 600 --quiet --out {again}".split())
     assert again.read_bytes() == (tmp_path / "pong.npz").read_bytes()
     assert [file.name for file in tmp_path.iterdir() if file.is_dir()] == []
+
+
+def test_export_makes_the_form_that_a_name_ends_in(tmp_path):
+    out = tmp_path / "new" / "folder" / "pong.parquet"
+    call(*f"export --game pong --frames 40 --quiet --out {out}".split())
+    assert len(pd.read_parquet(out)) == 40
+    assert [file.name for file in out.parent.iterdir()] == [out.name]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--out", "x.parquet", "--format", "npz"], "give both the same ending"),
+        (["--out", ""], "is a directory"),
+    ],
+)
+def test_export_plays_nothing_for_a_file_that_cannot_be(tmp_path, monkeypatch, more, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=said):
+        call("export", "--game", "pong", "--frames", 10**9, *more)
+    assert not any(tmp_path.iterdir())
 
 
 def test_the_table_of_a_game_has_means_over_categories():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workflow_src.cli.options import FILE, FOLDER, INPUT, command, shared
+from workflow_src.cli.options import FILE, INPUT, command, shared
 from workflow_src.errors import UserError, one_of
 
 if TYPE_CHECKING:
@@ -38,12 +38,39 @@ def _frozen(config: Config, agent: str, encoder: Path | None) -> Frozen | None:
     return Frozen(encoder, row.method, config.method(row.method))
 
 
+class WorkingFolder(click.Path):
+    """A folder that a step makes and removes: nothing else may be in it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path; `UserError` for a folder with files of other programs."""
+        path = super().convert(value, param, ctx)
+        assert isinstance(path, Path)
+        others = (
+            [file.name for file in path.iterdir() if not _is_kept(file)] if path.exists() else []
+        )
+        if others:
+            raise UserError(
+                f"{path} has {min(others)}, and would be removed at the end: name a folder of its "
+                "own with --working"
+            )
+        return path
+
+
+def _is_kept(file: Path) -> bool:
+    """Whether a file in a working folder is a step's: state, memory, weights, what is fetched."""
+    own = file.name in ("state", "memory") or file.suffix in (".safetensors", ".part")
+    return own or file.name.startswith(".")  # of writing that was cut off
+
+
+_WORKING = WorkingFolder(path_type=Path, file_okay=False)
+
+
 @command()
 @shared("config", "game")
 @_AGENT
 @shared("seed", "out-folder")
 @click.option("--history", type=FILE, required=True, help="CSV to write, with a row an epoch.")
-@click.option("--working", type=FOLDER, required=True, help="Where to keep the state, to resume.")
+@click.option("--working", type=_WORKING, required=True, help="Where to keep the state, to resume.")
 @_ENCODER
 @_WORKERS
 @shared("quiet")
@@ -72,7 +99,7 @@ def agents(
 @_AGENT
 @shared("seed", "out-folder")
 @click.option("--history", type=FILE, required=True, help="CSV to write, with a single row.")
-@click.option("--working", type=FOLDER, required=True, help="Where to keep what is fetched.")
+@click.option("--working", type=_WORKING, required=True, help="Where to keep what is fetched.")
 def published_agents(config: Config, agent: str, game: str, **which: Any) -> None:
     """Fetch a published agent's weights, check and convert them."""
     from workflow_src.agents.published import take

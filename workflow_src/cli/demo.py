@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from workflow_src.errors import UserError
 
 AGENT, GAME, SEED = "catch", "catch", 0
 _KILLED_AFTER = 2  # epochs
+# What a demo leaves in its directory.
+_ITS_OWN = {".snakemake", "checkpoints", "config.yaml", "logs", "results", "undisturbed"}
 
 
 @click.command()
@@ -31,8 +34,7 @@ def demo(into: Path) -> None:
     from workflow_src.csv_files import read_cells
 
     start = time.monotonic()
-    if into.exists() and not (into / "config.yaml").exists():
-        raise UserError(f"{into} exists and is not a run: choose another directory")
+    _check_ours(into)
     shutil.rmtree(into, ignore_errors=True)
     configure(PACKAGED, "demo", [], into)
     apart = into / "undisturbed"
@@ -49,6 +51,24 @@ def demo(into: Path) -> None:
         click.echo(read_cells(into / "results" / table).to_csv(index=False))
     click.echo(f"the curve: {into / 'results/figures/agent_curves.png'}")
     click.echo(f"all of it took {time.monotonic() - start:.0f} s")
+
+
+def _check_ours(into: Path) -> None:
+    """`UserError` unless ``into`` is missing, empty, or an earlier demo and nothing else."""
+    from workflow_src.config.configure import configure
+    from workflow_src.config.run import PACKAGED
+
+    found = {path.name for path in into.iterdir()} if into.exists() else set()
+    if not found:
+        return
+    others = sorted(found - _ITS_OWN)
+    if others:
+        raise UserError(f"{into} has {others[0]}, which is no demo's: choose another directory")
+    with tempfile.TemporaryDirectory() as folder:
+        written = configure(PACKAGED, "demo", [], Path(folder)).read_bytes()
+    config = into / "config.yaml"
+    if not config.is_file() or config.read_bytes() != written:
+        raise UserError(f"{into} is a run, but not the demo's: choose another directory")
 
 
 def _undisturbed(out: Path) -> list[str]:

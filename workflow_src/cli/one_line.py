@@ -66,6 +66,7 @@ def probe(
             raise UserError("--features and --labels belong together: name both files")
         if encoder or methods or weights or game:
             raise UserError("--features come from elsewhere: leave out --encoder, --method, --game")
+        _check_without_encoder(kwargs, size, color, stack)
         return _probe_arrays(features, labels, standardise, **which)
     if standardise:
         raise UserError(
@@ -76,40 +77,66 @@ def probe(
         raise UserError("--game is missing: name one, such as --game pong")
     if encoder is None and not methods:
         raise UserError("nothing to probe: name --encoder, --method or --features")
-    sees: dict[str, Any] = {} if size is None else {"size": size}
-    sees |= {} if color == "gray" else {"color": color}
-    sees |= {} if stack == 1 else {"stack": stack}
-    if encoder is None and (weights is not None or kwargs != "{}" or sees):
+    own = {}
+    if encoder is None:
+        _check_without_encoder(kwargs, size, color, stack, weights)
+    else:
+        sees: dict[str, Any] = {} if size is None else {"size": size}
+        sees |= {} if color == "gray" else {"color": color}
+        sees |= {} if stack == 1 else {"stack": stack}
+        own = _own(encoder, kwargs, weights, sees)
+    return _probe_run(game, methods, own, **which)
+
+
+def _check_without_encoder(
+    kwargs: str, size: int | None, color: str, stack: int, weights: Path | None = None
+) -> None:
+    """`UserError` where one of an encoder's options is given."""
+    if (kwargs, size, color, stack, weights) != ("{}", None, "gray", 1, None):
         raise UserError(
             "--kwargs, --weights, --size, --color and --stack belong to --encoder: name the class"
         )
-    own = {} if encoder is None else _own(encoder, kwargs, weights, sees)
-    return _probe_run(game, methods, own, **which)
 
 
 def _own(encoder: str, kwargs: str, weights: Path | None, sees: dict) -> dict[str, Any]:
     """A row of ``methods`` for an encoder of one's own, with paths in full."""
+    from workflow_src.config.reading import read_yaml
+    from workflow_src.config.run import PACKAGED
+    from workflow_src.paths import expanded
+
     file, _, name = encoder.rpartition(":")
     if not file:
         raise UserError(f"--encoder {encoder} names no class: write path/to/file.py:Class")
-    try:
-        arguments = json.loads(kwargs)
-    except ValueError as error:
-        raise UserError(
-            f"--kwargs is no JSON ({error}): write them as '{{\"size\": 64}}'"
-        ) from error
-    row: dict[str, Any] = {
-        "kind": "custom",
-        "module": f"{Path(file).expanduser().resolve()}:{name}",
-    }
-    if arguments:
+    row: dict[str, Any] = {"kind": "custom", "module": f"{expanded(file).resolve()}:{name}"}
+    if arguments := _arguments(kwargs):
         row["kwargs"] = arguments
     if sees:
         row["input"] = sees
     if weights is not None:
-        row["weights"] = str(weights.expanduser().resolve())
+        row["weights"] = str(expanded(weights).resolve())
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name)
-    return {words.lower().replace("_", "-").strip("-"): row}
+    words = words.lower().replace("_", "-").strip("-")
+    # A row of the benchmark keeps its name, whatever a class of one's own is called.
+    return {f"my-{words}" if words in read_yaml(PACKAGED)["methods"] else words: row}
+
+
+def _arguments(kwargs: str) -> dict[str, Any]:
+    """``--kwargs`` as a mapping; `UserError` for anything else."""
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise ValueError("a name occurs twice")
+        return dict(pairs)
+
+    try:
+        arguments = json.loads(kwargs, object_pairs_hook=mapping)
+        if not isinstance(arguments, dict):
+            raise ValueError("it has no names")
+    except ValueError as error:
+        raise UserError(
+            f"--kwargs is no JSON of keyword arguments ({error}): write them as '{{\"size\": 64}}'"
+        ) from error
+    return arguments
 
 
 def _probe_run(
@@ -165,6 +192,8 @@ def _probe_arrays(
     from workflow_src.probes import arrays
     from workflow_src.report.one_game import plain_text
 
+    out = (into or Path()) / "scores.csv"
+    _check_ours(out, features, labels)
     content = probing(scale or "paper", "pong", protocol, seed, ["maj-clf"], {}, kind)
     config = Config.check(content, "atariari probe")
     data = arrays.read(features, labels)
@@ -180,7 +209,6 @@ def _probe_arrays(
     accuracy = {name: row["accuracy"] for name, row in scores.items()}
     rows = " + ".join(f"{len(part.labels)} {name}" for name, part in data.parts.items())
     click.echo(plain_text({"F1": f1, "accuracy": accuracy}, f"{features}: {rows}"))
-    out = (into or Path()) / "scores.csv"
     named = [
         {"name": name, "metric": metric, "value": value}
         for name, row in scores.items()
@@ -188,6 +216,23 @@ def _probe_arrays(
     ]
     write_csv(out, pd.DataFrame(named))
     click.echo(f"All scores: {out}")
+
+
+def _check_ours(out: Path, *inputs: Path) -> None:
+    """`UserError` where scores cannot be written, or would replace something else."""
+    from workflow_src import artifacts
+    from workflow_src.csv_files import read_cells
+    from workflow_src.errors import DamagedFile
+
+    artifacts.check_writable(out)
+    if not out.exists() and not out.is_symlink():
+        return
+    try:
+        ours = list(read_cells(out)) == ["name", "metric", "value"]
+    except DamagedFile:
+        ours = False
+    if not ours or out.resolve() in [file.resolve() for file in inputs]:
+        raise UserError(f"{out} exists and has no such scores: name another folder with --into")
 
 
 @click.command()
@@ -199,9 +244,7 @@ def _probe_arrays(
     "--format",
     "form",
     type=click.Choice(["npz", "parquet"]),
-    default="npz",
-    show_default=True,
-    help="Of the file.",
+    help="Of the file; by default as its name ends, or npz.",
 )
 @click.option("--out", type=FILE, help="The file to write; by default GAME.npz or GAME.parquet.")
 @click.option(
@@ -213,7 +256,7 @@ def _probe_arrays(
 def export(
     game: str,
     frames: int,
-    form: str,
+    form: str | None,
     out: Path | None,
     label_set: str,
     protocol: str,
@@ -221,8 +264,6 @@ def export(
     quiet: bool,
 ) -> None:
     """Play a game at random, and write frames, RAM and labels for other programs."""
-    import tempfile
-
     from workflow_src import artifacts
     from workflow_src.ari.games import game_of
     from workflow_src.config.run import defaults
@@ -230,17 +271,24 @@ def export(
     from workflow_src.episodes.export import export as export_store
     from workflow_src.episodes.store import FrameStore
 
+    ending = out.suffix.removeprefix(".").lower() if out is not None else ""
+    known = ending in ("npz", "parquet")
+    form = form or (ending if known else "npz")
+    if known and form != ending:
+        raise UserError(f"--out {out} is to be {form} by --format: give both the same ending")
     if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
         raise UserError("Parquet needs PyArrow: pip install 'atariari[parquet]'")
     game = game_of(game)
-    out = out or Path(f"{game}.{form}")
+    out = Path(f"{game}.{form}") if out is None else out
+    if not out.name or out.is_dir():
+        raise UserError(f"--out {out} is a directory: name a file in it")
     artifacts.check_writable(out)
     own = {"games": [game], "label_set": label_set, "episodes": {"frames": {"probe": frames}}}
     config = defaults(own)
     config.validate_names(game=game, policy="random_agent", protocol=protocol)
     policy = config.playing_policy("random_agent", protocol)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as directory:
-        file = Path(directory) / "frames.b2nd"
+    with artifacts.scratch(out) as directory:
+        file = directory / "frames.b2nd"
         collect(
             game=game,
             policy=policy,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workflow_src.errors import UserError
+
 if TYPE_CHECKING:
     from workflow_src.config.run import Config
 
@@ -74,6 +76,28 @@ class ConfiguredCommand(click.Command):
         if extra:
             ctx.fail(f"Got unexpected extra arguments ({' '.join(map(str, extra))})")
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, unless two of its files are one."""
+        _check_apart(self.params, ctx.params)
+        return super().invoke(ctx)
+
+
+def _check_apart(params: list[click.Parameter], given: dict[str, Any]) -> None:
+    """`UserError` where a file to write is also another of a command's files."""
+    named: dict[Path, click.Parameter] = {}
+    for param in params:
+        value = given.get(param.name or "")
+        paths = value if isinstance(value, tuple) else (value,)
+        for path in {path.resolve() for path in paths if isinstance(path, Path)}:
+            other = named.setdefault(path, param)
+            if other is not param and not (other.type is INPUT and param.type is INPUT):
+                one, two = (_shown(which) for which in (other, param))
+                raise UserError(f"{path} is both {one} and {two}: name another file")
+
+
+def _shown(param: click.Parameter) -> str:
+    return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
 
 
 command = functools.partial(click.command, cls=ConfiguredCommand)

@@ -1,5 +1,7 @@
 """Probing features of any origin: arrays and a table of labels instead of a run's files."""
 
+import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,22 +111,38 @@ def _features(path: Path) -> np.ndarray:
         values = np.load(path, allow_pickle=False)
     except Exception as error:  # numpy's are of many types
         raise DamagedFile(f"{path} is no array of numbers in NumPy's format: {error}") from error
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiub":
-        shape = getattr(values, "shape", "several arrays")
+    shape = getattr(values, "shape", "several arrays")
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or not values.size:
         raise UserError(f"{path} holds {shape}, not features (n, d): flatten each row's features")
+    if values.dtype.kind not in "fiub":
+        raise UserError(f"{path} holds {values.dtype}, not real numbers: convert the features")
+    with np.errstate(over="ignore"):
+        values = values.astype(np.float32)
     if not np.isfinite(values).all():
-        raise UserError(f"{path}: a feature is infinite or no number: mend the features")
-    return values.astype(np.float32)
+        raise UserError(
+            f"{path}: a feature is infinite or no number in float32: mend or scale the features"
+        )
+    return values
 
 
 def _table(path: Path) -> pd.DataFrame:
     with explained("read", path):
-        path.open("rb").close()
+        content = path.read_bytes()
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except Exception as error:
-        raise DamagedFile(f"{path} is no table: {' '.join(str(error).split())}") from error
-    return table.drop(columns="sha256", errors="ignore")
+        # With the mark that some programs begin UTF-8 with, or without.
+        lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        heads, *rows = (line for line in lines if line)
+        if len(set(heads)) < len(heads) or "" in heads:
+            raise ValueError("two columns have the same name, or one has none")
+        # pandas would take a cell too many for an index, and shift the others.
+        wrong = next((n for n, row in enumerate(rows, 1) if len(row) != len(heads)), None)
+        if wrong is not None:
+            raise ValueError(f"row {wrong} has {len(rows[wrong - 1])} cells, not {len(heads)}")
+    except (ValueError, csv.Error) as error:
+        raise DamagedFile(
+            f"{path} is no table of labels ({' '.join(str(error).split())}): mend it"
+        ) from error
+    return pd.DataFrame(rows, columns=heads, dtype=str).drop(columns="sha256", errors="ignore")
 
 
 def _whole(path: Path, name: str, column: pd.Series, most: int | None = 255) -> np.ndarray:
