@@ -1,13 +1,16 @@
 """Scores that are handed in: what is right is taken, what is not is named; runs in one table."""
 
+import re
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from scored import REFERENCE, probe, scored
+from scored import REFERENCE, probe, scored, with_numbers
 
 from workflow_src.cli.main import cli
 from workflow_src.errors import UserError
 from workflow_src.means import summarise
+from workflow_src.report.aggregate import MEANS
 from workflow_src.report.submissions import check, compare
 
 
@@ -29,6 +32,21 @@ def test_a_run_s_own_scores_are_in_order(handed_in):
     done = CliRunner().invoke(cli, ["check-scores", str(handed_in)], catch_exceptions=False)
     assert done.exit_code == 0
     assert done.output == f"{handed_in}: 2 probes (1 method, 1 game, 2 seeds), in order\n"
+
+
+def test_what_else_a_run_s_scores_have_does_not_count(tmp_path):
+    published = REFERENCE / "ours" / "scores.csv"
+    assert "features" in published.read_text()
+    found = check(published)
+    assert set(found["level"]) == {"variable", "category", *MEANS}
+    features = {"size": 256, "mean": 0.1, "deviation": 1.5, "effective_rank": 9.0}
+    numbers = with_numbers({"r2": -3.0, "mae": 7.0, "within_2": 0.5}, features=features)
+    mine = scored(tmp_path, numbers)
+    assert {"features", "r2", "mae", "within_2"} <= set(
+        mine.read_text().replace("\n", ",").split(",")
+    )
+    assert set(check(mine)["metric"]) == {"f1", "accuracy"}
+    compare({"ours": published, "mine": mine}, REFERENCE, tmp_path / "c")
 
 
 def test_rounded_scores_are_taken(handed_in):
@@ -82,6 +100,55 @@ def test_what_is_wrong_is_named(handed_in, which, column, value, said):
     with pytest.raises(UserError, match=said) as error:
         check(handed_in)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("seed", "0.5", r"line 2: seed '0\.5': input should be a valid integer"),
+        ("seed", "-3", "line 2: seed '-3': input should be greater than or equal to 0"),
+        ("seed", "inf", "line 2: seed 'inf': input should be a valid integer"),
+        ("seed", "", "line 2: seed '': input should be a valid integer"),
+        ("method", "", "line 2: method '': string should match"),
+        ("method", r"My <Method> & \x", "line 2: method 'My <Method> & .*x': string should match"),
+        ("value", "", "line 2: value '': input should be a valid number"),
+    ],
+)
+def test_cells_of_another_kind_are_named(handed_in, column, value, said):
+    scores = pd.read_csv(handed_in, keep_default_na=False, dtype=str)
+    scores.loc[0, column] = value
+    scores.to_csv(handed_in, index=False)
+    with pytest.raises(UserError, match=said) as error:
+        check(handed_in)
+    assert "\n" not in str(error.value) and "submitting.md" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: b"", "it has 0 columns policy, not 1"),
+        (lambda content: content.replace(b"value", b"score", 1), "it has 0 columns value, not 1"),
+        (lambda content: content.replace(b"sha256", b"value", 1), "it has 2 columns value, not 1"),
+        (lambda content: content + b"1," * 20 + b"\n", r"line \d+ has more cells than there are"),
+        (lambda content: content + b"a,b\n", r"line \d+: method None: input should be a valid str"),
+        (lambda content: b"\xff" + content, "'utf-8' codec can't decode"),
+        (lambda content: content + b'"', "unexpected end of data"),
+    ],
+)
+def test_a_file_of_another_kind_is_not_to_be_deleted(handed_in, change, said):
+    handed_in.write_bytes(change(handed_in.read_bytes()))
+    with pytest.raises(UserError, match=said) as error:
+        check(handed_in)
+    assert re.fullmatch(
+        r".*scores.csv is not a file of scores \(.*submitting\.md", str(error.value)
+    )
+
+
+def test_what_spreadsheets_add_is_taken(handed_in):
+    pd.read_csv(handed_in, keep_default_na=False, dtype=str).assign(notes="mine").to_csv(
+        handed_in, index=False, encoding="utf-8-sig", lineterminator="\r\n"
+    )
+    assert len(check(handed_in))
 
 
 def test_rows_that_are_missing_or_there_twice_are_named(handed_in):

@@ -4,27 +4,32 @@ A submission says what it measured, variable by variable. Everything else follow
 computed again: ranges, names, and the means over categories and variables.
 """
 
+import csv
+import io
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import itables.options
 import pandas as pd
+import pydantic
+from pydantic import BaseModel, Field
 
 from workflow_src import artifacts
 from workflow_src.ari.annotations import GAMES, LABEL_SETS
 from workflow_src.ari.annotations import PAPER as OF_PAPER
 from workflow_src.ari.labels import variables
 from workflow_src.csv_files import read_published
-from workflow_src.errors import UserError, unknown
-from workflow_src.means import METRICS, summarise
+from workflow_src.errors import UserError, explained, unknown
+from workflow_src.means import METRICS, OF_NUMBERS, summarise
 from workflow_src.report.aggregate import BLOCK, MEAN, MEANS
 from workflow_src.report.files import write_table
 from workflow_src.report.latex import Part, typeset
 from workflow_src.report.names import DASH, method_name
-from workflow_src.report.scores import COLUMNS, IDENTITY, read_scores
+from workflow_src.report.scores import COLUMNS, IDENTITY
 from workflow_src.report.tables.captions import PAPER
 from workflow_src.report.tables.columns import PUBLISHED_GAMES, RANDOM
 
@@ -34,15 +39,67 @@ PUBLISHED = "published"
 _ROUNDED = 1e-3
 # Numbers of one row are of the same frames, played and labelled alike.
 _ROW = ["label_set", *BLOCK]
+# What all names of a configuration and of its studies have; so they need no escapes in a table.
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
+
+
+class _Row(BaseModel):
+    """A row of a submission; `check` says what its values may be."""
+
+    policy: _Name
+    protocol: _Name
+    method: _Name
+    probe: _Name
+    game: str
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    label_set: str
+    level: str
+    name: str
+    metric: str
+    value: float
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """The rows of a submission; unlike `read_scores`, which advises to make a wrong file again."""
+    with explained("read", path):
+        content = path.read_bytes()
+    try:
+        return pd.DataFrame(_rows(content), columns=COLUMNS)
+    except (ValueError, csv.Error) as error:
+        why = " ".join(str(error).split())
+        raise UserError(
+            f"{path} is not a file of scores ({why}): write it as in docs/submitting.md"
+        ) from error
+
+
+def _rows(content: bytes) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV; ValueError or csv.Error for the first thing wrong."""
+    # Spreadsheets write a byte order mark.
+    rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    heads = list(rows.fieldnames or [])
+    for column in COLUMNS:
+        if (count := heads.count(column)) != 1:
+            raise ValueError(f"it has {count} columns {column}, not 1")
+    for row in rows:
+        if None in row:
+            raise ValueError(f"line {rows.line_num} has more cells than there are columns")
+        try:
+            yield _Row.model_validate(row).model_dump()
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            cell = f"{first['loc'][0]} {reprlib.repr(first['input'])}"
+            raise ValueError(f"line {rows.line_num}: {cell}: {first['msg'].lower()}") from error
 
 
 def check(path: Path) -> pd.DataFrame:
-    """Read a submission, as of `scores.read_scores`; `UserError` naming the first thing wrong.
+    """Read a submission; `UserError` naming the first thing wrong.
 
-    That is a name that is not known, a score outside of [0, 1], a row that is there twice or not
-    at all, and a mean that is not that of its parts.
+    That is a cell that is not of the format, a name that is not known, a score outside of [0, 1], a
+    row that is there twice or not at all, and a mean that is not that of its parts. What a run's
+    own scores have beside F1 and accuracy is left out.
     """
-    scores = read_scores(path, foreign=True)
+    scores = _read(path)
+    scores = scores[(scores["level"] != "features") & ~scores["metric"].isin(OF_NUMBERS)]
     if scores.empty:
         raise UserError(f"{path} has no scores: hand in one row for each variable and mean")
     known: Mapping[str, Sequence[str]] = {
