@@ -1,6 +1,7 @@
 """Scores that are handed in: what is right is taken, what is not is named; runs in one table."""
 
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -204,9 +205,27 @@ def test_label_sets_are_not_mixed(tmp_path, handed_in):
     assert published["revised-2020"].isna().all() and published["paper-2019"].notna().all()
 
 
-def test_two_sources_of_one_name_are_refused(tmp_path, handed_in):
-    asked = ["compare", str(handed_in), f"scores={handed_in}", "--out", str(tmp_path / "c")]
-    done = CliRunner().invoke(cli, asked)
-    assert isinstance(done.exception, UserError)
-    assert "two sources are called scores: write NAME=" in str(done.exception)
-    assert not (tmp_path / "c.csv").exists()
+@pytest.mark.parametrize(
+    ("sources", "out", "said"),
+    [
+        (["scores.csv", "scores=scores.csv"], "c", "two sources are called scores: write NAME="),
+        (["published=scores.csv"], "c", "'published' of scores.csv is that of the published num"),
+        (["=scores.csv"], "c", "the name '' of scores.csv is empty: write NAME=scores.csv"),
+        (["scores.csv"], "scores", "scores would write over the source scores.csv: choose another"),
+        (["a=linked.csv"], "scores", "scores would write over the source linked.csv"),
+        (["a=run"], "run/results/scores", "would write over the source run/results/scores.csv"),
+        (["scores.csv"], "", "the files to write have no name: name a path without extension"),
+    ],
+)
+def test_sources_and_outputs_of_one_name_are_refused(
+    tmp_path, monkeypatch, handed_in, sources, out, said
+):
+    monkeypatch.chdir(tmp_path)
+    before = handed_in.read_bytes()
+    Path("linked.csv").symlink_to("scores.csv")
+    Path("run/results").mkdir(parents=True)
+    Path("run/results/scores.csv").write_bytes(before)
+    files = sorted(tmp_path.rglob("*"))
+    done = CliRunner().invoke(cli, ["compare", *sources, "--out", out])
+    assert isinstance(done.exception, UserError) and said in str(done.exception)
+    assert sorted(tmp_path.rglob("*")) == files and handed_in.read_bytes() == before

@@ -187,11 +187,24 @@ def compare(sources: Mapping[str, Path], reference: Path, out: Path) -> pd.DataF
     ``sources``: {name: a run's directory or a CSV}; ``out`` has no extension, and gets CSV, LaTeX
     and a page. One row for each label set, policy, protocol and game, with ``mean`` over the games
     that a column has; a column ``NAME: METHOD`` for each source and method, the mean over seeds of
-    its linear or only probe. `UserError` as of `check`.
+    its linear or only probe. `UserError` as of `check`, for a source whose name has a meaning, and
+    for one that would be written over.
     """
+    if not out.name:
+        raise UserError("the files to write have no name: name a path without extension with --out")
+    written = {out.with_name(f"{out.name}{ending}") for ending in (".csv", ".tex", ".html")}
+    files = {
+        name: path / "results" / "scores.csv" if path.is_dir() else path
+        for name, path in sources.items()
+    }
+    for name, file in files.items():
+        if name in ("", PUBLISHED):
+            why = "is that of the published numbers" if name else "is empty"
+            raise UserError(f"the name {name!r} of {file} {why}: write NAME={file} with another")
+        if file.resolve() in {target.resolve() for target in written}:
+            raise UserError(f"{out} would write over the source {file}: choose another --out")
     columns: dict[str, pd.Series] = {}
-    for name, path in sources.items():
-        file = path / "results" / "scores.csv" if path.is_dir() else path
+    for name, file in files.items():
         for method, values in _by_method(check(file)).items():
             columns[f"{name}: {method}"] = values
     table = pd.DataFrame(columns)
