@@ -12,8 +12,11 @@ import pytest
 from workflow import ROOT
 
 from workflow_src import live
+from workflow_src.csv_files import write_csv
 from workflow_src.errors import UserError
+from workflow_src.report.tensorboard import write
 
+TRAINED = "encoders/random_agent/paper/st-dim/pong-s0"
 HISTORY = [{"epoch": 0, "train_loss": 8.0, "val_loss": 8.5}]
 
 
@@ -101,25 +104,58 @@ def test_a_terminal_gets_a_line_that_changes(tmp_path, alone):
     assert said.count("1 of 2 steps") == 1
 
 
-def test_histories_become_tensorboards_files(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    from workflow_src.csv_files import write_csv
-    from workflow_src.report.tensorboard import write
-
-    name = "encoders/random_agent/paper/st-dim/pong-s0"
-    running = tmp_path / "logs" / f"{name}.live.csv"
+@pytest.fixture
+def trained(tmp_path):
+    """A run with an encoder that is trained, one that is being trained, and one that learns not."""
+    running = tmp_path / "logs" / f"{TRAINED}.live.csv"
     running.parent.mkdir(parents=True)
     running.write_text("epoch,train_loss\n0,8.0\n")
     table = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": [8.0, 7.0, 6.5]})
-    write_csv(tmp_path / "results" / f"{name.replace('pong', 'boxing')}.csv", table)
-    empty = name.replace("st-dim", "random-cnn")
+    write_csv(tmp_path / "results" / f"{TRAINED.replace('pong', 'boxing')}.csv", table)
+    empty = TRAINED.replace("st-dim", "random-cnn")
     write_csv(tmp_path / "results" / f"{empty}.csv", pd.DataFrame({"epoch": []}))
+    return tmp_path
+
+
+def test_histories_become_tensorboards_files(trained, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    theirs = tmp_path / "out" / "encoders" / "notes.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
     for _ in range(2):  # again makes no second curve
-        assert write(tmp_path, tmp_path / "out") == 2
+        assert write(trained, tmp_path / "out") == 2
+    assert theirs.read_text() == "mine"
     for game, values in (("pong", [8.0]), ("boxing", [8.0, 7.0, 6.5])):
-        events = EventAccumulator(str(tmp_path / "out" / name.replace("pong", game)))
+        events = EventAccumulator(str(tmp_path / "out" / TRAINED.replace("pong", game)))
         events.Reload()
-        assert [event.value for event in events.Scalars("train_loss")] == values
+        found = [(event.step, event.value) for event in events.Scalars("train_loss")]
+        assert found == list(enumerate(values))
     with pytest.raises(UserError, match="has no history of a training"):
         write(tmp_path / "nothing", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (f"results/{TRAINED}.csv", b"epoch,train_loss\n0,eight\n"),
+        (f"results/{TRAINED}.csv", b"\xff\xfe\n1\n"),
+        (f"results/{TRAINED}.csv", b""),
+        (f"logs/{TRAINED}.live.csv", b"epoch,train_loss\n0,1.0,2.0\n"),
+        (f"logs/{TRAINED}.live.csv", b"epoch,train_loss\n0,eight\n"),
+    ],
+)
+def test_a_damaged_history_is_named_and_nothing_written(trained, name, content):
+    (trained / name).parent.mkdir(parents=True, exist_ok=True)
+    (trained / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name} is damaged"):
+        write(trained, trained / "out")
+    assert not (trained / "out").exists()
+
+
+@pytest.mark.parametrize("blocked", ["out", "out/encoders"])
+def test_no_place_for_tensorboards_files_is_one_line(trained, blocked):
+    (trained / blocked).parent.mkdir(exist_ok=True)
+    (trained / blocked).write_text("in the way")
+    with pytest.raises(UserError, match=r"cannot write .*out: a part of the path is a file"):
+        write(trained, trained / "out")
