@@ -351,6 +351,12 @@ def test_scores_are_those_of_the_configuration(run_of, config, tmp_path):
         assert found == set(files)
 
 
+def test_a_game_that_the_run_does_not_have(refused, config, tmp_path):
+    asked = ["variables", *options(config=config, scores=tmp_path / "scores.csv", game="pong")]
+    said = refused(*asked, *options(reference=ROOT / "reference", out=tmp_path / "pong"))
+    assert said == "error: unknown game 'pong'; known: breakout\n"
+
+
 def test_a_ledger_of_its_scores(run_of, tmp_path):
     for file in layout.PROBES.files(run_of(), "ledger"):
         scored(file)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from workflow_src.cli.options import FILE, FOLDER, INPUT, command, shared
-from workflow_src.errors import UserError
+from workflow_src.errors import UserError, one_of
 
 if TYPE_CHECKING:
     from workflow_src.config.run import Config
@@ -30,7 +30,8 @@ def variables(config: Config, game: str, scores: Path, reference: Path, out: Pat
     """Write the table of every variable of a game, as LaTeX and CSV."""
     from workflow_src.report.tables.write import write_variables
 
-    write_variables(config, game, scores, reference, out)
+    # Of another game there are no scores.
+    write_variables(config, one_of("game", game, config.games), scores, reference, out)
 
 
 @command()
