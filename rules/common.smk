@@ -11,6 +11,7 @@ import workflow_src
 from workflow_src import artifacts, catalogue, checkout, kinds, layout, live, provenance
 from workflow_src.ari.annotations import GAMES, LABEL_SETS
 from workflow_src.config.agents import Agent
+from workflow_src.config.configure import present
 from workflow_src.config.methods import Training
 from workflow_src.config.probes import KINDS as PROBE_KINDS
 from workflow_src.config.reading import leaves, read_yaml
@@ -314,8 +315,11 @@ def shown(*exhibits):
         text = one.caption
         for wildcard in ("game", "label_set"):
             text = text.replace(f"{{{wildcard}}}", f"{{{{ snakemake.wildcards.{wildcard} }}}}")
-        if not captions.is_file() or captions.read_text() != text:
-            artifacts.write_text(captions, text)
+        try:
+            if present(captions) != text.encode():
+                artifacts.write_text(captions, text)
+        except UserError as error:
+            refuse(error)
         words = [part if "{" in part else part.replace("_", " ") for part in one.key.split("/")]
         for ending in one.endings:
             labels = {"name": ", ".join(words), "format": ending[1:]}

@@ -1,16 +1,21 @@
 """Merging configurations, and `configure`, which writes one for a run."""
 
 import copy
+import errno
 import os
 import re
+from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from configs import PAPER, ROOT, refusal
 
+from workflow_src.cli.main import cli
 from workflow_src.config.configure import configure
 from workflow_src.config.reading import leaves, merge
 from workflow_src.config.run import Config, defaults
+from workflow_src.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -102,6 +107,45 @@ def test_configure_leaves_an_edited_file_alone(base, tmp_path):
         configure, base, preset(base, "small"), [], tmp_path / "run"
     )
     assert target.read_text() == edited
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "said"),
+    [
+        ("configure", "config.yaml", "config.yaml was edited by hand"),
+        ("init", "config.yaml", "config.yaml was edited by hand"),
+        ("init", "Snakefile", "Snakefile is another one: choose another directory"),
+    ],
+)
+def test_what_is_no_text_or_cannot_be_read_is_left_alone(
+    tmp_path, monkeypatch, command, name, said
+):
+    (tmp_path / name).write_bytes(b"\xff\x00\xfe")
+    asked = [command, *(["--into"] if command == "configure" else []), str(tmp_path)]
+    done = CliRunner().invoke(cli, asked)
+    assert isinstance(done.exception, UserError) and said in str(done.exception)
+    read = Path.read_bytes
+
+    def denied(path):
+        if path == tmp_path / name:  # root may read everything
+            raise PermissionError(errno.EACCES, "denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    done = CliRunner().invoke(cli, asked)
+    assert isinstance(done.exception, UserError)
+    assert f"cannot read {tmp_path / name}: permission denied" in str(done.exception)
+    assert read(tmp_path / name) == b"\xff\x00\xfe" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("asked", [["init", "x"], ["configure", "--into", "x"]])
+def test_a_current_directory_that_is_gone_is_one_line(tmp_path, monkeypatch, asked):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = CliRunner().invoke(cli, asked)
+    assert isinstance(done.exception, UserError)
+    assert str(done.exception).startswith("cannot write x/config.yaml: no such file or directory")
 
 
 def test_configure_again_changes_nothing(base, tmp_path):

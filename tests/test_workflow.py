@@ -270,6 +270,16 @@ def test_overrides_are_refused(source, tmp_path):
     assert done.returncode == 2 and "configure" in done.stderr
 
 
+def test_captions_that_cannot_be_written_are_one_line(source, tmp_path):
+    configure(source, tmp_path, TINY)
+    (tmp_path / ".snakemake").mkdir()
+    (tmp_path / ".snakemake" / "captions").write_text("in the way")
+    done = snakemake(source, tmp_path, "-n")
+    lines = [line for line in done.stderr.splitlines() if "specific profile" not in line]
+    assert done.returncode == 2 and len(lines) == 1, done.stderr
+    assert re.match("error: cannot write .*/.snakemake/captions/.*: a part of the path", lines[0])
+
+
 def test_a_failing_job_leaves_no_output(source, tmp_path):
     """Too few frames to split: one line in the log, the rest of the run goes on, nothing that looks
     finished.

@@ -58,14 +58,14 @@ rule run:
 def init(run: Path, preset: str, games: str) -> None:
     """Make a directory with a configuration and a Snakefile: `snakemake` in it makes the run."""
     from workflow_src import artifacts
-    from workflow_src.config.configure import configure
+    from workflow_src.config.configure import configure, present
     from workflow_src.config.run import PACKAGED
 
     profiles = checkout.folder() / "profiles"
     files = {f"profiles/{f.relative_to(profiles)}": f for f in profiles.glob("*/config.yaml")}
     texts = {"Snakefile": _SNAKEFILE} | {name: f.read_text() for name, f in files.items()}
     for name, text in texts.items():
-        if (run / name).is_file() and (run / name).read_text() != text:
+        if present(run / name) not in (None, text.encode()):
             raise UserError(f"{run / name} is another one: choose another directory, or remove it")
     configure(PACKAGED, preset, words(games), run)
     for name, text in texts.items():

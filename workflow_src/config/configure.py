@@ -10,7 +10,7 @@ import yaml
 from workflow_src import artifacts
 from workflow_src.config.reading import apply_preset, read_yaml
 from workflow_src.config.run import PACKAGED, Config
-from workflow_src.errors import UserError, one_of
+from workflow_src.errors import UserError, explained, one_of
 
 PRESETS = PACKAGED.parent.parent / "presets"
 _DIGEST = "# sha256 of what follows: "
@@ -37,7 +37,9 @@ def configure(base: Path, preset: str | None, games: list[str], into: Path) -> P
     if games:
         content["games"] = games
     target = into / "config.yaml"
-    if target.resolve() == base.resolve():
+    with explained("write", target):  # the current directory may be gone
+        same = target.resolve() == base.resolve()
+    if same:
         raise UserError(
             f"cannot configure {into}: it is the directory of the base {base}; "
             "name another directory with --into"
@@ -91,14 +93,21 @@ def write(content: dict[str, Any], source: str, into: Path) -> Path:
         f"{_DIGEST}{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
     )
     target = into / "config.yaml"
-    if target.is_file() and _edited(target.read_text()):
+    found = present(target)
+    if found is not None and _edited(found.decode(errors="replace")):
         raise UserError(
             f"{target} was edited by hand, and configure would overwrite that: "
             "run snakemake as it is, or move the file away"
         )
-    if not target.is_file() or target.read_text() != text:
+    if found != text.encode():
         artifacts.write_text(target, text)
     return target
+
+
+def present(path: Path) -> bytes | None:
+    """What is in a file that may be there, be it text or not; `UserError` if it cannot be read."""
+    with explained("read", path):
+        return path.read_bytes() if path.is_file() else None
 
 
 def _edited(text: str) -> bool:
