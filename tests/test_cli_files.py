@@ -51,6 +51,7 @@ def test_a_working_folder_with_other_files_is_left(tmp_path, command):
         ("splits --frames same --out same", "is both --frames and --out"),
         ("splits --frames frames --exclude same --out link", "is both --exclude and --out"),
         ("encoders --method vae --out same --history ./same", "is both --out and --history"),
+        ("splits --frames frames --out config.yaml", "is both --config and --out"),
         ("scores --out same --metrics same", "is both --out and --metrics"),
     ],
 )

@@ -14,6 +14,8 @@ from workflow_src.errors import UserError
 if TYPE_CHECKING:
     from workflow_src.config.run import Config
 
+_FILE_OF_CONFIG = "workflow_src.config"
+
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -60,7 +62,11 @@ class ConfigFile(click.ParamType):
         """Load the file; `UserError` when anything in it is wrong."""
         from workflow_src.config.run import Config
 
-        return value if isinstance(value, Config) else Config.load(value)
+        if isinstance(value, Config):
+            return value
+        if ctx is not None:
+            ctx.meta[_FILE_OF_CONFIG] = Path(value)
+        return Config.load(value)
 
 
 class ConfiguredCommand(click.Command):
@@ -79,7 +85,8 @@ class ConfiguredCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, unless two of its files are one."""
-        _check_apart(self.params, ctx.params)
+        read = ctx.meta.get(_FILE_OF_CONFIG)
+        _check_apart(self.params, ctx.params | ({} if read is None else {"config": read}))
         return super().invoke(ctx)
 
 
