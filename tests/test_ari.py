@@ -1,6 +1,7 @@
 import csv
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import ale_py.roms
@@ -320,6 +321,16 @@ def test_wrapper_refuses_what_it_cannot_label():
     with (
         gym.make("CartPole-v1") as env,
         pytest.raises(UserError, match=r"CartPole.* has no Atari emulator"),
+    ):
+        AtariARIWrapper(env)
+    with (
+        gym.make("ALE/Pong-v5") as env,
+        pytest.raises(UserError, match="label_set is None: give text"),
+    ):
+        AtariARIWrapper(env, None)
+    with (
+        closing(gym.make_vec("ALE/Pong-v5", 1, vectorization_mode="sync")) as env,
+        pytest.raises(UserError, match="or wrap a vector environment in AtariARIVectorWrapper"),
     ):
         AtariARIWrapper(env)
 

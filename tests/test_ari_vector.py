@@ -95,6 +95,8 @@ def test_vector_environments_without_labels_are_refused():
         ),
         (closing(gym.vector.SyncVectorEnv(two)), {}, "play boxing, pong: use one game"),
         (make("sync", "CartPole-v1"), {}, "no Atari emulator"),
+        (make("sync"), {"label_set": None}, "label_set is None: give text"),
+        (closing(gym.make(ID)), {}, "is no vector environment: wrap a single one in AtariARIWrap"),
     ]
     for made, options, said in cases:
         with made as env:

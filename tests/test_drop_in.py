@@ -96,6 +96,42 @@ def test_annotations_are_those_of_the_last_version():
     assert "ball_x" in summary_key_dict["small_object_localization"]
 
 
+@pytest.mark.parametrize(
+    ("name", "ram", "label_set", "said"),
+    [
+        ("pong", np.full(128, 300), "revised-2020", "ram has the value 300: give whole numbers"),
+        ("pong", [-1] * 128, "revised-2020", "ram has the value -1: give whole numbers from 0"),
+        ("pong", np.full(128, 1.7), "revised-2020", "ram has the value 1.7: give whole numbers"),
+        ("pong", np.full(128, np.nan), "revised-2020", "ram has the value nan: give whole"),
+        ("pong", [1, 2, 3], "revised-2020", r"ram has the shape \(3,\) and the type int64: give"),
+        ("pong", np.zeros((4, 128), np.uint8), "revised-2020", r"ram has the shape \(4, 128\)"),
+        ("pong", [[1], [2, 3]], "revised-2020", r"ram has the shape \(2,\) and the type object"),
+        ("pong", ["1"] * 128, "revised-2020", "the type <U1: give the 128 bytes of one emulator"),
+        (None, np.zeros(128), "revised-2020", "env_name is None: give text"),
+        ("pong", np.zeros(128), None, "label_set is None: give text"),
+    ],
+)
+def test_what_is_no_ram_is_refused_in_one_line(name, ram, label_set, said):
+    with pytest.raises(UserError, match=said) as error:
+        ram2label(name, ram, label_set)
+    assert "\n" not in str(error.value)
+
+
+def test_a_ram_may_be_any_whole_numbers():
+    ram = list(range(128))
+    for kind in (list, np.array, np.float64, torch.tensor):
+        assert ram2label("pong", kind(ram)) == atari_dict["pong"]
+
+
+@pytest.mark.parametrize("outer", [AtariARIWrapper, atariari.AtariARIWrapper])
+def test_wrappers_go_around_gymnasiums_interface_only(outer):
+    with pytest.raises(UserError, match=r"interface of 2019, .* new_step_api=True"):
+        outer(gym.wrappers.TimeLimit(AtariARIWrapper(gym.make("PongNoFrameskip-v4")), 9))
+    env = outer(AtariARIWrapper(gym.make("PongNoFrameskip-v4"), new_step_api=True))
+    env.reset()
+    assert "ball_x" in env.step(0)[-1]["labels"]
+
+
 def test_episodes_take_the_keywords_of_2019():
     arguments = {"env_name": "PongNoFrameskip-v4", "steps": STEPS, "num_processes": 4, "seed": 1}
     quiet = {"progress": False}

@@ -12,7 +12,8 @@ import numpy as np
 from atariari.benchmark.ram_annotations import LABEL_SET
 from workflow_src.ari import wrapper
 from workflow_src.ari.games import game_of
-from workflow_src.ari.labels import labels, variables
+from workflow_src.ari.labels import RAM_BYTES, labels, variables
+from workflow_src.ari.wrapper import text
 from workflow_src.errors import UserError
 
 
@@ -25,11 +26,6 @@ class AtariARIWrapper(wrapper.AtariARIWrapper):
     """
 
     def __init__(self, env: gym.Env, new_step_api: bool = False, label_set: str = LABEL_SET):
-        if not isinstance(env, gym.Env):
-            raise UserError(
-                f"{type(env).__module__}.{type(env).__name__} is no environment of gymnasium: "
-                "make it with gymnasium.make (import gymnasium as gym)"
-            )
         super().__init__(env, label_set=label_set)
         self._saved_kwargs = {"new_step_api": new_step_api, "label_set": label_set}
         self.new_step_api = new_step_api
@@ -48,10 +44,23 @@ class AtariARIWrapper(wrapper.AtariARIWrapper):
 
 
 def ram2label(env_name: str, ram: np.ndarray, label_set: str = LABEL_SET) -> Mapping[str, int]:
-    """The state variables of a RAM, uint8 (128,): name -> value in 0..255.
+    """The state variables of a RAM, 128 whole numbers in 0..255: name -> value in 0..255.
 
-    ``env_name``: any of the game's ids. `UserError` for a game without annotations.
+    ``env_name``: any of the game's ids. `UserError` for a game without annotations, and for what is
+    no RAM, such as those of several environments.
     """
-    game = game_of(env_name)
-    values = labels(np.asarray(ram, dtype=np.uint8), label_set, game)
-    return dict(zip(variables(label_set, game), values.tolist(), strict=True))
+    text("label_set", label_set)
+    game = game_of(text("env_name", env_name))
+    try:
+        values = np.asarray(ram)
+    except ValueError:  # rows of different lengths
+        values = np.asarray(ram, dtype=object)
+    if values.shape != (RAM_BYTES,) or values.dtype.kind not in "iuf":
+        raise UserError(
+            f"ram has the shape {values.shape} and the type {values.dtype}: give the "
+            f"{RAM_BYTES} bytes of one emulator, env.unwrapped.ale.getRAM()"
+        )
+    if wrong := sorted(set(values.tolist()) - set(range(256))):
+        raise UserError(f"ram has the value {wrong[0]}: give whole numbers from 0 to 255")
+    found = labels(values.astype(np.uint8), label_set, game)
+    return dict(zip(variables(label_set, game), found.tolist(), strict=True))

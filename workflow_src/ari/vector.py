@@ -6,7 +6,7 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv, VectorWrapper
 
 from workflow_src.ari.labels import labels, variables
-from workflow_src.ari.wrapper import game_played
+from workflow_src.ari.wrapper import game_played, text
 from workflow_src.errors import UserError
 
 _INSIDE = "gymnasium.make_vec(..., wrappers=[AtariARIWrapper])"
@@ -22,6 +22,12 @@ class AtariARIVectorWrapper(VectorWrapper):
     """
 
     def __init__(self, env: VectorEnv, label_set: str = "paper-2019"):
+        text("label_set", label_set)
+        if not isinstance(env, VectorEnv):
+            raise UserError(
+                f"{env} is no vector environment: wrap a single one in AtariARIWrapper, or make "
+                "several with gymnasium.make_vec"
+            )
         super().__init__(env)
         self._inner = env.unwrapped
         if isinstance(self._inner, SyncVectorEnv):

@@ -31,10 +31,22 @@ class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
     """
 
     def __init__(self, env: gym.Env, label_set: str = "paper-2019", velocities: bool = False):
+        if not isinstance(env, gym.Env):
+            raise UserError(
+                f"{type(env).__module__}.{type(env).__name__} is no environment of gymnasium: "
+                "make it with gymnasium.make (import gymnasium as gym), or wrap a vector "
+                "environment in AtariARIVectorWrapper"
+            )
+        # The wrapper of `atariari.benchmark` has this, and by default the interface of 2019.
+        if env.has_wrapper_attr("new_step_api") and not env.get_wrapper_attr("new_step_api"):
+            raise UserError(
+                f"{env} has the interface of 2019, which no wrapper can go around: make it with "
+                "new_step_api=True"
+            )
         gym.utils.RecordConstructorArgs.__init__(self, label_set=label_set, velocities=velocities)
         super().__init__(env)
         self._game, self._label_set, self._velocities = game_played(env), label_set, velocities
-        self._decoder = decoder(label_set, self._game)
+        self._decoder = decoder(text("label_set", label_set), self._game)
         self._before: dict[str, int] = {}
 
     def ari(self) -> tuple[str, str]:
@@ -71,6 +83,13 @@ class AtariARIWrapper(gym.Wrapper, gym.utils.RecordConstructorArgs):
             truncated,
             info | {"labels": self._derived(reset=False)},
         )
+
+
+def text(what: str, value: Any) -> str:
+    """``value`` if it is text, else a `UserError` that names ``what`` it should be."""
+    if not isinstance(value, str):
+        raise UserError(f"{what} is {value!r}: give text")
+    return value
 
 
 def game_played(env: gym.Env) -> str:
