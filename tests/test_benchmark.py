@@ -237,21 +237,47 @@ class Two(nn.Module):
         return frames.flatten(1)[:, :8], None
 
 
+class Made(nn.Module):
+    """Gives what a function makes of its features (N, 336)."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def forward(self, frames):
+        return self.change(nn.functional.avg_pool2d(frames, 10).flatten(1))
+
+
+FORM = r"for frames \(\d+, \.\.\.\), not \(\d+, 336\): return a row of features for each frame"
 ENCODERS = {
-    "tuple": (Two(), 8, r"the encoder gives tuple for 2 frames, not \(2, d\): "),
+    "tuple": (Two(), 8, r"the encoder gives tuple for frames \(\d+, \.\.\.\), not \(\d+, 8\): "),
     "channels": (
         nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.Flatten()),
         8,
-        r"fails on float frames \(2, 1, 210, 160\): ",
+        r"the encoder fails on frames \(N, 1, 210, 160\): RuntimeError: .*; mend it, or give",
     ),
     "type": (
         nn.Sequential(nn.Flatten(), nn.Embedding(4, 4)),
         8,
-        "the encoder fails on float frames",
+        "the encoder fails on frames",
     ),
     "width": (grays(), 8, "gives 336 features, not 8: set representation_len"),
-    "maps": (nn.AvgPool2d(10), 8, r"gives \(2, 1, 21, 16\) for 2 frames, not \(2, d\): flatten"),
-    "nan": (grays(nn.Threshold(9.0, float("nan"))), 336, "train features are not all finite"),
+    "none": (Made(lambda x: x[:, :0]), 336, "gives 0 features, not 336: set representation_len"),
+    "maps": (nn.AvgPool2d(10), 336, rf"gives \(\d+, 1, 21, 16\) {FORM}"),
+    "fewer rows": (Made(lambda x: x[1:]), 336, rf"gives \(\d+, 336\) {FORM}"),
+    "sparse": (
+        Made(torch.Tensor.to_sparse),
+        336,
+        "features in torch.sparse_coo .*: return a dense",
+    ),
+    "meta output": (Made(lambda x: x.to("meta")), 336, "float32 on meta: return a dense tensor"),
+    "imaginary": (Made(lambda x: x * 1j), 336, "of torch.complex64 on cpu: return a dense tensor"),
+    "meta weights": (grays(nn.Linear(336, 8, device="meta")), 8, "fails on frames .*meta tensor"),
+    "nan": (
+        grays(nn.Threshold(9.0, float("nan"))),
+        336,
+        r"(\d+) of \1 training frames have features that are infinite or no numbers in float32",
+    ),
 }
 
 
@@ -261,6 +287,151 @@ def test_encoders_that_do_not_fit(episodes, name):
     with pytest.raises(UserError, match=text) as error:
         trainer_of(module, size).train(*first(episodes[:4]))
     assert "\n" not in str(error.value)
+
+
+def test_a_last_batch_of_one_frame_must_keep_its_dimension(episodes):
+    tr, val, tr_labels, val_labels, *_ = first(episodes)
+    tr, tr_labels = [tr[0][:65]], [tr_labels[0][:65]]  # a batch is 64 frames
+    with pytest.raises(UserError, match=r"gives \(336,\) for frames \(1, .*do not squeeze"):
+        trainer_of(Made(torch.squeeze), 336, device="cpu").train(tr, val, tr_labels, val_labels)
+
+
+def test_features_of_test_frames_must_be_numbers(episodes):
+    def by_deviation(x):
+        return x / x.std(1, keepdim=True)
+
+    tr, val, tr_labels, val_labels, test, test_labels = first(episodes)
+    trainer = trainer_of(Made(by_deviation), 336)
+    trainer.train(tr, val, tr_labels, val_labels)
+    blank = test[0].clone()
+    blank[:20] = 0
+    with pytest.raises(UserError, match=rf"^20 of {len(blank)} test frames have features that"):
+        trainer.test([blank], test_labels)
+
+
+def small(episode):
+    return nn.functional.avg_pool2d(episode.float(), 2)[..., :84, :80].byte()
+
+
+def test_frames_may_have_any_size_that_the_encoder_takes(episodes):
+    tr, val, tr_labels, val_labels, test, test_labels = first(episodes)
+    own = encoders.build("nature", 8, torch.Generator().manual_seed(0))
+    fits = nn.Sequential(nn.Flatten(), nn.Linear(84 * 80, 8))
+    less = [[small(episode) for episode in part] for part in (tr, val, test)]
+    trainer = trainer_of(fits, 8)
+    trainer.train(*less[:2], tr_labels, val_labels)
+    assert 0 <= trainer.test(less[2], test_labels)[1]["overall_avg_f1"] <= 1
+    for module in (grays(), own, nn.Sequential(nn.Flatten(), nn.Linear(210 * 160, 8))):
+        with pytest.raises(UserError, match=r"gives|fails on frames") as error:
+            trainer_of(module, 8).train(*less[:2], tr_labels, val_labels)
+        assert "\n" not in str(error.value)
+
+
+def test_traced_encoders_are_called(episodes):
+    module = torch.jit.trace(grays(nn.Linear(336, 8)), torch.rand(2, 1, 210, 160))
+    trainer_of(module, 8).train(*first(episodes[:4]))
+
+
+def featured(change, width=4, n=64):
+    values = torch.rand(n, width)
+    labels = [[{"mine": i % 3} for i in range(n)]]
+    parts = [[change(values)], [values]]
+    trainer_of(None, 4).train(*parts, labels, labels)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.bfloat16(),
+        lambda x: x.double().requires_grad_(),
+        lambda x: list(x.requires_grad_()),
+        lambda x: x.tolist(),
+        lambda x: (x > 0.5).numpy(),
+        lambda x: x.numpy().astype(">f8"),
+    ],
+)
+def test_features_of_other_types(change):
+    featured(change)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda x: x.double().numpy() * 1e300, "^64 of 64 training frames have features that are"),
+        (lambda x: x.double() * 1e300, "^64 of 64 training frames have features that are infinite"),
+        (lambda x: x.numpy() * 1j, r"features \(T, 4\), not \(64, 4\) of complex64"),
+        (lambda x: x * 1j, r"not \(64, 4\) of complex64"),
+        (lambda x: x.numpy().astype("datetime64[s]"), r"not \(64, 4\) of datetime64"),
+        (lambda x: [*x.tolist()[:-1], [1.0]], "this is none: ValueError: .*; give an array of"),
+        (lambda x: [*x[:-1], x[0, :1]], "this is none: ValueError: .*; give an array of numbers"),
+        (lambda x: x.to_sparse(), "this is none: TypeError: .*; give an array of numbers"),
+        (lambda x: x.to("meta"), "this is none: .*; give an array of numbers"),
+        (lambda x: x[:, :0], r"not \(64, 0\) of float32: give real numbers and set repr"),
+    ],
+)
+def test_features_that_are_none(change, said):
+    with pytest.raises(UserError, match=said) as error:
+        featured(change)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("size", [-3, 0])
+def test_features_have_a_width(size):
+    with pytest.raises(UserError, match=f"representation_len is {size}: give 1 or more"):
+        ProbeTrainer(None, size)
+
+
+def test_labels_behave_as_a_dictionary_and_as_a_list(episodes):
+    rows = episodes[2][0]
+    assert "player_x" in rows and "player_z" not in rows and rows[0] in rows
+    assert [name for name, _ in rows.items()] == list(rows.keys())
+    assert all(np.array_equal(values, rows[name]) for name, values in rows.items())
+
+
+@pytest.mark.parametrize("form", ["dictionary", "lists", "tensors"])
+def test_labels_may_be_arrays_by_variable(episodes, form):
+    kind = {"dictionary": np.asarray, "lists": np.ndarray.tolist, "tensors": torch.as_tensor}[form]
+    tr, val, tr_labels, val_labels, test, test_labels = first(episodes)
+    found = []
+    for change in (lambda x: x, lambda x: {name: kind(values) for name, values in x.items()}):
+        trainer = trainer_of(grays(), 336)
+        trainer.train(tr, val, *([change(x) for x in part] for part in (tr_labels, val_labels)))
+        found.append(trainer.test(test, [change(x) for x in test_labels]))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([[{}] * 64], "the labels name no variable: give at least one"),
+        ([EpisodeLabels([], np.zeros((64, 0)))], "the labels name no variable"),
+        ([[{3: 1}] * 64], "the name of a label is 3: give text"),
+        ([[7] * 64], "the labels of a frame are of the type int: give a dictionary"),
+        ([[{"mine": 1}] * 63 + [7]], "the labels name other variables than those of training"),
+        ([[{"mine": np.zeros(2)}] * 64], "a label of mine is .*: give a whole number"),
+        ([[{"mine": torch.zeros(9, 9, 9)}] * 64], "a label of mine is .*: give a whole number"),
+        ({"mine": np.zeros(64)}, "1 training episodes and a dictionary of labels: give a list"),
+        ([{"mine": np.zeros(64), "other": np.zeros(3)}], "not of arrays of equal length"),
+        ([{"mine": 3}], "not of arrays of equal length: give an array"),
+        ([{"mine": np.zeros(63)}], "training episode 0 has 64 frames, but 63 labels"),
+    ],
+)
+def test_labels_that_are_none(labels, said):
+    features = [np.zeros((64, 4))]
+    with pytest.raises(UserError, match=said) as error:
+        trainer_of(None, 4).train(features, features, labels, labels)
+    assert "\n" not in str(error.value)
+
+
+def test_no_probes_are_scored_under_other_names():
+    features, n = [np.random.default_rng(0).normal(size=(64, 4))], 64
+    mine, other = ([[{name: i % 3} for i in range(n)]] for name in ("mine", "other"))
+    trainer = trainer_of(None, 4)
+    trainer.train(features, features, mine, mine)
+    with pytest.raises(UserError, match="64 of 64 validation frames"):
+        trainer.train(features, [np.full((n, 4), np.nan)], other, other)
+    with pytest.raises(UserError, match="before train had fitted probes"):
+        trainer.test(features, other)
 
 
 @pytest.mark.parametrize(
@@ -283,11 +454,13 @@ def test_labels_that_are_no_class_are_refused_before_encoding(episodes, value, c
     assert not hasattr(module, "kept")
 
 
-def test_an_episode_without_frames_is_refused(episodes):
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_episode_without_frames_is_refused(episodes, place):
     tr, val, tr_labels, val_labels, *_ = first(episodes)
-    empty = torch.zeros(0, 1, 210, 160, dtype=torch.uint8)
-    with pytest.raises(UserError, match="an episode has no frames: leave it out"):
-        trainer_of(grays(), 336).train([*tr, empty], val, [*tr_labels, []], val_labels)
+    tr.insert(place, torch.zeros(0, 1, 210, 160, dtype=torch.uint8))
+    tr_labels.insert(place, [])
+    with pytest.raises(UserError, match=f"training episode {place} has no frames: leave the epis"):
+        trainer_of(grays(), 336).train(tr, val, tr_labels, val_labels)
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "CPU", "", "mps"])
@@ -315,6 +488,18 @@ class TestBadInput:
     def test_steps_that_are_no_number(self, steps):
         with pytest.raises(UserError, match=f"steps is {steps!r}: give a whole number"):
             get_episodes("PongNoFrameskip-v4", steps=steps)
+
+    @pytest.mark.parametrize(
+        "name", ["env_name", "collect_mode", "train_mode", "protocol", "label_set"]
+    )
+    def test_names_that_are_none(self, name):
+        with pytest.raises(UserError, match=f"^{name} is None: give text$"):
+            get_episodes(**{"env_name": "PongNoFrameskip-v4", "steps": 1000} | {name: None})
+
+    @pytest.mark.parametrize("workers", [0, -1])
+    def test_workers(self, workers):
+        with pytest.raises(UserError, match=f"workers is {workers}: give 1 or more"):
+            get_episodes("PongNoFrameskip-v4", steps=1000, workers=workers)
 
     def test_unknown_mode(self):
         with pytest.raises(UserError, match="known: random_agent"):

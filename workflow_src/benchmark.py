@@ -29,9 +29,11 @@ from torch import nn
 from workflow_src import devices, encoders, seeds
 from workflow_src.ari import labels as ari_labels
 from workflow_src.ari.games import game_of
+from workflow_src.ari.wrapper import text
 from workflow_src.config.run import defaults
 from workflow_src.config.section import Purpose
-from workflow_src.encoders import custom
+from workflow_src.encoders.base import Encoder
+from workflow_src.encoders.conditioning import Conditioned
 from workflow_src.episodes.collect import collect
 from workflow_src.episodes.color import Frames, as_seen
 from workflow_src.episodes.dataset import Part, load_frames, load_stacks, read_split
@@ -68,9 +70,17 @@ class EpisodeLabels(Sequence):
             return EpisodeLabels(self.names, self.values[key])
         return dict(zip(self.names, self.values[key].tolist(), strict=True))
 
+    def __contains__(self, value: object) -> bool:
+        """Whether there is a variable of that name, or a frame with exactly these labels."""
+        return value in self.names if isinstance(value, str) else super().__contains__(value)
+
     def keys(self) -> tuple[str, ...]:
         """The variables' names, for those who read labels as a dictionary of arrays."""
         return self.names
+
+    def items(self) -> list[tuple[str, np.ndarray]]:
+        """Each variable's name and its values over time, int64 (T,)."""
+        return [(name, self[name]) for name in self.names]
 
     def __iter__(self) -> Iterator[dict[str, int]]:
         return (self[t] for t in range(len(self)))
@@ -104,6 +114,14 @@ def get_episodes(
     the workflow's seed, steps and settings these are the workflow's own frames. `UserError` for an
     unknown game, and for too few steps, naming how many would do.
     """
+    for what, name in (
+        ("env_name", env_name),
+        ("collect_mode", collect_mode),
+        ("train_mode", train_mode),
+        ("protocol", protocol),
+        ("label_set", label_set),
+    ):
+        text(what, name)
     game = game_of(env_name)
     one_of("protocol", protocol, ("paper", "corrected"))
     one_of("train_mode", train_mode, ("probe", "train_encoder", "dry_run"))
@@ -112,7 +130,7 @@ def get_episodes(
     )
     if not 1 <= frame_stack <= 16:
         raise UserError(f"frame_stack is {frame_stack}: stack 1 to 16 frames")
-    workers = None if workers is None else _whole("workers", workers)
+    workers = None if workers is None else _positive("workers", workers)
     purpose: Purpose = "pretrain" if train_mode == "train_encoder" else "probe"
     # A single collection: there are no encoder's frames to keep out of test (Q11).
     switches: dict[str, Any] = {"remove_pretrain_duplicates": False}
@@ -198,9 +216,10 @@ def _labels(
 class ProbeTrainer:
     """Fits a linear probe for each state variable on a frozen encoder.
 
-    ``encoder``: any torch module that maps float frames in [0, 1], (N, 1, 210, 160), to (N,
-    ``representation_len``). None: the episodes are features already, arrays (T,
-    ``representation_len``) of numbers. ``device``: auto, cpu, cuda, or one GPU, such as cuda:1.
+    ``encoder``: any torch module that maps float frames in [0, 1], (N, C, height, width) as those
+    of the episodes, to (N, ``representation_len``). None: the episodes are features already, arrays
+    or tensors (T, ``representation_len``) of numbers. ``device``: auto, cpu, cuda, or one GPU, such
+    as cuda:1.
     """
 
     def __init__(
@@ -239,7 +258,7 @@ class ProbeTrainer:
         config = defaults({"probe": probe, "protocols": {"corrected": {"probes": switches}}})
         self.settings, self.switches = config.probe, config.protocols["corrected"].probes
         self.encoder = encoder
-        self.representation_len = _whole("representation_len", representation_len)
+        self.representation_len = _positive("representation_len", representation_len)
         self.device, self.seed, self.progress = device, _whole("seed", seed), progress
         self.names: list[str] = []
         self.probes: linear.LinearProbes | None = None
@@ -253,17 +272,19 @@ class ProbeTrainer:
     ) -> None:
         """Encode the frames once and fit all probes; arguments as from `get_episodes`.
 
-        Episodes may also be arrays or lists of frames, labels a list of a dictionary a frame, as in
-        the 2019 code. Labels are whole numbers from 0 to 255 with any names. `UserError` for what
-        does not fit, before anything is fitted.
+        Episodes may also be arrays or lists of frames. Labels of an episode may also be a list of a
+        dictionary a frame, or a dictionary of an array (T,) a variable, as in the 2019 code: whole
+        numbers from 0 to 255 with any names. `UserError` for what does not fit, before anything is
+        fitted; there are no probes then, also where an earlier call had fitted some.
         """
-        if not len(tr_labels) or not len(tr_labels[0]):
-            raise UserError("there are no training episodes: collect more frames")
-        self.names = list(tr_labels[0][0])
+        self.probes = None
+        tr_rows = _by_frame("training", tr_episodes, tr_labels)
+        val_rows = _by_frame("validation", val_episodes, val_labels)
+        self.names = _names(tr_rows[0][0])
         rng = seeds.generator(self.seed, "ProbeTrainer")
         with self._acquired() as device:
-            train = self._features(tr_episodes, tr_labels, device)
-            val = self._features(val_episodes, val_labels, device)
+            train = self._features("training", tr_episodes, tr_rows, device)
+            val = self._features("validation", val_episodes, val_rows, device)
             self.probes = linear.fit(
                 train,
                 val,
@@ -285,9 +306,12 @@ class ProbeTrainer:
         a variable that belongs to a category there are no keys of categories.
         """
         if self.probes is None:
-            raise UserError("ProbeTrainer.test was called before train: train the probes first")
+            raise UserError(
+                "ProbeTrainer.test was called before train had fitted probes: train them first"
+            )
+        rows = _by_frame("test", test_episodes, test_labels)
         with self._acquired() as device:
-            data = self._features(test_episodes, test_labels, device)
+            data = self._features("test", test_episodes, rows, device)
         measured = metrics.scores(
             data.labels, self.probes.predict(data.values), self.settings.classes
         )
@@ -324,59 +348,63 @@ class ProbeTrainer:
             yield device
 
     def _features(
-        self, episodes: Sequence, labels: Sequence, device: torch.device
+        self, part: str, episodes: Sequence, rows: Sequence[Labels], device: torch.device
     ) -> linear.Features:
-        """Features (n, d) and labels of episodes, in order."""
-        if not len(episodes) or len(episodes) != len(labels):
-            raise UserError(
-                f"{len(episodes)} episodes and {len(labels)} lists of labels: give one list for "
-                "each, at least one"
-            )
-        lengths = np.array([len(episode) for episode in episodes])
-        if not np.array_equal(lengths, [len(rows) for rows in labels]):
-            raise UserError(
-                "an episode has another number of frames than of labels: give one label for each "
-                "frame"
-            )
-        if not lengths.all():
-            raise UserError("an episode has no frames: leave it out")
-        values = np.concatenate([self._values(rows) for rows in labels])
-        self._check_values(values)
+        """Features (n, d), all finite, and labels of a part's episodes, in order."""
+        labels = np.concatenate([self._values(one) for one in rows])
+        self._check_values(labels)
         if self.encoder is None:
-            vectors = np.concatenate([self._vectors(episode) for episode in episodes])
-            return linear.Features(vectors, values, lengths)
-        frames = [_stack(episode) for episode in episodes]
-        with _borrowed(self.encoder):
-            self._check_encoder(self.encoder, frames[0].shape[1])
-            features = np.concatenate(
-                [encoders.encode(self.encoder, one, device) for one in frames]
+            values = np.concatenate([self._vectors(episode) for episode in episodes])
+        else:
+            frames = [_stack(episode) for episode in episodes]
+            with _borrowed(self.encoder):
+                values = np.concatenate([self._encoded(self.encoder, f, device) for f in frames])
+        if wrong := np.count_nonzero(~np.isfinite(values).all(axis=1)):
+            raise UserError(
+                f"{wrong} of {len(values)} {part} frames have features that are infinite or no "
+                f"numbers in float32: mend the {'features' if self.encoder is None else 'encoder'}"
             )
-        return linear.Features(features, values, lengths)
+        return linear.Features(values, labels, np.array([len(one) for one in rows]))
+
+    def _encoded(
+        self, encoder: nn.Module, frames: torch.Tensor, device: torch.device
+    ) -> np.ndarray:
+        """Features (T, representation_len) of an episode's frames; the one place that encodes."""
+        # Those of the package are called as the workflow calls them, so that features are the same.
+        own = isinstance(encoder, Encoder | Conditioned)
+        called = encoder if own else _Checked(encoder, self.representation_len)
+        try:
+            found = encoders.encode(called, frames, device)
+        except UserError:
+            raise
+        except Exception as error:  # somebody else's code
+            shape = ", ".join(map(str, frames.shape[1:]))
+            raise UserError(
+                f"the encoder fails on frames (N, {shape}): {_said(error)}; mend it, or give "
+                "frames of the shape that it is made for"
+            ) from error
+        _check_output(torch.from_numpy(found), len(frames), self.representation_len)
+        return found
 
     def _vectors(self, episode: Any) -> np.ndarray:
         """An episode of features as float32 (T, representation_len); `UserError` for others."""
-        found = np.asarray(
-            [x.cpu().numpy() for x in episode]
-            if isinstance(next(iter(episode)), torch.Tensor)
-            else episode
-        )
-        if found.ndim != 2 or found.shape[1] != self.representation_len or found.dtype.kind in "OU":
+        whole = isinstance(episode, torch.Tensor | np.ndarray)
+        try:
+            found = np.asarray(_plain(episode) if whole else [_plain(one) for one in episode])
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"without an encoder, an episode is features (T, {self.representation_len}), and "
+                f"this is none: {_said(error)}; give an array of numbers, or rows of equal length"
+            ) from error
+        fits = found.ndim == 2 and found.shape[1] == self.representation_len
+        if not fits or found.dtype.kind not in "fiub":
             raise UserError(
                 f"without an encoder, an episode is features (T, {self.representation_len}), not "
-                f"{found.shape}: set representation_len, or give an encoder"
+                f"{found.shape} of {found.dtype}: give real numbers and set representation_len, or "
+                "give an encoder"
             )
-        if not np.isfinite(found).all():
-            raise UserError("a feature is infinite or no number: mend the features")
-        return found.astype(np.float32)
-
-    def _check_encoder(self, encoder: nn.Module, channels: int) -> None:
-        """`UserError` for an encoder without features, as the workflow's kind custom; or width."""
-        width = custom.feature_size(encoder.cpu(), channels, "the encoder")
-        if width != self.representation_len:
-            raise UserError(
-                f"the encoder gives {width} features, not {self.representation_len}: set "
-                "representation_len"
-            )
+        with np.errstate(over="ignore"):  # refused with those that were infinite before
+            return found.astype(np.float32)
 
     def _check_values(self, values: np.ndarray) -> None:
         """`UserError` naming a variable with a value that is no class."""
@@ -400,7 +428,7 @@ class ProbeTrainer:
         if isinstance(labels, EpisodeLabels) and list(labels.names) == self.names:
             return labels.values
         try:
-            if any(set(row) != set(self.names) for row in labels):
+            if any(not isinstance(r, Mapping) or set(r) != set(self.names) for r in labels):
                 raise KeyError
             return np.array(
                 [[_whole(f"a label of {n}", row[n]) for n in self.names] for row in labels]
@@ -412,8 +440,100 @@ class ProbeTrainer:
             ) from None
 
 
+class _Checked(nn.Module):
+    """An encoder whose output is checked for each batch, so that errors tell what it gave."""
+
+    def __init__(self, encoder: nn.Module, width: int):
+        super().__init__()
+        self.encoder, self.width = encoder, width
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Frames (N, C, height, width) -> features (N, width); `UserError` for others."""
+        found = self.encoder(frames)
+        _check_output(found, len(frames), self.width)
+        return found
+
+
+def _check_output(found: Any, count: int, width: int) -> None:
+    """`UserError` unless an encoder's output of ``count`` frames is features (count, width)."""
+    tensor = isinstance(found, torch.Tensor)
+    given = tuple(found.shape) if tensor else type(found).__name__
+    if not tensor or found.ndim != 2 or len(found) != count:
+        raise UserError(
+            f"the encoder gives {given} for frames ({count}, ...), not ({count}, {width}): return "
+            "a row of features for each frame, also for one; flatten, but do not squeeze"
+        )
+    if found.shape[1] != width:
+        raise UserError(
+            f"the encoder gives {found.shape[1]} features, not {width}: set representation_len"
+        )
+    if found.layout != torch.strided or found.is_meta or found.is_complex():
+        raise UserError(
+            f"the encoder gives features in {found.layout} of {found.dtype} on {found.device}: "
+            "return a dense tensor of real numbers"
+        )
+
+
+def _by_frame(part: str, episodes: Sequence, labels: Sequence) -> list[Labels]:
+    """The labels of each episode, frame by frame; `UserError` unless there is one a frame."""
+    if not len(episodes):
+        raise UserError(f"there are no {part} episodes: collect more frames")
+    if isinstance(labels, Mapping) or len(episodes) != len(labels):
+        given = "a dictionary" if isinstance(labels, Mapping) else f"{len(labels)} lists"
+        raise UserError(
+            f"{len(episodes)} {part} episodes and {given} of labels: give a list with the labels "
+            "of each episode"
+        )
+    found = []
+    for i, (episode, one) in enumerate(zip(episodes, labels, strict=True)):
+        if isinstance(one, Mapping):  # of an array a variable
+            try:
+                one = [dict(zip(one, row, strict=True)) for row in zip(*one.values(), strict=True)]
+            except (TypeError, ValueError):
+                raise UserError(
+                    f"the labels of {part} episode {i} are a dictionary, but not of arrays of "
+                    "equal length: give an array (T,) for each variable"
+                ) from None
+        if len(episode) != len(one):
+            raise UserError(
+                f"{part} episode {i} has {len(episode)} frames, but {len(one)} labels: give one "
+                "label for each frame"
+            )
+        if not len(episode):
+            raise UserError(f"{part} episode {i} has no frames: leave the episode out")
+        found.append(one)
+    return found
+
+
+def _names(row: Any) -> list[str]:
+    """The variables that the labels of a frame name."""
+    if not isinstance(row, Mapping):
+        raise UserError(
+            f"the labels of a frame are of the type {type(row).__name__}: give a dictionary of "
+            "name and number"
+        )
+    if not row:
+        raise UserError("the labels name no variable: give at least one")
+    for name in row:
+        text("the name of a label", name)
+    return list(row)
+
+
+def _plain(features: Any) -> Any:
+    """A tensor as an array, also one of a type that NumPy does not know; others as they are."""
+    if not isinstance(features, torch.Tensor):
+        return features
+    found = features.detach().cpu()
+    return (found.float() if found.is_floating_point() else found).numpy()
+
+
+def _said(error: Exception) -> str:
+    """An error of somebody else's code in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+
+
 def _stack(episode: torch.Tensor | np.ndarray | Sequence) -> torch.Tensor:
-    """An episode as one uint8 tensor (T, C, 210, 160); a list of frames is stacked.
+    """An episode as one uint8 tensor (T, C, height, width); a list of frames is stacked.
 
     Tensors or arrays, with or without the axis of channels.
     """
@@ -427,8 +547,8 @@ def _stack(episode: torch.Tensor | np.ndarray | Sequence) -> torch.Tensor:
         )
     if frames.ndim not in (3, 4):
         raise UserError(
-            f"an episode has the shape {tuple(frames.shape)}: give frames as (T, 210, 160) or (T, "
-            "1, 210, 160)"
+            f"an episode has the shape {tuple(frames.shape)}: give frames as (T, height, width) or "
+            "(T, C, height, width)"
         )
     return frames if frames.ndim == 4 else frames.unsqueeze(1)
 
@@ -439,9 +559,18 @@ def _whole(name: str, value: Any) -> int:
         found = int(value)
         if found == value:
             return found
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last one is of torch
         pass
-    raise UserError(f"{name} is {value!r}: give a whole number")
+    said = " ".join(repr(value).split())[:80]  # of arrays, many lines
+    raise UserError(f"{name} is {said}: give a whole number")
+
+
+def _positive(name: str, value: Any) -> int:
+    """A whole number from 1 on."""
+    found = _whole(name, value)
+    if found < 1:
+        raise UserError(f"{name} is {found}: give 1 or more")
+    return found
 
 
 @contextlib.contextmanager
