@@ -192,6 +192,31 @@ def test_probes_read_vectors_without_an_encoder(tmp_path):
         trainer.test([test], [test_labels])
 
 
+def test_probes_take_the_keywords_of_2019():
+    values, rows = vectors(200, np.random.default_rng(0))
+    labels = [{"player_x": np.array([row["player_x"] for row in rows])}]
+    found = []
+    for first, second in (
+        (("tr_eps", "val_eps"), ("test_episodes", "test_label_dicts")),
+        (("tr_episodes", "val_episodes"), ("test_episodes", "test_labels")),
+    ):
+        trainer = ProbeTrainer(representation_len=4, epochs=2)
+        parts = {name: [values] for name in first}
+        trainer.train(**parts, tr_labels=labels, val_labels=labels)
+        found.append(trainer.test(**dict(zip(second, ([values], labels), strict=True))))
+    assert found[0] == found[1] == trainer.test([values], labels, epoch=3)
+
+
+def test_an_encoder_may_see_small_frames():
+    """As `downsample` gives them."""
+    frames = torch.randint(0, 256, (64, 1, 84, 84), dtype=torch.uint8)
+    labels = [{"player_x": frames[:, 0, 0, 0] % 3}]
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(84 * 84, 4))
+    trainer = ProbeTrainer(encoder, representation_len=4, epochs=1)
+    trainer.train([frames], [frames], labels, labels)
+    assert set(trainer.test([frames], labels)[0]) >= {"player_x_acc"}
+
+
 def test_supervised_encoders_are_refused():
     with pytest.raises(UserError, match="atariari probe --method supervised"):
         ProbeTrainer(MyEncoder(1, 8), fully_supervised=True)

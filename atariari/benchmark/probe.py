@@ -8,6 +8,13 @@ from torch import nn
 from workflow_src import benchmark
 from workflow_src.errors import UserError
 
+# Keywords of `train` and `test` in 2019 -> today's.
+_KEYWORDS = {
+    "tr_eps": "tr_episodes",
+    "val_eps": "val_episodes",
+    "test_label_dicts": "test_labels",
+}
+
 
 class ProbeTrainer(benchmark.ProbeTrainer):
     """Linear probes, as `workflow_src.benchmark.ProbeTrainer`, with the defaults of 2019.
@@ -55,15 +62,26 @@ class ProbeTrainer(benchmark.ProbeTrainer):
         self.save_dir = None if save_dir is None else Path(save_dir)
 
     def train(self, *episodes: Any, **named: Any) -> None:
-        """Fit all probes; arguments as from `get_episodes`."""
+        """Fit all probes; arguments as from `get_episodes`, keywords of 2019 or today's."""
         from safetensors.torch import save_file
 
         from workflow_src import artifacts
 
-        super().train(*episodes, **named)
+        super().train(*episodes, **_today(named))
         if self.save_dir is not None and self.probes is not None:
             weights = {"weight": self.probes.weight.cpu(), "bias": self.probes.bias.cpu()}
             weights = {name: tensor.contiguous() for name, tensor in weights.items()}
             file = self.save_dir / f"{self.method}.safetensors"
             with artifacts.atomic(file) as temporary:
                 save_file(weights, temporary, metadata={"variables": " ".join(self.names)})
+
+    def test(
+        self, *episodes: Any, epoch: int | None = None, **named: Any
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """(accuracies, f1_scores), as today's; ``epoch`` is not needed."""
+        return super().test(*episodes, **_today(named))
+
+
+def _today(named: dict[str, Any]) -> dict[str, Any]:
+    """Keywords of 2019 under today's names."""
+    return {_KEYWORDS.get(name, name): value for name, value in named.items()}
