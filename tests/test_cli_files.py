@@ -66,3 +66,10 @@ def test_a_file_to_write_is_no_other_file(tmp_path, monkeypatch, arguments, said
     which += ["--purpose", "probe"] if command == "splits" else []
     assert_refused([command, *(which if command != "scores" else []), *more], said)
     assert {Path(name).read_text() for name in ("frames", "same")} == {"precious"}
+
+
+def test_files_to_read_may_be_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    configure(PACKAGED, "quick", [], tmp_path)
+    which = ["--scores", "nowhere", "--reference", "nowhere", "--out", "tables"]
+    assert_refused(["tables", *which], "cannot read nowhere")

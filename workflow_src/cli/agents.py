@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workflow_src.cli.options import FILE, INPUT, command, shared
+from workflow_src.cli.options import FILE, INPUT, OUTPUT, Written, command, shared
 from workflow_src.errors import UserError, one_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _frozen(config: Config, agent: str, encoder: Path | None) -> Frozen | None:
     return Frozen(encoder, row.method, config.method(row.method))
 
 
-class WorkingFolder(click.Path):
+class WorkingFolder(Written):
     """A folder that a step makes and removes: nothing else may be in it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
@@ -69,7 +69,7 @@ _WORKING = WorkingFolder(path_type=Path, file_okay=False)
 @shared("config", "game")
 @_AGENT
 @shared("seed", "out-folder")
-@click.option("--history", type=FILE, required=True, help="CSV to write, with a row an epoch.")
+@click.option("--history", type=OUTPUT, required=True, help="CSV to write, with a row an epoch.")
 @click.option("--working", type=_WORKING, required=True, help="Where to keep the state, to resume.")
 @_ENCODER
 @_WORKERS
@@ -98,7 +98,7 @@ def agents(
 @shared("config", "game")
 @_AGENT
 @shared("seed", "out-folder")
-@click.option("--history", type=FILE, required=True, help="CSV to write, with a single row.")
+@click.option("--history", type=OUTPUT, required=True, help="CSV to write, with a single row.")
 @click.option("--working", type=_WORKING, required=True, help="Where to keep what is fetched.")
 def published_agents(config: Config, agent: str, game: str, **which: Any) -> None:
     """Fetch a published agent's weights, check and convert them."""

@@ -51,6 +51,14 @@ INPUT = InputFile(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
+class Written(click.Path):
+    """What a command writes: no other of its files may be the same."""
+
+
+OUTPUT = Written(path_type=Path, dir_okay=False)
+OUTPUT_FOLDER = Written(path_type=Path, file_okay=False)
+
+
 class ConfigFile(click.ParamType):
     """A configuration file, read and checked: the command receives a `Config`."""
 
@@ -98,7 +106,8 @@ def _check_apart(params: list[click.Parameter], given: dict[str, Any]) -> None:
         paths = value if isinstance(value, tuple) else (value,)
         for path in {path.resolve() for path in paths if isinstance(path, Path)}:
             other = named.setdefault(path, param)
-            if other is not param and not (other.type is INPUT and param.type is INPUT):
+            written = isinstance(other.type, Written) or isinstance(param.type, Written)
+            if other is not param and written:
                 one, two = (_shown(which) for which in (other, param))
                 raise UserError(f"{path} is both {one} and {two}: name another file")
 
@@ -130,12 +139,16 @@ _SHARED: dict[str, Callable] = {
         help="What the frames are for.",
     ),
     "seed": click.option("--seed", required=True, type=click.IntRange(min=0), help="Root seed."),
-    "out": click.option("--out", required=True, type=FILE, help="File to write."),
+    "out": click.option("--out", required=True, type=OUTPUT, help="File to write."),
     "out-stem": click.option(
-        "--out", required=True, type=FILE, help="Files to write: a path without extension."
+        "--out", required=True, type=OUTPUT, help="Files to write: a path without extension."
     ),
-    "out-folder": click.option("--out", required=True, type=FOLDER, help="Folder to write to."),
-    "log": click.option("--log", type=FILE, help="The job's log; where it stands is told beside."),
+    "out-folder": click.option(
+        "--out", required=True, type=OUTPUT_FOLDER, help="Folder to write to."
+    ),
+    "log": click.option(
+        "--log", type=OUTPUT, help="The job's log; where it stands is told beside."
+    ),
     "quiet": click.option("--quiet", is_flag=True, help="No progress bar."),
     "scores": click.option(
         "--scores", type=FILE, required=True, help="The tidy CSV of all metrics."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workflow_src.cli.options import FILE, INPUT, command, shared
+from workflow_src.cli.options import INPUT, OUTPUT, command, shared
 from workflow_src.errors import UserError
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def splits(config: Config, protocol: str, **which: Any) -> None:
 @click.option("--frames", type=INPUT, help="The frames to learn from, unless nothing is learned.")
 @click.option("--split", type=INPUT, help="Their split.")
 @shared("out")
-@click.option("--history", type=FILE, required=True, help="CSV of losses to write.")
-@click.option("--checkpoint", type=FILE, help="Where to keep the state, to resume if killed.")
+@click.option("--history", type=OUTPUT, required=True, help="CSV of losses to write.")
+@click.option("--checkpoint", type=OUTPUT, help="Where to keep the state, to resume if killed.")
 @click.option("--agent-weights", "agent", type=INPUT, help="The weights of the method's agent.")
 @click.option("--base-weights", "base", type=INPUT, help="The encoder that a method conditions.")
 @shared("log", "quiet")
@@ -122,7 +122,7 @@ def encoders(
     "--probe", "kind", required=True, help="One of probe.kinds, or the method's own probe."
 )
 @shared("out")
-@click.option("--predictions", type=FILE, help="What is read in one test episode, to write.")
+@click.option("--predictions", type=OUTPUT, help="What is read in one test episode, to write.")
 @shared("log")
 def probes(config: Config, protocol: str, method: str, log: Path | None, **which: Any) -> None:
     """Fit a probe for each state variable on an encoder's features, and score it."""
@@ -193,7 +193,7 @@ def attributions(config: Config, protocol: str, method: str, **which: Any) -> No
     help="Collect a study's probes instead of the run's.",
 )
 @shared("out")
-@click.option("--metrics", type=FILE, help="JSON of the headlines to write, for `dvc metrics`.")
+@click.option("--metrics", type=OUTPUT, help="JSON of the headlines to write, for `dvc metrics`.")
 def scores(config: Config, study: Any, out: Path, metrics: Path | None) -> None:
     """Collect every metric of every probe of this run in one tidy CSV."""
     from workflow_src import layout
